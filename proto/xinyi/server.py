@@ -1,0 +1,203 @@
+"""How any party serves: mutual TLS, caller identity, errors → status, health, log context.
+
+The order of the pieces is the order in `serve`. Domain code below raises `ExchangeError`; nothing else
+writes a status.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+import structlog
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from xinyi.errors import ExchangeError, NotAuthenticated
+
+CODE_KEY = "xinyi-code"
+BASIS_KEY = "xinyi-basis-bin"
+REFUSAL_KEY = "xinyi-refusal-bin"
+MAX_MESSAGE_BYTES = 8 << 20
+
+log = structlog.get_logger()
+
+#: Called once per finished call: method, gRPC status name, seconds.
+Observer = Callable[[str, str, float], None]
+
+
+@dataclass(frozen=True)
+class TlsFiles:
+    """PEM files of one party's TLS identity; `ca` is what the other side's certificate must chain to."""
+
+    certificate: Path
+    key: Path
+    ca: Path
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who is on the other end of the TLS connection: the certificate says, never a field."""
+
+    #: "xinyi://<city>/<party>/<machine or person>/<name>"
+    holder: str
+
+    @property
+    def party(self) -> str:
+        city, party = self.holder.removeprefix("xinyi://").split("/")[:2]
+        return f"{city}/{party}"
+
+    @property
+    def is_person(self) -> bool:
+        return self.holder.split("/")[-2] == "person"
+
+
+def caller(context: grpc.aio.ServicerContext[Any, Any]) -> Caller:
+    """Raises NotAuthenticated where the certificate names no party."""
+    names = [
+        name.decode("utf-8", "replace")
+        for name in context.auth_context().get("x509_subject_alternative_name", ())
+        if name.startswith(b"xinyi://")
+    ]
+    if len(names) != 1 or len(names[0].removeprefix("xinyi://").split("/")) != 4:
+        raise NotAuthenticated("the TLS certificate names no party", basis="certificate.uri")
+    return Caller(names[0])
+
+
+class _Border(grpc.aio.ServerInterceptor):
+    """Turns a raised ExchangeError into a status with trailers, and anything else into a bare INTERNAL.
+
+    One of the places where a broad except is right: nothing of an unexpected error may reach the peer.
+    """
+
+    def __init__(self, observe: Observer | None) -> None:
+        self._observe = observe
+
+    async def intercept_service(self, continuation: Any, details: Any) -> Any:
+        handler = await continuation(details)
+        if handler is None:
+            return None
+        method = details.method
+        if handler.response_streaming:
+            wrap = (
+                grpc.stream_stream_rpc_method_handler
+                if handler.request_streaming
+                else grpc.unary_stream_rpc_method_handler
+            )
+            inner = handler.stream_stream or handler.unary_stream
+            return wrap(
+                self._streaming(method, inner), handler.request_deserializer, handler.response_serializer
+            )
+        wrap = (
+            grpc.stream_unary_rpc_method_handler
+            if handler.request_streaming
+            else grpc.unary_unary_rpc_method_handler
+        )
+        inner = handler.stream_unary or handler.unary_unary
+        return wrap(self._unary(method, inner), handler.request_deserializer, handler.response_serializer)
+
+    def _unary(self, method: str, inner: Any) -> Any:
+        async def call(request: Any, context: Any) -> Any:
+            started = time.perf_counter()
+            try:
+                response = await inner(request, context)
+            except Exception as error:
+                await self._abort(method, context, error, started)
+                raise
+            self._seen(method, "OK", started)
+            return response
+
+        return call
+
+    def _streaming(self, method: str, inner: Any) -> Any:
+        async def call(request: Any, context: Any) -> AsyncIterator[Any]:
+            started = time.perf_counter()
+            try:
+                async with aclosing(inner(request, context)) as responses:
+                    async for response in responses:
+                        yield response
+            except Exception as error:
+                await self._abort(method, context, error, started)
+                raise
+            self._seen(method, "OK", started)
+
+        return call
+
+    def _seen(self, method: str, status: str, started: float) -> None:
+        if self._observe is not None:
+            self._observe(method, status, time.perf_counter() - started)
+
+    async def _abort(self, method: str, context: Any, error: Exception, started: float) -> None:
+        if isinstance(error, grpc.aio.AbortError):
+            raise error
+        if isinstance(error, ExchangeError):
+            self._seen(method, error.status.name, started)
+            log.info(
+                "call.refused",
+                method=method,
+                code=error.code,
+                basis=error.basis,
+                explanation=error.explanation,
+            )
+            trailers: list[tuple[str, str | bytes]] = [
+                (CODE_KEY, error.code),
+                (BASIS_KEY, error.basis.encode()),
+            ]
+            if error.sealed:
+                trailers.append((REFUSAL_KEY, error.sealed))
+            await context.abort(error.status, error.explanation, trailing_metadata=tuple(trailers))
+        self._seen(method, "INTERNAL", started)
+        log.exception("call.failed", method=method)
+        await context.abort(grpc.StatusCode.INTERNAL, "internal error; the operator's log says more")
+
+
+#: add_…Servicer_to_server function and the servicer it registers.
+Registration = tuple[Callable[[Any, Any], None], Any]
+
+
+async def serve(
+    address: str,
+    tls: TlsFiles,
+    services: Sequence[Registration],
+    *,
+    observe: Observer | None = None,
+    reflection: Sequence[str] = (),
+) -> tuple[grpc.aio.Server, int]:
+    """Starts a server that demands a client certificate of our CA. Returns it and the bound port.
+
+    Args:
+        address: "host:port"; port 0 takes a free one.
+        reflection: full service names to reflect; empty (the default) switches reflection off.
+    """
+    server = grpc.aio.server(
+        interceptors=[_Border(observe)],
+        options=[
+            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.so_reuseport", 0),
+            ("grpc.http2.min_ping_interval_without_data_ms", 20_000),
+            ("grpc.keepalive_permit_without_calls", 1),
+        ],
+    )
+    for register, servicer in services:
+        register(servicer, server)
+    healthy = health.aio.HealthServicer()
+    await healthy.set("", health_pb2.HealthCheckResponse.SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
+    if reflection:
+        from grpc_reflection.v1alpha import reflection as grpc_reflection
+
+        grpc_reflection.enable_server_reflection((*reflection, grpc_reflection.SERVICE_NAME), server)
+    credentials = grpc.ssl_server_credentials(
+        [(tls.key.read_bytes(), tls.certificate.read_bytes())],
+        root_certificates=tls.ca.read_bytes(),
+        require_client_auth=True,
+    )
+    port = server.add_secure_port(address, credentials)
+    await server.start()
+    return server, port
