@@ -1,0 +1,183 @@
+"""One record of an edition, proven alone: a small folder that stands for itself.
+
+It proves that the bureau sealed an edition that holds exactly this record, and that a second person approved
+it. It shows no other taxpayer's data. Reading and checking need the folder and the checker's own policy.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from google.protobuf.message import DecodeError
+
+from audit import exchanges, merkle
+from audit.entries import canonical_json
+from audit.envelope import Opened, open_sealed, parse_strict
+from audit.keys import Keyring
+from audit.records import CHUNK_RECORDS, ChunkVerifier, blinder, check_blinding_key, commitment, leaf
+from audit.verification.policy import DOCUMENT, Policy
+from xinyi.errors import EncodingInvalid, Invalid, Unknown
+from xinyi.v1 import edition_pb2, envelope_pb2, records_pb2
+
+FORMAT = "xinyi-record-proof/1"
+MAX_FILE_BYTES = 4 << 20
+
+_README = """\
+This folder proves one record of a tax credit edition, without any other taxpayer's data.
+
+What it proves: the tax bureau sealed an edition (manifest.dsse) that holds exactly the record in record.bin,
+and a second person of the bureau approved that edition (approval.dsse). What it does not prove: to whom the
+edition was delivered, that no later edition corrected the record, or that the grade was rightly decided.
+
+To check it, with the bureau's keys as your own policy file names them:
+    xinyi-audit verify-record FOLDER --policy policy.toml
+
+By hand, with any SHA-256 and Ed25519 tool:
+ 1. leaf = 0x01, blinded key (proof.json), SHA-256("xinyi-record-v1" 0x00 salt record.bin)
+ 2. RFC 6962: hash 0x00 leaf, then up the path in proof.json from its index, to the root in manifest.dsse
+ 3. manifest.dsse and approval.dsse are DSSE v1 envelopes (protobuf: payload 1, type 2, signatures 3 {keyid 1,
+    sig 2}); signed is "DSSEv1 <len> <type> <len> <payload>"; the approval holds the manifest's digest,
+    which is SHA-256 of those signed bytes; its signer is another person than the manifest's
+
+The salt is part of the proof: keep it with the record, and give it to nobody who may not see the record.
+"""
+
+
+@dataclass(frozen=True)
+class ProvenRecord:
+    """What a folder proved."""
+
+    record: records_pb2.GradeRecord
+    manifest: Opened[edition_pb2.Manifest]
+    approval: Opened[edition_pb2.Approval]
+
+
+@dataclass(frozen=True)
+class RecordProof:
+    manifest: envelope_pb2.Envelope
+    approval: envelope_pb2.Envelope
+    #: Exact bytes that the salt and the leaf commit to.
+    record: bytes
+    salt: bytes
+    blinded_key: bytes
+    index: int
+    path: tuple[bytes, ...]
+
+    def verify(self, policy: Policy) -> ProvenRecord:
+        """1. both seals, by two persons of a bureau of the policy, 2. the leaf, 3. its way to the root.
+
+        Raises VerificationError, or Invalid where the documents do not say what they must.
+        """
+        # 1
+        keyring = Keyring(
+            key for key in policy.keys if key.purpose == DOCUMENT and key.party in policy.bureaus
+        )
+        manifest = open_sealed(self.manifest, edition_pb2.Manifest, keyring)
+        approval = open_sealed(self.approval, edition_pb2.Approval, keyring)
+        exchanges.check_manifest(manifest)
+        exchanges.check_approval(manifest, approval)
+        if manifest.message.origin not in policy.bureaus:
+            raise Invalid(f"{manifest.message.origin} is no bureau of the policy", basis="policy.bureaus")
+        # 2
+        if len(self.salt) != 32 or len(self.blinded_key) != 32:
+            raise EncodingInvalid("salt and blinded key have 32 bytes")
+        record = parse_strict(self.record, records_pb2.GradeRecord)
+        found = merkle.leaf_hash(leaf(self.blinded_key, commitment(self.salt, self.record)))
+        # 3
+        size, root = manifest.message.record_count, manifest.message.root
+        merkle.check_inclusion(found, self.index, size, self.path, root)
+        return ProvenRecord(record, manifest, approval)
+
+    def files(self) -> dict[str, bytes]:
+        described = {
+            "blinded_key": self.blinded_key,
+            "format": FORMAT,
+            "index": self.index,
+            "proof": [h.hex() for h in self.path],
+            "salt": self.salt,
+        }
+        return {
+            "README.txt": _README.encode(),
+            "approval.dsse": self.approval.SerializeToString(deterministic=True),
+            "manifest.dsse": self.manifest.SerializeToString(deterministic=True),
+            "proof.json": canonical_json(described).encode() + b"\n",
+            "record.bin": self.record,
+        }
+
+    @classmethod
+    def read(cls, folder: Path) -> RecordProof:
+        """Raises EncodingInvalid, FileNotFoundError."""
+        try:
+            described = json.loads(_read(folder / "proof.json").decode())
+            if described["format"] != FORMAT or set(described) != {
+                "blinded_key",
+                "format",
+                "index",
+                "proof",
+                "salt",
+            }:
+                raise EncodingInvalid(f"proof.json is not one of {FORMAT}")
+            return cls(
+                manifest=envelope_pb2.Envelope.FromString(_read(folder / "manifest.dsse")),
+                approval=envelope_pb2.Envelope.FromString(_read(folder / "approval.dsse")),
+                record=_read(folder / "record.bin"),
+                salt=bytes.fromhex(described["salt"]),
+                blinded_key=bytes.fromhex(described["blinded_key"]),
+                index=int(described["index"]),
+                path=tuple(bytes.fromhex(h) for h in described["proof"]),
+            )
+        except (DecodeError, KeyError, TypeError, ValueError, RecursionError) as error:
+            raise EncodingInvalid("this folder is no record proof") from error
+
+
+def make(
+    manifest: envelope_pb2.Envelope,
+    approval: envelope_pb2.Envelope,
+    blinding_key: bytes,
+    chunks: Iterable[bytes],
+    identifier: str,
+) -> RecordProof:
+    """Finds the record of one taxpayer in an edition's chunks, which are verified on the way.
+
+    Raises Unknown where the edition holds none, VerificationError.
+    """
+    sealed = parse_strict(manifest.payload, edition_pb2.Manifest)
+    check_blinding_key(blinding_key, sealed)
+    blinded_key = blinder(blinding_key)(identifier.encode())
+    verifier = ChunkVerifier(sealed, blinding_key)
+    for number, data in enumerate(chunks):
+        chunk = verifier.take(number, data)
+        if blinded_key not in chunk.blinded_keys:
+            continue
+        place = chunk.blinded_keys.index(blinded_key)
+        salted = records_pb2.Chunk.FromString(data).records[place]
+        path = [*_path(chunk.leaf_hashes, place), *_path(sealed.chunk_roots, number)]
+        return RecordProof(
+            manifest,
+            approval,
+            salted.record,
+            salted.salt,
+            blinded_key,
+            number * CHUNK_RECORDS + place,
+            tuple(path),
+        )
+    raise Unknown("this edition holds no record of this identifier", basis="record.unknown")
+
+
+def _path(hashes: Iterable[bytes], index: int) -> list[bytes]:
+    """Inclusion path over hashes. A chunk's path goes on over the chunk roots: nodes of the tree."""
+    row = list(hashes)
+    return merkle.inclusion_proof(
+        lambda level, i: merkle.root(row[i << level : (i + 1) << level]), index, len(row)
+    )
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        data = file.read(MAX_FILE_BYTES + 1)
+    if len(data) > MAX_FILE_BYTES:
+        raise EncodingInvalid(f"{path.name} is too large")
+    return data

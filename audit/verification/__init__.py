@@ -1,0 +1,1 @@
+"""Offline verification of an export; `procedure.verify` is the way in."""

@@ -1,0 +1,94 @@
+"""Which key counted at which leaf of the log: pinned by the policy, or registered, retired and reported
+compromised by the log itself. A signature made before a key ended stays good; one after it never counts.
+"""
+
+from __future__ import annotations
+
+from audit.envelope import Opened
+from audit.keys import SM2, Keyring, keyid, party_of
+from audit.verification.policy import DOCUMENT, Policy
+from xinyi.errors import Invalid, SignatureInvalid
+from xinyi.v1 import envelope_pb2, party_pb2
+
+
+class KeyHistory:
+    """Keys of the policy count from leaf 0 on; the others from the leaf that registers them."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.keyring = Keyring(key for key in policy.keys if key.purpose == DOCUMENT)
+        self._pinned = policy.pinned_parties
+        self._since: dict[str, int] = {keyid(key): 0 for key in self.keyring}
+        self._ended: dict[str, tuple[int, str]] = {}
+        #: Keys taken from the log, in order: for the reader to compare with the agreements' annexes.
+        self.learned: list[tuple[int, party_pb2.PublicKey]] = []
+
+    def register(self, position: int, registration: Opened[party_pb2.KeyRegistration]) -> None:
+        """Takes a key from the log, where the policy leaves its party to the log.
+
+        For a party the policy pins, only an older key of the same holder can introduce a new one: a second
+        person must not come out of the first one's key, nor any person out of the gateway's word.
+        """
+        key = registration.message.key
+        name = keyid(key)
+        if party_of(key.holder) != key.party:
+            raise Invalid("the key names a holder of another party", basis="keys.holder")
+        if name not in {keyid(s) for s in registration.signers}:
+            raise SignatureInvalid("the registration is not sealed by the key it registers")
+        if name in self._since or key.purpose != DOCUMENT:
+            return
+        introduced = any(
+            keyid(s) != name and s.holder == key.holder and self.counts(keyid(s), position)
+            for s in registration.signers
+        )
+        if key.party in self._pinned and not introduced:
+            return
+        self.keyring.add(key)
+        self._since[name] = position
+        self.learned.append((position, key))
+
+    def end(self, position: int, key_id: str, how: str) -> None:
+        self._ended.setdefault(key_id, (position, how))
+
+    def counts(self, key_id: str, position: int) -> bool:
+        since = self._since.get(key_id)
+        ended, _ = self._ended.get(key_id, (position, ""))
+        return since is not None and since <= position <= ended
+
+    def at(self, position: int, *, beside: party_pb2.PublicKey | None = None) -> KeysAt:
+        """The keys that count at a leaf, and one more beside them: the one that is being registered there."""
+        return KeysAt(self, position, Keyring([beside] if beside is not None else []))
+
+    def explain(self, sealed: envelope_pb2.Envelope, position: int) -> str:
+        """Why none of a document's keys counts at this leaf."""
+        reasons = []
+        for signature in sealed.signatures:
+            name, key = f"{signature.keyid[:16]}…", self.keyring.find(signature.keyid)
+            ended = self._ended.get(signature.keyid)
+            if key is None:
+                reasons.append(f"key {name} is neither pinned nor registered in a way that counts")
+            elif ended is not None and ended[0] < position:
+                reasons.append(f"key {name} of {key.holder} was {ended[1]} at leaf {ended[0]}")
+            else:
+                reasons.append(
+                    f"key {name} of {key.holder} counts only from leaf {self._since[signature.keyid]}"
+                )
+        return "; ".join(reasons)
+
+    def only_unavailable(self, sealed: envelope_pb2.Envelope) -> bool:
+        """Whether a known key sealed it with an algorithm that is not available here."""
+        keys = [self.keyring.find(s.keyid) for s in sealed.signatures]
+        return any(key is not None and key.algorithm == SM2 for key in keys)
+
+
+class KeysAt:
+    """The keys that count at one leaf; used like a keyring."""
+
+    def __init__(self, history: KeyHistory, position: int, beside: Keyring) -> None:
+        self._history = history
+        self._position = position
+        self._beside = beside
+
+    def verify(self, key_id: str, signature: bytes, message: bytes) -> party_pb2.PublicKey | None:
+        if not self._history.counts(key_id, self._position):
+            return self._beside.verify(key_id, signature, message)
+        return self._history.keyring.verify(key_id, signature, message)
