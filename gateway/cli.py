@@ -1,0 +1,28 @@
+"""xinyi-gateway: the gateway of one city."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from gateway.commands import agreement, delivery, home, key, partner
+from xinyi.terminal import program, run
+
+app = program(
+    "The credit exchange gateway of one city.\n\n"
+    "First hour: init, check, serve, partner admit, partner activate, agreement add, entitle, status.\n\n"
+    "Exit codes: 0 done, 1 failure, 2 usage or settings, 3 refused, 4 verification failed, 6 later."
+)
+for command in (home.init, home.check, home.serve, home.status, home.upgrade):
+    app.command()(command)
+app.add_typer(home.certificate, name="certificate")
+app.add_typer(partner.app, name="partner")
+app.add_typer(key.app, name="key")
+app.add_typer(agreement.app, name="agreement")
+app.add_typer(agreement.product, name="product")
+app.command()(agreement.entitle)
+app.command()(agreement.disentitle)
+app.add_typer(delivery.app, name="delivery")
+
+
+def main() -> NoReturn:
+    run(app)

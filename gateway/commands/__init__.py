@@ -1,0 +1,33 @@
+"""Commands of xinyi-gateway, one file per noun. They parse, call, and print; nothing is decided here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from gateway.app import Gateway
+    from gateway.exchange import Exchange
+
+T = TypeVar("T")
+
+HomeOption = Annotated[
+    Path, typer.Option("--home", envvar="XINYI_HOME", help="The gateway's home directory.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One line of JSON for machines.")]
+OutputOption = Annotated[
+    Path | None, typer.Option("-o", "--output", help="File; standard output without it.")
+]
+ReasonOption = Annotated[str, typer.Option(help="Stands in the log; no taxpayer data.")]
+
+
+def act(home: Path, work: Callable[[Gateway, Exchange], T]) -> T:
+    """Runs one exchange on the gateway of this home; a serving gateway may run beside it."""
+    from gateway.app import open_gateway
+    from gateway.config import Settings
+
+    with open_gateway(Settings.load(home)) as gateway:
+        return gateway.door.run_sync(lambda x: work(gateway, x))

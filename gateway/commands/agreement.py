@@ -1,0 +1,208 @@
+"""agreement add, annex, suspend, resume, end, list; product list, enable, disable; entitle."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.commands import HomeOption, JsonOption, OutputOption, ReasonOption, act
+from xinyi.terminal import console, emit, print_json, program, table
+from xinyi.v1 import exchange_pb2, party_pb2
+
+app = program("Agreements: what they permit, from when until when, and their annexes.")
+product = program("Products: fixed field sets, each switched on or off as a whole.")
+
+_DAY = ["%Y-%m-%d"]
+
+
+class Disclosure(StrEnum):
+    public = "public"
+    agreement = "agreement"
+    authorised = "authorised"
+    authority = "authority"
+
+    @property
+    def number(self) -> int:
+        return exchange_pb2.DisclosureClass.Value(f"DISCLOSURE_CLASS_{self.name.upper()}")
+
+    @classmethod
+    def of(cls, number: int) -> str:
+        return exchange_pb2.DisclosureClass.Name(number).removeprefix("DISCLOSURE_CLASS_").lower()
+
+
+class ChannelName(StrEnum):
+    push = "push"
+    pull = "pull"
+    folder = "folder"
+
+    @property
+    def number(self) -> exchange_pb2.Channel:
+        return exchange_pb2.Channel.Value(f"CHANNEL_{self.name.upper()}")  # type: ignore[return-value]
+
+
+@app.command()
+def add(
+    home: HomeOption,
+    party: str,
+    number: Annotated[str, typer.Option(help="As the parties know it.")],
+    first: Annotated[datetime, typer.Option("--from", formats=_DAY, help="First day in force, China.")],
+    last: Annotated[datetime, typer.Option("--until", formats=_DAY, help="Last day in force.")],
+    permits: Annotated[Disclosure, typer.Option("--class", help="The widest class it permits.")],
+) -> None:
+    """Register an agreement; prints its id.
+
+    Example: xinyi-gateway agreement add demo-city/bank-1 --number 2018-5 --from 2018-01-01
+    --until 2020-12-31 --class public
+    """
+    from gateway.office import agreements
+
+    identity = act(
+        home,
+        lambda g, x: agreements.add(x, party, number, first.date(), last.date(), permits.number, g.holder),
+    )
+    console.print(identity)
+
+
+@app.command()
+def annex(
+    home: HomeOption, identity: Annotated[str, typer.Argument(metavar="ID")], output: OutputOption = None
+) -> None:
+    """Seal the annex: the keys to pin and the method of verification. Print it, sign it on paper.
+
+    Example: xinyi-gateway agreement annex 3f0a12345678 -o annex.dsse
+    """
+    from audit.keys import keyid
+    from gateway.office import agreements
+
+    method = f"xinyi-audit verify {version('xinyi-gateway')}"
+    sealed = act(
+        home,
+        lambda g, x: agreements.annex(x, identity, g.signer, str(g.settings.log_key()), method, g.holder),
+    )
+    document = party_pb2.AgreementAnnex.FromString(sealed.payload)
+    if output is not None:
+        for key in document.keys:
+            console.print(f"{key.holder}\n  {_grouped(keyid(key))}", markup=False)
+        console.print(f"log key  {document.log_verifier_key}\nmethod   {method}", markup=False)
+    emit(output, sealed.SerializeToString(deterministic=True))
+
+
+def _grouped(fingerprint: str) -> str:
+    """In fours, to be compared on paper."""
+    return " ".join(fingerprint[i : i + 4] for i in range(0, len(fingerprint), 4))
+
+
+def _change(home: Path, identity: str, decision: str, reason: str) -> None:
+    from gateway.office import agreements
+
+    state = act(home, lambda g, x: agreements.change_state(x, identity, decision, reason, g.holder))
+    console.print(f"{identity} is {state}", markup=False)
+
+
+@app.command()
+def suspend(home: HomeOption, identity: str, reason: ReasonOption) -> None:
+    """Nothing flows under it until it is resumed."""
+    _change(home, identity, "suspend", reason)
+
+
+@app.command()
+def resume(home: HomeOption, identity: str, reason: ReasonOption) -> None:
+    """Put a suspended agreement in force again."""
+    _change(home, identity, "resume", reason)
+
+
+@app.command()
+def end(home: HomeOption, identity: str, reason: ReasonOption) -> None:
+    """End an agreement before its last day."""
+    _change(home, identity, "end", reason)
+
+
+@app.command("list")
+def list_agreements(home: HomeOption, as_json: JsonOption = False) -> None:
+    """Every agreement with its dates, class and state."""
+    from gateway.office.inspection import read
+    from gateway.store import parties
+
+    rows = read(home, parties.list_agreements)
+    if as_json:
+        return print_json(rows)
+    columns = ["agreement_id", "party", "number", "valid_from", "valid_until", "class", "state"]
+    rows = [row | {"class": Disclosure.of(row["disclosure_class"])} for row in rows]
+    return table("", columns, [[row[name] for name in columns] for row in rows])
+
+
+@product.command("list")
+def list_products(home: HomeOption, as_json: JsonOption = False) -> None:
+    """Every product, whether it is on, and its disclosure class."""
+    from gateway.office.inspection import read
+    from gateway.store import parties
+
+    rows = read(home, parties.list_products)
+    if as_json:
+        return print_json(rows)
+    columns = ["product", "version", "on", "class", "record_schema"]
+    rows = [
+        r | {"on": "on" if r["enabled"] else "off", "class": Disclosure.of(r["disclosure_class"])}
+        for r in rows
+    ]
+    return table("", columns, [[row[name] for name in columns] for row in rows])
+
+
+@product.command()
+def enable(home: HomeOption, name: str) -> None:
+    """Switch a product on.
+
+    Example: xinyi-gateway product enable grade-all
+    """
+    from gateway.office import agreements
+
+    act(home, lambda g, x: agreements.switch_product(x, name, True, g.holder))
+    console.print(f"{name} is on", markup=False)
+
+
+@product.command()
+def disable(home: HomeOption, name: str) -> None:
+    """Switch a product off: nothing of it is published or delivered."""
+    from gateway.office import agreements
+
+    act(home, lambda g, x: agreements.switch_product(x, name, False, g.holder))
+    console.print(f"{name} is off", markup=False)
+
+
+def entitle(
+    home: HomeOption,
+    party: str,
+    name: Annotated[str, typer.Argument(metavar="PRODUCT")],
+    agreement: Annotated[str, typer.Option(help="Id of the agreement it rests on.")],
+    channel: Annotated[ChannelName, typer.Option()],
+    inbox: Annotated[str, typer.Option(help="host:port of the bank's inbox (push).")] = "",
+    folder: Annotated[Path | None, typer.Option(help="Directory the two sides share (folder).")] = None,
+) -> None:
+    """Entitle a partner to a product under an agreement, by one channel; again to change the channel.
+
+    Example: xinyi-gateway entitle demo-city/bank-1 grade-a --agreement 3f0a12345678
+    --channel push --inbox 10.0.0.7:7444
+    """
+    from gateway.office import agreements
+
+    target = str(folder.resolve()) if folder is not None else inbox
+    act(home, lambda g, x: agreements.entitle(x, party, name, agreement, channel.number, target, g.holder))
+    console.print(f"{party} receives {name} by {channel}", markup=False)
+
+
+def disentitle(
+    home: HomeOption,
+    party: str,
+    name: Annotated[str, typer.Argument(metavar="PRODUCT")],
+    reason: ReasonOption,
+) -> None:
+    """End a partner's entitlement to a product."""
+    from gateway.office import agreements
+
+    act(home, lambda g, x: agreements.end_entitlement(x, party, name, reason, g.holder))
+    console.print(f"{party} no longer receives {name}", markup=False)

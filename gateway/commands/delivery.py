@@ -1,0 +1,26 @@
+"""delivery retry."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gateway.commands import HomeOption, ReasonOption, act
+from xinyi.terminal import console, program
+
+app = program("Deliveries that need a person.")
+
+
+@app.command()
+def retry(
+    home: HomeOption, delivery: Annotated[str, typer.Argument(metavar="ID")], reason: ReasonOption
+) -> None:
+    """Take up a DEAD delivery again; the serving gateway carries it out.
+
+    Example: xinyi-gateway delivery retry 3f0a… --reason "the bank's inbox is back"
+    """
+    from gateway.delivery import revive
+
+    act(home, lambda gateway, x: revive(x, delivery, gateway.holder, reason))
+    console.print("queued again")

@@ -1,0 +1,146 @@
+"""init, check, upgrade, serve, status, and the gateway's own certificate."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.commands import HomeOption, JsonOption, OutputOption
+from xinyi.settings import SettingsInvalid
+from xinyi.terminal import console, emit, findings, notices, print_json, program, table
+
+certificate = program("The gateway's own TLS certificate.")
+
+
+class Mode(StrEnum):
+    demo = "demo"
+    production = "production"
+
+
+def init(
+    home: HomeOption,
+    city: Annotated[str, typer.Option(help="Name of the city, for instance demo-city.")],
+    party: Annotated[str, typer.Option(help="<city>/<name>; <city>/gateway without it.")] = "",
+    mode: Annotated[Mode, typer.Option(help="production takes certificates of an outside CA.")] = Mode.demo,
+    listen: Annotated[str, typer.Option(help="host:port")] = "127.0.0.1:7443",
+    address: Annotated[str, typer.Option(help="host:port that partners dial, where it differs.")] = "",
+    database: Annotated[
+        str, typer.Option(help="SQLite file in the home, or postgresql://…")
+    ] = "sqlite:///gateway.db",
+    head_store: Annotated[str, typer.Option(help="Another database than that.")] = "sqlite:///head.db",
+    workflows: Annotated[
+        str, typer.Option(help="Database of the durable workflows.")
+    ] = "sqlite:///workflows.db",
+) -> None:
+    """Make a gateway's home: keys, certificate, databases, first log entry.
+
+    Example: xinyi-gateway init --city demo-city --home ./gateway
+    """
+    from audit.keys import keyid
+    from gateway.office.founding import Plan, found
+
+    plan = Plan(party or f"{city}/gateway", mode, listen, address, database, head_store, workflows)
+    settings = found(home, plan)
+    console.print(f"party        {settings.party}")
+    console.print(f"fingerprint  {keyid(settings.signer().key)}")
+    console.print(f"log key      {settings.log_key()}")
+    if mode is Mode.production:
+        notices.print("Next: `certificate request`, have your CA sign it, `certificate install`.")
+
+
+def check(home: HomeOption) -> None:
+    """Say what keeps this gateway from serving, and what to do."""
+    from gateway.office.inspection import problems
+
+    try:
+        found = problems(home)
+    except SettingsInvalid as error:
+        found = [error.explanation]
+    findings(found, good=f"{home}: ready to serve")
+
+
+def upgrade(home: HomeOption) -> None:
+    """Move the database's schema to what this program needs. Stop the gateway and back up before."""
+    from gateway.config import Settings
+    from gateway.store import migrations
+    from gateway.store.db import open_engine
+
+    engine = open_engine(Settings.load(home).database_url)
+    migrations.upgrade(engine)
+    engine.dispose()
+    console.print(f"schema {migrations.newest()}")
+
+
+def serve(home: HomeOption) -> None:
+    """Serve until SIGTERM.
+
+    Example: xinyi-gateway serve --home ./gateway
+    """
+    from gateway.app import serve_forever
+    from gateway.config import Settings
+    from gateway.store import migrations
+    from gateway.store.db import open_engine
+    from xinyi import logs
+
+    settings = Settings.load(home)
+    logs.configure(settings.logs.form, settings.logs.level)
+    engine = open_engine(settings.database_url)
+    migrations.check_current(engine)
+    engine.dispose()
+    serve_forever(settings)
+
+
+def status(home: HomeOption, as_json: JsonOption = False) -> None:
+    """Editions, deliveries by state, and the head of the log."""
+    from gateway.config import Settings
+    from gateway.office.inspection import summary
+
+    found = summary(Settings.load(home))
+    if as_json:
+        return print_json(found)
+    for title, rows in found.items():
+        if isinstance(rows, list):
+            table(title, list(rows[0]) if rows else ["nothing"], [list(row.values()) for row in rows])
+        else:
+            console.print(f"{title}: {rows}", markup=False)
+    return None
+
+
+@certificate.command("request")
+def request_certificate(home: HomeOption, output: OutputOption = None) -> None:
+    """Write the PKCS#10 request for an outside CA.
+
+    Example: xinyi-gateway certificate request -o gateway.csr
+    """
+    from audit import certificates
+    from gateway.config import Settings
+
+    emit(output, certificates.request(home / "keys/tls.pem", Settings.load(home).holder).encode())
+
+
+@certificate.command("install")
+def install_certificate(
+    home: HomeOption,
+    chain: Annotated[Path, typer.Argument(help="PEM, leaf first.")],
+    ca: Annotated[Path, typer.Option(help="PEM of the CA that partners' certificates are of.")],
+) -> None:
+    """Install an outside CA's certificate; takes effect when the gateway starts again.
+
+    Example: xinyi-gateway certificate install gateway.crt --ca ca.crt
+    """
+    from audit import certificates
+    from gateway.authority import check_not_demo
+    from gateway.config import Settings
+    from xinyi import files
+
+    settings = Settings.load(home)
+    key = certificates.load_key(home / "keys/tls.pem").public_key()
+    certificates.check(chain.read_bytes(), key, settings.holder, ca=ca.read_bytes())
+    if settings.mode == "production":
+        check_not_demo(home, chain, ca)
+    files.write_atomically(home / "keys/ca.crt", ca.read_bytes())
+    files.write_atomically(home / "keys/tls.crt", chain.read_bytes())
+    console.print("installed")

@@ -1,0 +1,147 @@
+"""Settings of a gateway: one frozen object from <home>/gateway.toml and the environment, read once.
+
+Decides which settings are acceptable together. Only the composition root and the commands read it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, PrivateAttr
+from sqlalchemy.engine import make_url
+
+from audit.checkpoint import VerifierKey
+from audit.keys import FileSigner
+from gateway.authority import check_not_demo
+from gateway.store.db import same_database
+from xinyi.errors import Invalid
+from xinyi.server import TlsFiles
+from xinyi.settings import LogSettings, Section, SettingsInvalid, load_settings
+from xinyi.settings import Settings as SettingsFile
+from xinyi.v1 import party_pb2
+
+DOCUMENT, LOG = party_pb2.KEY_PURPOSE_DOCUMENT, party_pb2.KEY_PURPOSE_LOG
+
+
+class MetricsSettings(Section):
+    #: host:port of the Prometheus endpoint; plain HTTP, so keep it on loopback or a management network.
+    listen: str
+
+
+class DeliverySettings(Section):
+    max_attempts: int = Field(default=8, ge=1)
+    #: First pause after a failed push; it doubles up to an hour.
+    backoff_s: float = Field(default=5.0, gt=0)
+    expires_days: int = Field(default=30, ge=1)
+    #: Pushes at a time, to different banks.
+    workers: int = Field(default=8, ge=1)
+    #: Stable name of this process among those that share the database: its work is found again by it.
+    worker: str = Field(default="gateway-1", min_length=1)
+
+
+class Settings(SettingsFile):
+    party: str
+    mode: Literal["demo", "production"]
+    listen: str
+    #: host:port that partners dial; `listen` where it is not given.
+    address: str = ""
+    # URLs may carry a password: never part of a printed settings object.
+    database: str = Field(repr=False)
+    head_store: str = Field(repr=False)
+    workflows: str = Field(repr=False)
+    logs: LogSettings = LogSettings(form="json")
+    metrics: MetricsSettings | None = None
+    delivery: DeliverySettings = DeliverySettings()
+    reflection: bool = False
+
+    _home: Path = PrivateAttr(default=Path())
+
+    @classmethod
+    def load(cls, home: Path) -> Settings:
+        """Raises SettingsInvalid: unknown keys, a head store inside the database, a demo CA in production."""
+        if not (home / "gateway.toml").exists():
+            raise SettingsInvalid(
+                f"{home} is no home of a gateway: run init first, or name it with --home",
+                basis="home.missing",
+            )
+        settings = load_settings(home / "gateway.toml", cls)
+        settings._home = home
+        settings._check()
+        return settings
+
+    def _check(self) -> None:
+        try:
+            VerifierKey.of(self.log_origin, self.log_signer())
+            urls = {"database": self.database_url, "workflows": self.workflows_url}
+        except (Invalid, FileNotFoundError) as error:
+            raise SettingsInvalid(str(error), basis="settings.keys") from error
+        for name, url in urls.items():
+            if same_database(url, self.head_store_url):
+                raise SettingsInvalid(
+                    f"head_store is the same database as {name}: a restore would take the last signed head "
+                    "along and hide that entries are missing",
+                    basis="settings.head_store",
+                )
+        if self.mode == "production":
+            check_not_demo(self.home)
+
+    @property
+    def home(self) -> Path:
+        return self._home
+
+    @property
+    def holder(self) -> str:
+        """Whole name of the gateway itself, the actor of what it does."""
+        return f"xinyi://{self.party}/machine/main"
+
+    @property
+    def partner_address(self) -> str:
+        return self.address or self.listen
+
+    @property
+    def log_origin(self) -> str:
+        return f"{self.party}/log"
+
+    @property
+    def database_url(self) -> str:
+        return self._resolve(self.database)
+
+    @property
+    def head_store_url(self) -> str:
+        return self._resolve(self.head_store)
+
+    @property
+    def workflows_url(self) -> str:
+        return self._resolve(self.workflows)
+
+    def _resolve(self, url: str) -> str:
+        """SQLite files that are not absolute lie in the home."""
+        parsed = make_url(url)
+        if parsed.get_backend_name() != "sqlite":
+            return url
+        if not parsed.database or parsed.database == ":memory:":
+            raise SettingsInvalid(f"{url} is no file: what is logged must last", basis="settings.database")
+        return parsed.set(database=str(self.home / parsed.database)).render_as_string(hide_password=False)
+
+    def signer(self) -> FileSigner:
+        """Seals the gateway's documents."""
+        return FileSigner.load(self.home / "keys/document.pem", holder=self.holder, purpose=DOCUMENT)
+
+    def log_signer(self) -> FileSigner:
+        """Signs checkpoints, and nothing else."""
+        return FileSigner.load(self.home / "keys/log.pem", holder=self.holder, purpose=LOG)
+
+    def log_key(self) -> VerifierKey:
+        return VerifierKey.of(self.log_origin, self.log_signer())
+
+    def tls(self) -> TlsFiles:
+        """Raises SettingsInvalid before a certificate was installed."""
+        tls = TlsFiles(self.home / "keys/tls.crt", self.home / "keys/tls.pem", self.home / "keys/ca.crt")
+        for file in (tls.certificate, tls.key, tls.ca):
+            if not file.exists():
+                raise SettingsInvalid(
+                    f"{file} is missing: `certificate request`, have your CA sign it, `certificate install`",
+                    basis="home.certificate",
+                )
+        return tls

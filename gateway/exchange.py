@@ -1,0 +1,396 @@
+"""The one door: business rows and the log entry of an exchange commit in one database transaction.
+
+Every exchange, refusals included, passes here; nothing else writes a LOGGED table or the log. Concurrent
+exchanges share a transaction (group commit): one thread takes whatever waits, lets each piece of work read
+and decide, and writes all rows together. If the shared transaction fails, each is tried again alone, so one
+bad exchange never takes another along.
+
+Knows nothing of what an exchange means.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import structlog
+from sqlalchemy import Connection, Table
+from sqlalchemy.exc import IntegrityError
+
+from audit import entries, log
+from audit import envelope as envelopes
+from audit.bulk import Key, insert_rows, read_rows
+from gateway.store import tables
+from gateway.store.db import Database
+from xinyi.errors import Conflict, Unavailable
+from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2, log_pb2
+
+T = TypeVar("T")
+Row = dict[str, Any]
+#: A row that an exchange will read, by primary key.
+Need = tuple[Table, Key]
+#: Milliseconds since 1970-01-01 UTC.
+Clock = Callable[[], int]
+
+MAX_BATCH = 128
+GATHER_S = 0.002
+
+logger = structlog.get_logger()
+_LOGGED = {table.name for table in tables.LOGGED}
+_ORDER = [*tables.metadata.sorted_tables]
+
+
+def wall_clock() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Exchange:
+    """One exchange in the making: what it reads, what it writes, what it is logged as."""
+
+    def __init__(self, conn: Connection, now_ms: int, cache: _Cache | None = None) -> None:
+        self.conn = conn
+        self.now_ms = now_ms
+        self._cache = cache if cache is not None else _Cache(conn)
+        self._adds: list[tuple[Table, Row]] = []
+        self._replaces: list[tuple[Table, Row]] = []
+        self._documents: dict[bytes, bytes] = {}
+        self._changes: list[log_pb2.RowChange] = []
+        self._entries: list[dict[str, bytes]] = []
+
+    def get(self, table: Table, *key: Any) -> Row | None:
+        """A row by its primary key, a copy; read ahead with the others' where `needs` named it."""
+        return self._cache.get(table, key)
+
+    def add(self, table: Table, row: Row) -> None:
+        """Inserts; a uniqueness conflict fails the exchange with Conflict."""
+        self._adds.append((table, row))
+        self._note(table, row)
+
+    def replace(self, table: Table, row: Row) -> None:
+        """Inserts or overwrites the whole row by its primary key."""
+        self._replaces.append((table, row))
+        self._note(table, row)
+
+    def document(self, envelope: envelope_pb2.Envelope) -> bytes:
+        """Keeps a sealed document; returns its digest. The same document twice is kept once."""
+        digest = envelopes.digest(envelope)
+        self._documents[digest] = envelope.SerializeToString()
+        return digest
+
+    def answer(self, document: bytes, sealed: envelope_pb2.Envelope) -> None:
+        """Binds the sealed answer to a document's digest: an honest retry gets exactly this again.
+
+        Comes after `log`, because the answer names the leaf; the log finds it through the leaf.
+        """
+        self._adds.append((tables.answers, {"document": document, "answer": self.document(sealed)}))
+
+    def log(
+        self,
+        kind: str,
+        *,
+        actor: str,
+        counterparty: str = "",
+        product: str = "",
+        period: edition_pb2.Period | None = None,
+        agreement_id: str = "",
+        manifest_digest: bytes = b"",
+        delivery_id: str = "",
+        documents: Sequence[bytes] = (),
+        record_count: int = 0,
+        channel: exchange_pb2.Channel = exchange_pb2.CHANNEL_UNSPECIFIED,
+        code: str = "",
+        detail: str = "",
+    ) -> bytes:
+        """Ends the exchange's business rows and writes its log entry. Returns the 33-byte leaf."""
+        entry = log_pb2.LogEntry(
+            kind=kind,
+            recorded_at_ms=self.now_ms,
+            actor=actor,
+            counterparty=counterparty,
+            product=product,
+            period=period,
+            agreement_id=agreement_id,
+            manifest_digest=manifest_digest,
+            delivery_id=delivery_id,
+            documents=documents,
+            record_count=record_count,
+            channel=channel,
+            code=code,
+            detail=detail,
+            changes=self._changes,
+        )
+        self._changes = []
+        row = log.new_entry(os.urandom(32), entry.SerializeToString(deterministic=True))
+        self._entries.append(row)
+        return row["leaf"]
+
+    def _note(self, table: Table, row: Row) -> None:
+        if table.name not in _LOGGED:
+            return
+        if len(row) != len(table.columns):
+            missing = {column.name for column in table.columns} ^ row.keys()
+            raise ValueError(f"a row of {table.name} is written whole; check {sorted(missing)}")
+        key = {column.name: row[column.name] for column in table.primary_key.columns}
+        self._changes.append(
+            log_pb2.RowChange(
+                table=table.name, key=entries.canonical_json(key), row_sha256=entries.row_digest(row)
+            )
+        )
+
+    def check_complete(self) -> None:
+        if self._changes:
+            raise ValueError("business rows were written after the exchange was logged, or it never was")
+
+    @property
+    def logged(self) -> bool:
+        return bool(self._entries)
+
+
+@dataclass
+class _Work(Generic[T]):
+    """`future` is asyncio's where `loop` is set, else a thread's."""
+
+    run: Callable[[Exchange], T]
+    key: str | None
+    future: asyncio.Future[T] | Future[T]
+    loop: asyncio.AbstractEventLoop | None = None
+    needs: Sequence[Need] = ()
+
+
+#: What became of one piece of work: its result, or the error it raised.
+_Outcome = tuple[_Work[Any], Any, Exception | None]
+
+
+class _Cache:
+    """Rows by primary key, as the shared transaction sees them, what it has yet to write included."""
+
+    def __init__(self, conn: Connection) -> None:
+        self._conn = conn
+        self._rows: dict[Table, dict[Key, Row | None]] = {}
+
+    def prefetch(self, needs: Iterable[Need]) -> None:
+        wanted: dict[Table, list[Key]] = {}
+        for table, key in needs:
+            if key not in self._rows.setdefault(table, {}):
+                wanted.setdefault(table, []).append(key)
+        for table, keys in wanted.items():
+            self._rows[table] |= read_rows(self._conn, table, keys)
+
+    def get(self, table: Table, key: Key) -> Row | None:
+        self.prefetch([(table, key)])
+        row = self._rows[table][key]
+        return None if row is None else dict(row)
+
+    def put(self, table: Table, row: Row) -> None:
+        self._rows.setdefault(table, {})[_key(table, row)] = row
+
+
+def _key(table: Table, row: Row) -> Key:
+    return tuple(row[column.name] for column in table.primary_key.columns)
+
+
+class _Batch:
+    """One shared transaction: collects what its exchanges write and flushes it table by table."""
+
+    def __init__(self, conn: Connection, now_ms: int, works: Sequence[_Work[Any]]) -> None:
+        self._conn = conn
+        self._now_ms = now_ms
+        self._pending: list[Exchange] = []
+        self._keys: set[str] = set()
+        self._cache = _Cache(conn)
+        self._cache.prefetch(need for work in works for need in work.needs)
+
+    def run(self, work: _Work[Any]) -> Any:
+        if work.key is None or work.key in self._keys:
+            self.flush()
+        exchange = Exchange(self._conn, self._now_ms, self._cache)
+        result = work.run(exchange)
+        exchange.check_complete()
+        for table, row in (*exchange._replaces, *exchange._adds):
+            self._cache.put(table, row)
+        self._pending.append(exchange)
+        if work.key is None:
+            self.flush()
+        else:
+            self._keys.add(work.key)
+        return result
+
+    def flush(self) -> None:
+        """Writes in foreign-key order, one statement per table."""
+        pending, self._pending = self._pending, []
+        self._keys.clear()
+        documents = {digest: data for exchange in pending for digest, data in exchange._documents.items()}
+        if documents:
+            rows = [{"digest": digest, "envelope": data} for digest, data in documents.items()]
+            insert_rows(self._conn, tables.documents, rows, "keep")
+        adds: dict[Table, list[Row]] = {}
+        replaces: dict[Table, dict[Key, Row]] = {}
+        for exchange in pending:
+            for table, row in exchange._adds:
+                adds.setdefault(table, []).append(row)
+            for table, row in exchange._replaces:
+                replaces.setdefault(table, {})[_key(table, row)] = row
+        for table in _ORDER:
+            if table in replaces:
+                insert_rows(self._conn, table, list(replaces[table].values()), "replace")
+            if table in adds:
+                insert_rows(self._conn, table, adds[table])
+        entries_ = [row for exchange in pending for row in exchange._entries]
+        if entries_:
+            log.append(self._conn, entries_)
+
+
+class Door:
+    """Runs exchanges in shared transactions, in one thread per process.
+
+    Two processes on one database take turns: SQLite has one writer, PostgreSQL an advisory lock. So what an
+    exchange reads is still true when it writes.
+    """
+
+    def __init__(self, database: Database, clock: Clock = wall_clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._queue: queue.SimpleQueue[_Work[Any] | None] = queue.SimpleQueue()
+        self._committed: list[Callable[[], None]] = []
+        self._closed = False
+        self._thread = threading.Thread(target=self._serve, name="door", daemon=True)
+        self._thread.start()
+
+    def now(self) -> int:
+        """Milliseconds since 1970 UTC by the gateway's clock."""
+        return self._clock()
+
+    def on_commit(self, callback: Callable[[], None]) -> None:
+        """Called in the door's thread after each transaction that logged something; must not block."""
+        self._committed.append(callback)
+
+    async def run(
+        self, work: Callable[[Exchange], T], *, key: str | None = None, needs: Sequence[Need] = ()
+    ) -> T:
+        """Commits one exchange and returns what `work` returned.
+
+        Args:
+            work: reads with `x.conn`, writes with `x.add`, `x.replace`, `x.document`, and calls `x.log`
+                once. May run more than once; must have no effect outside `x`.
+            key: names everything `work` reads that another exchange could write, for instance a delivery
+                id: exchanges of different keys may share one write. None runs it apart from all others.
+            needs: rows that `work` will `x.get`, so that a group of exchanges reads them together.
+
+        Raises:
+            Conflict: a uniqueness rule of the database decided against it.
+            whatever `work` raises: then nothing of it was written.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._submit(_Work(work, key, future, loop, needs))
+        return await future
+
+    def run_sync(self, work: Callable[[Exchange], T], *, key: str | None = None) -> T:
+        future: Future[T] = Future()
+        self._submit(_Work(work, key, future))
+        return future.result()
+
+    def close(self) -> None:
+        """Finishes what waits, then stops."""
+        self._closed = True
+        self._queue.put(None)
+        self._thread.join()
+
+    def _submit(self, work: _Work[Any]) -> None:
+        if self._closed:
+            raise Unavailable("the gateway is stopping")
+        self._queue.put(work)
+
+    def _serve(self) -> None:
+        crowded = False
+        while (first := self._queue.get()) is not None:
+            batch = [first]
+            # A lone caller never waits; once several came together, a short wait gathers the next group.
+            deadline = time.monotonic() + (GATHER_S if crowded else 0)
+            stop = False
+            while len(batch) < MAX_BATCH:
+                try:
+                    work = self._queue.get(timeout=max(0.0, deadline - time.monotonic()))
+                except queue.Empty:
+                    break
+                if work is None:
+                    stop = True
+                    break
+                batch.append(work)
+            crowded = len(batch) > 1
+            self._commit(batch)
+            if stop:
+                return
+
+    def _commit(self, batch: list[_Work[Any]]) -> None:
+        try:
+            outcomes = self._transact(batch)
+        except Exception as error:
+            if len(batch) == 1:
+                _settle([(batch[0], None, _translated(error))])
+                return
+            for work in batch:  # each alone: one bad exchange never takes another along
+                self._commit([work])
+            return
+        _settle(outcomes)
+
+    def _transact(self, batch: list[_Work[Any]]) -> list[_Outcome]:
+        outcomes: list[_Outcome] = []
+        with self._database.writing() as conn:
+            log.lock(conn, log.DOOR_LOCK)
+            shared = _Batch(conn, self._clock(), batch)
+            for work in batch:
+                try:
+                    outcomes.append((work, shared.run(work), None))
+                except IntegrityError:
+                    raise
+                except Exception as error:  # the work's own refusal; it wrote nothing
+                    outcomes.append((work, None, error))
+            shared.flush()
+        if any(error is None for _, _, error in outcomes):
+            for callback in self._committed:
+                callback()
+        return outcomes
+
+
+def _settle(outcomes: list[_Outcome]) -> None:
+    """Hands results to those who wait; each event loop is woken once for all of its own."""
+    waiting: dict[asyncio.AbstractEventLoop, list[_Outcome]] = {}
+    for outcome in outcomes:
+        work = outcome[0]
+        if work.loop is None:
+            _resolve(outcome)
+        else:
+            waiting.setdefault(work.loop, []).append(outcome)
+    for loop, group in waiting.items():
+        loop.call_soon_threadsafe(_resolve_all, group)
+
+
+def _resolve_all(outcomes: list[_Outcome]) -> None:
+    for outcome in outcomes:
+        if not outcome[0].future.cancelled():
+            _resolve(outcome)
+
+
+def _resolve(outcome: _Outcome) -> None:
+    work, result, error = outcome
+    if error is not None:
+        work.future.set_exception(error)
+    else:
+        work.future.set_result(result)
+
+
+def _translated(error: Exception) -> Exception:
+    if isinstance(error, IntegrityError):
+        logger.warning("door.conflict", constraint=str(error.orig).splitlines()[0][:200])
+        conflict = Conflict("another exchange has taken this place already", basis="unique")
+        conflict.__cause__ = error
+        return conflict
+    return error

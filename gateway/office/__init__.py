@@ -1,0 +1,1 @@
+"""What the gateway's operator decides on its own machine. Every act is one exchange through the door."""

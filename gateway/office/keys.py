@@ -1,0 +1,76 @@
+"""Registered keys: retired, reported compromised, and the gateway's own document key rotated.
+
+A key's validity is a matter of log position: every change here is an entry.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from audit import envelope
+from audit.keys import FileSigner, Signer, generate_private_key, keyid, replace_private_key
+from gateway.exchange import Door, Exchange
+from gateway.office.admission import key_row
+from gateway.office.partners import check_reason
+from gateway.store import parties, tables
+from xinyi.errors import Conflict, Invalid, Unknown
+from xinyi.v1 import party_pb2
+
+
+def retire(x: Exchange, key_id: str, reason: str, actor: str) -> None:
+    """The key signs nothing new from here on; what it signed stays valid."""
+    _change(x, key_id, {"state": "RETIRED"}, "key.retired", reason, actor)
+
+
+def report_compromised(x: Exchange, key_id: str, since_ms: int, reason: str, actor: str) -> None:
+    """Somebody else may hold the key since then: what it signed afterwards is void or suspect."""
+    if since_ms > x.now_ms:
+        raise Invalid("a key cannot be compromised since a time to come", basis="key.since")
+    change = {"state": "COMPROMISED", "compromised_since_ms": since_ms}
+    _change(x, key_id, change, "key.compromised", reason, actor)
+
+
+def _change(x: Exchange, key_id: str, change: dict[str, object], word: str, reason: str, actor: str) -> None:
+    row = parties.find_key(x.conn, key_id)
+    if row is None:
+        raise Unknown("there is no such key: `key list` shows them all", basis="key.unknown")
+    if row["state"] in (change["state"], "COMPROMISED"):
+        raise Conflict(f"this key is {row['state']} already", basis="key.state")
+    active = [key for key in parties.list_keys(x.conn, row["party"]) if key["state"] == "ACTIVE"]
+    if row["holder"] == actor and len(active) < 2:
+        raise Conflict("the gateway seals with this key itself: `key rotate` first", basis="key.own")
+    check_reason(reason)
+    x.replace(tables.keys, row | change)
+    x.log(word, actor=actor, counterparty=row["party"], detail=f"{row['holder']} {key_id}: {reason}")
+
+
+def rotate_own(door: Door, keys: Path, old: FileSigner) -> FileSigner:
+    """A new document key for the gateway: registered under the old key's signature, then put into service.
+
+    Partners pin it by its fingerprint, as they did the old one; the old one is retired afterwards. A crash
+    after the entry and before the files changed leaves `document-next.pem`: the next run goes on with it.
+    """
+    waiting = keys / "document-next.pem"
+    if not waiting.exists():
+        generate_private_key(waiting)
+    new = FileSigner.load(waiting, holder=old.key.holder, purpose=old.key.purpose)
+    door.run_sync(lambda x: _register_own(x, new, old))
+    replace_private_key(keys / "document.pem", waiting, keyid(old.key))
+    return new
+
+
+def _register_own(x: Exchange, new: Signer, old: Signer) -> None:
+    if parties.find_key(x.conn, keyid(new.key)) is not None:
+        return
+    registration = party_pb2.KeyRegistration(
+        key=new.key, party_kind=party_pb2.PARTY_KIND_GATEWAY, requested_at_ms=x.now_ms
+    )
+    digest = x.document(envelope.seal(registration, new, old))
+    x.add(tables.keys, key_row(new.key, digest, x.now_ms))
+    x.log(
+        "key.registered",
+        actor=new.key.holder,
+        counterparty=new.key.party,
+        documents=[digest],
+        detail=f"{new.key.holder} {keyid(new.key)}",
+    )

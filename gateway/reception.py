@@ -1,0 +1,209 @@
+"""What every call goes through: who calls, is the document theirs, was it answered before, and how the
+gateway answers or refuses, signed and logged. Shared by the services; knows no service's subject.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TypeVar
+
+import structlog
+from google.protobuf.message import Message
+from sqlalchemy import Connection, select
+
+from audit import checkpoint, envelope
+from audit.checkpoint import Checkpoint
+from audit.envelope import Opened
+from audit.keys import Keyring, Signer
+from audit.log import Log
+from gateway.exchange import Door, Exchange
+from gateway.metrics import REFUSALS
+from gateway.store import editions as documents
+from gateway.store import parties, tables
+from gateway.store.db import Database
+from xinyi.errors import ExchangeError, NotAuthenticated, Refused, SignatureInvalid, VerificationError
+from xinyi.server import Caller
+from xinyi.v1 import envelope_pb2, exchange_pb2
+
+M = TypeVar("M", bound=Message)
+
+#: A key or partner change by another process counts here after at most this long.
+DIRECTORY_AGE_S = 1.0
+
+logger = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Received(Opened[M]):
+    """A caller's document: its seal holds and it belongs to the caller's party."""
+
+    caller: Caller
+    head: Checkpoint | None
+
+
+class Reception:
+    """Opens calls, answers them, signs refusals."""
+
+    def __init__(self, database: Database, door: Door, log: Log, signer: Signer, holder: str) -> None:
+        self.database = database
+        self.door = door
+        self.log = log
+        self.signer = signer
+        #: The gateway's own name, as the actor of what it does itself.
+        self.holder = holder
+        self._keyring: tuple[float, Keyring] | None = None
+        self._verify_head = lru_cache(maxsize=1024)(lambda note: checkpoint.verify(note, log.key))
+        self._consistency = lru_cache(maxsize=1024)(self._prove_consistency)
+
+    # ── receiving ──────────────────────────────────────────────────────────────────────────────────────
+
+    async def keyring(self, *, fresh: bool = False) -> Keyring:
+        now = time.monotonic()
+        if fresh or self._keyring is None or now - self._keyring[0] > DIRECTORY_AGE_S:
+            self._keyring = (now, await self.database.read(parties.keyring))
+        return self._keyring[1]
+
+    async def open(self, call: exchange_pb2.Call, kind: type[M], caller: Caller) -> Received[M]:
+        """The caller's document.
+
+        1. its seal holds under a registered key, 2. that key is of the party that TLS names, and of the very
+        person where a person calls, 3. the head the caller shows is ours and not ahead of us.
+
+        Raises NotAuthenticated, SignatureInvalid, EncodingInvalid, HeadConflict.
+        """
+        # 1
+        try:
+            opened = envelope.open_sealed(call.document, kind, await self.keyring())
+        except SignatureInvalid:  # perhaps by a key that was registered a moment ago
+            opened = envelope.open_sealed(call.document, kind, await self.keyring(fresh=True))
+        # 2
+        if not any(key.party == caller.party for key in opened.signers):
+            raise NotAuthenticated("the document is not of the party that calls", basis="document.party")
+        if caller.is_person and not any(key.holder == caller.holder for key in opened.signers):
+            raise NotAuthenticated(
+                "the document is not sealed by the person who calls", basis="document.person"
+            )
+        # 3
+        head = await self._check_head(call.head)
+        return Received(opened.message, opened.digest, opened.signers, opened.envelope, caller, head)
+
+    async def _check_head(self, note: bytes) -> Checkpoint | None:
+        if not note:
+            return None
+        head = self._verify_head(note)
+        newest = self.log.newest
+        if newest is None or head.size > newest.size:
+            await self.database.in_thread(lambda: self.log.note_foreign_head(head))
+        return head
+
+    # ── answering ──────────────────────────────────────────────────────────────────────────────────────
+
+    async def find_answer(self, document: bytes) -> envelope_pb2.Envelope | None:
+        return await self.database.read(lambda conn: documents.find_answer(conn, document))
+
+    def acknowledge(self, x: Exchange, document: bytes, outcome: str, leaf: bytes) -> envelope_pb2.Envelope:
+        """Seals and keeps the acknowledgement; part of the exchange it acknowledges."""
+        acknowledgement = exchange_pb2.Acknowledgement(
+            document_digest=document, outcome=outcome, leaf=leaf, recorded_at_ms=x.now_ms
+        )
+        sealed = envelope.seal(acknowledgement, self.signer)
+        x.answer(document, sealed)
+        return sealed
+
+    async def answer(self, sealed: envelope_pb2.Envelope, head: Checkpoint | None) -> exchange_pb2.Answer:
+        """The stored acknowledgement with fresh log evidence beside it."""
+        return exchange_pb2.Answer(acknowledgement=sealed, evidence=await self.evidence(head))
+
+    async def evidence(self, head: Checkpoint | None) -> exchange_pb2.LogEvidence:
+        """The newest published checkpoint and its consistency with the head the caller showed."""
+        newest = self.log.newest
+        if newest is None or (head is not None and head.size > newest.size):
+            newest = await self.database.read(self.log.head)
+        if newest is None:
+            return exchange_pb2.LogEvidence()
+        from_size = head.size if head is not None else 0
+        if from_size in (0, newest.size):
+            return exchange_pb2.LogEvidence(checkpoint=newest.note, from_size=from_size)
+        note, proof = await self.database.in_thread(lambda: self._consistency(from_size, newest.size))
+        return exchange_pb2.LogEvidence(checkpoint=note, from_size=from_size, consistency=proof)
+
+    def _prove_consistency(self, from_size: int, _to_size: int) -> tuple[bytes, tuple[bytes, ...]]:
+        with self.database.reading() as conn:
+            head, proof = self.log.consistency(conn, from_size)
+        assert head is not None  # from_size > 0 was verified under our key
+        return head.note, tuple(proof)
+
+    # ── refusing ───────────────────────────────────────────────────────────────────────────────────────
+
+    @asynccontextmanager
+    async def refusals_signed(
+        self, caller: Caller, method: str, document: envelope_pb2.Envelope | None = None, subject: str = ""
+    ) -> AsyncIterator[None]:
+        """Whatever is refused inside is signed, logged and sent along with the error.
+
+        Identical refusals (party, method, basis, subject) of one day are logged once: a client in a loop
+        must not fill the log.
+        """
+        try:
+            yield
+        except (Refused, VerificationError) as error:
+            if isinstance(error, VerificationError):
+                logger.error("alarm.verification", method=method, code=error.code, party=caller.party)
+            error.sealed = await self._refuse(caller, method, document, subject, error)
+            raise
+
+    async def _refuse(
+        self,
+        caller: Caller,
+        method: str,
+        document: envelope_pb2.Envelope | None,
+        subject: str,
+        error: ExchangeError,
+    ) -> bytes:
+        REFUSALS.labels(method, error.code).inc()
+        refusal = exchange_pb2.Refusal(
+            document_digest=envelope.digest(document) if document is not None else b"",
+            code=error.code,
+            basis=error.basis or error.code,
+            explanation=error.explanation,
+        )
+        # What nobody known here has sealed is not kept: anybody could fill the store with it.
+        keep = document if not isinstance(error, NotAuthenticated | VerificationError) else None
+
+        def work(x: Exchange) -> envelope_pb2.Envelope:
+            refusal.recorded_at_ms = x.now_ms
+            row = {
+                "party": caller.party,
+                "method": method,
+                "basis": refusal.basis,
+                "subject": subject,
+                "day": datetime.fromtimestamp(x.now_ms / 1000, UTC).date().isoformat(),
+            }
+            logged_before = _find_leaf(x.conn, row)
+            if logged_before is not None:
+                refusal.leaf = logged_before
+                return envelope.seal(refusal, self.signer)
+            refusal.leaf = x.log(
+                "refused",
+                actor=caller.holder,
+                documents=[x.document(keep)] if keep is not None else [],
+                code=error.code,
+                detail=f"{method}: {refusal.basis}" + (f": {subject}" if subject else ""),
+            )
+            x.add(tables.refusals, row | {"leaf": refusal.leaf})
+            sealed = envelope.seal(refusal, self.signer)
+            x.document(sealed)
+            return sealed
+
+        return (await self.door.run(work)).SerializeToString()
+
+
+def _find_leaf(conn: Connection, row: dict[str, str]) -> bytes | None:
+    """Leaf of today's identical refusal."""
+    same = [tables.refusals.c[name] == value for name, value in row.items()]
+    return conn.execute(select(tables.refusals.c.leaf).where(*same)).scalar()

@@ -1,0 +1,69 @@
+"""Life of an edition at the gateway: which decision leads from which state to which. Pure.
+
+    (intake) ─▶ READY ──approval──▶ PUBLISHED ──next edition──▶ SUPERSEDED
+         └────▶ HELD ──release──▶ READY          └──stop──▶ STOPPED
+    READY, HELD ──cancellation──▶ CANCELLED
+
+A published edition never changes; a mistake is answered by a later edition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from xinyi.errors import Conflict, NotEntitled
+from xinyi.v1 import edition_pb2
+
+_NEXT = {
+    ("READY", "approve"): "PUBLISHED",
+    ("HELD", "release"): "READY",
+    ("READY", "cancel"): "CANCELLED",
+    ("HELD", "cancel"): "CANCELLED",
+    ("PUBLISHED", "stop"): "STOPPED",
+    ("PUBLISHED", "supersede"): "SUPERSEDED",
+}
+
+
+def next_state(state: str, decision: str) -> str:
+    """Raises Conflict, naming what is possible instead."""
+    after = _NEXT.get((state, decision))
+    if after is None:
+        possible = sorted(word for before, word in _NEXT if before == state and word != "supersede")
+        raise Conflict(
+            f"{decision}: not possible for an edition that is {state}; "
+            f"possible: {', '.join(possible) or 'nothing'}",
+            basis="edition.state",
+        )
+    return after
+
+
+def check_second_person(edition: Mapping[str, Any], decided_by: str, *, is_person: bool) -> None:
+    """Raises NotEntitled where one who published an edition would also approve or release it."""
+    if not is_person:
+        raise NotEntitled("approving and releasing take a person's key", basis="approval.person")
+    if edition["issued_by"] == decided_by:
+        raise NotEntitled(
+            "who published an edition cannot approve or release it", basis="approval.second_person"
+        )
+
+
+def check_place(manifest: edition_pb2.Manifest, newest: Mapping[str, Any] | None) -> None:
+    """Raises Conflict unless the manifest follows the newest edition of its origin and product."""
+    sequence = 1 if newest is None else newest["sequence"] + 1
+    predecessor = b"" if newest is None else newest["manifest_digest"]
+    if manifest.sequence != sequence or manifest.predecessor != predecessor:
+        raise Conflict(
+            f"expected edition number {sequence} after {predecessor.hex()[:16] or 'none'}, got number "
+            f"{manifest.sequence} after {manifest.predecessor.hex()[:16] or 'none'}",
+            basis="edition.sequence",
+        )
+    if newest is not None and newest["state"] in ("READY", "HELD"):
+        raise Conflict(
+            "the preceding edition awaits a decision: approve or cancel it first", basis="edition.predecessor"
+        )
+    if newest is not None and (manifest.period.year, manifest.period.month) < (
+        newest["year"],
+        newest["month"],
+    ):
+        raise Conflict("the period lies before that of the preceding edition", basis="edition.period")

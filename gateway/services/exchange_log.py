@@ -1,0 +1,239 @@
+"""LogService: heads and proofs to every admitted party, openings to auditors' persons only.
+
+Looking is an exchange too: a query or an export is logged before its first answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from audit import export
+from audit.log import Log, log_entries
+from gateway.exchange import Exchange
+from gateway.reception import Received, Reception
+from gateway.rules.partners import check_right
+from gateway.store import editions, parties, tables
+from xinyi import checks
+from xinyi.errors import NotEntitled, Unavailable
+from xinyi.server import Caller, caller
+from xinyi.v1 import envelope_pb2, exchange_pb2, log_pb2
+from xinyi.v1 import log_service_pb2 as pb
+from xinyi.v1.log_service_pb2_grpc import LogServiceServicer
+
+#: Entries, or file parts, read in one go while an answer streams.
+PAGE = 500
+#: How long an export waits until its own entry is published.
+PUBLISH_WAIT_S = 10.0
+
+
+class ExchangeLog(LogServiceServicer):
+    def __init__(self, reception: Reception) -> None:
+        self._reception = reception
+
+    async def GetCheckpoint(self, request: pb.GetCheckpointRequest, context: Any) -> pb.GetCheckpointResponse:
+        await self._check_party(context)
+        head = await self._reception.database.read(self._reception.log.head)
+        return pb.GetCheckpointResponse(checkpoint=head.note if head is not None else b"")
+
+    async def ProveInclusion(
+        self, request: pb.ProveInclusionRequest, context: Any
+    ) -> pb.ProveInclusionResponse:
+        await self._check_party(context)
+        proof = await self._reception.database.read(
+            lambda conn: self._reception.log.prove(conn, request.leaf)
+        )
+        if proof is None:
+            return pb.ProveInclusionResponse(state=log_pb2.ENTRY_STATE_PENDING)
+        return pb.ProveInclusionResponse(
+            state=log_pb2.ENTRY_STATE_PUBLISHED, index=proof.index, checkpoint=proof.note, proof=proof.proof
+        )
+
+    async def ProveConsistency(
+        self, request: pb.ProveConsistencyRequest, context: Any
+    ) -> pb.ProveConsistencyResponse:
+        await self._check_party(context)
+        head, proof = await self._reception.database.read(
+            lambda conn: self._reception.log.consistency(conn, request.from_size)
+        )
+        return pb.ProveConsistencyResponse(checkpoint=head.note if head is not None else b"", proof=proof)
+
+    async def _check_party(self, context: Any) -> None:
+        who = caller(context)
+        await self._reception.database.read(
+            lambda conn: check_right(parties.find_party(conn, who.party), "read_log")
+        )
+
+    # ── openings ───────────────────────────────────────────────────────────────────────────────────────
+
+    async def QueryEntries(
+        self, request: pb.QueryEntriesRequest, context: Any
+    ) -> AsyncIterator[pb.QueryEntriesResponse]:
+        who = caller(context)
+        async with self._reception.refusals_signed(who, "QueryEntries", request.call.document):
+            received = await self._open_query(request.call, who, "log.queried")
+        start = 0
+        while True:
+            page, start = await self._reception.database.read(
+                lambda conn, start=start: _matching(conn, self._reception.log, received.message, start)  # type: ignore[misc]
+            )
+            for response in page:
+                yield response
+            if start < 0:
+                return
+
+    async def _open_query(
+        self, call: exchange_pb2.Call, who: Caller, kind: str
+    ) -> Received[exchange_pb2.LogQuery]:
+        received = await self._reception.open(call, exchange_pb2.LogQuery, who)
+        checks.check_log_query(received.message)
+        if not who.is_person or received.message.asked_by != who.holder:
+            raise NotEntitled(
+                "openings are shown to a person who asks in their own name", basis="query.person"
+            )
+
+        def work(x: Exchange) -> bytes:
+            check_right(parties.find_party(x.conn, who.party), "query")
+            x.document(received.envelope)
+            return x.log(
+                kind, actor=who.holder, documents=[received.digest], detail=received.message.purpose[:200]
+            )
+
+        leaf = await self._reception.door.run(work)
+        await self._wait_published(leaf)
+        return received
+
+    async def _wait_published(self, leaf: bytes) -> None:
+        for _ in range(int(PUBLISH_WAIT_S / 0.05)):
+            if await self._reception.database.read(lambda conn: self._reception.log.prove(conn, leaf)):
+                return
+            await asyncio.sleep(0.05)
+        raise Unavailable("the log has not published this query yet; try again")
+
+    # ── export ─────────────────────────────────────────────────────────────────────────────────────────
+
+    async def Export(self, request: pb.ExportRequest, context: Any) -> AsyncIterator[pb.ExportResponse]:
+        who = caller(context)
+        async with self._reception.refusals_signed(who, "Export", request.call.document):
+            received = await self._open_query(request.call, who, "log.exported")
+        database, log = self._reception.database, self._reception.log
+        # Business rows are of one moment; the head comes after it and covers all that had happened by then.
+        with database.moment() as then:
+            size = await database.in_thread(lambda: _count(then))
+            await self._wait_covered(size)
+            with database.reading() as now:
+                pieces = iter(_pieces(then, now, size, log, with_records=received.message.with_records))
+                while (piece := await database.in_thread(lambda: next(pieces, None))) is not None:
+                    yield pb.ExportResponse(path=piece[0], data=piece[1])
+
+    async def _wait_covered(self, size: int) -> None:
+        for _ in range(int(PUBLISH_WAIT_S / 0.05)):
+            head = await self._reception.database.read(self._reception.log.head)
+            if head is not None and head.size >= size:
+                return
+            await asyncio.sleep(0.05)
+        raise Unavailable("the log has not published its newest entries yet; try again")
+
+
+def _matching(
+    conn: Connection, log: Log, query: exchange_pb2.LogQuery, start: int
+) -> tuple[list[pb.QueryEntriesResponse], int]:
+    """The next page of matching entries, and where to go on (negative: at the end)."""
+    head = log.head(conn)
+    end = head.size if head is not None else 0
+    found: list[pb.QueryEntriesResponse] = []
+    upto = min(start + 4 * PAGE, end)
+    for index, _, salt, opening in log.openings(conn, start, upto):
+        entry = log_pb2.LogEntry.FromString(opening)
+        if _matches(entry, query):
+            found.append(
+                pb.QueryEntriesResponse(
+                    index=index,
+                    state=log_pb2.ENTRY_STATE_PUBLISHED,
+                    salt=salt,
+                    opening=opening,
+                    documents=[editions.get_document(conn, document) for document in entry.documents],
+                )
+            )
+    return found, upto if upto < end else -1
+
+
+def _matches(entry: log_pb2.LogEntry, query: exchange_pb2.LogQuery) -> bool:
+    return (
+        (not query.party or query.party in (entry.counterparty, _party(entry.actor)))
+        and (not query.kind or entry.kind == query.kind or entry.kind.startswith(query.kind + "."))
+        and (not query.product or entry.product == query.product)
+        and (not query.HasField("period") or entry.period == query.period)
+        and entry.recorded_at_ms >= query.from_ms
+        and (not query.until_ms or entry.recorded_at_ms < query.until_ms)
+    )
+
+
+def _party(actor: str) -> str:
+    return "/".join(actor.removeprefix("xinyi://").split("/")[:2])
+
+
+def _count(conn: Connection) -> int:
+    """Entries of the log at this moment, those without an index included."""
+    return conn.execute(select(func.count()).select_from(log_entries)).scalar_one()
+
+
+def _pieces(
+    then: Connection, now: Connection, state_size: int, log: Log, *, with_records: bool
+) -> Iterator[tuple[str, bytes]]:
+    """(path, data) of the export's files, in parts.
+
+    Args:
+        then: the moment whose business rows are shown.
+        now: a later one, in which the first `state_size` entries, and perhaps more, are published.
+    """
+    head = log.head(now)
+    if head is None:
+        raise Unavailable("nothing has been published yet")
+    editions_shown = [row.manifest_digest for row in then.execute(select(tables.editions.c.manifest_digest))]
+    yield from export.write(
+        head,
+        entries=((leaf, salt, opening) for _, leaf, salt, opening in log.openings(now, 0, head.size)),
+        documents=_documents(then, now, log.openings(now, state_size, head.size)),
+        state=(
+            (table.name, _rows(then, table)) for table in (*tables.LOGGED, tables.answers, tables.refusals)
+        ),
+        chunks=_chunks(then, editions_shown) if with_records else None,
+        blinding_keys=_blinding_keys(then) if with_records else None,
+        state_size=state_size,
+    )
+
+
+def _documents(
+    then: Connection, now: Connection, later: Iterator[tuple[int, bytes, bytes, bytes]]
+) -> Iterator[envelope_pb2.Envelope]:
+    """Every document of then, and those that later entries name."""
+    rows = then.execution_options(yield_per=PAGE).execute(
+        select(tables.documents.c.envelope).order_by(tables.documents.c.digest)
+    )
+    for row in rows:
+        yield envelope_pb2.Envelope.FromString(row.envelope)
+    named = {digest for *_, opening in later for digest in log_pb2.LogEntry.FromString(opening).documents}
+    for digest in sorted(named):
+        if editions.find_document(then, digest) is None:
+            yield editions.get_document(now, digest)
+
+
+def _rows(conn: Connection, table: Any) -> Iterator[dict[str, Any]]:
+    query = select(table).order_by(*table.primary_key.columns)
+    for row in conn.execution_options(yield_per=PAGE).execute(query).mappings():
+        yield dict(row)
+
+
+def _chunks(conn: Connection, manifest_digests: list[bytes]) -> Iterator[tuple[bytes, int, bytes]]:
+    for manifest_digest in manifest_digests:
+        for number, data in editions.stream_chunks(conn, manifest_digest):
+            yield manifest_digest, number, data
+
+
+def _blinding_keys(conn: Connection) -> Iterator[tuple[bytes, bytes]]:
+    for row in conn.execute(select(tables.editions.c.manifest_digest, tables.editions.c.blinding_key)):
+        yield row.manifest_digest, row.blinding_key

@@ -1,0 +1,383 @@
+"""PublicationService: the bureau's editions arrive, are decided on, and their deliveries are watched."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection, delete, insert
+
+from audit import envelope
+from audit.entries import canonical_json
+from audit.records import ChunkVerifier, check_blinding_key, check_manifest_tree
+from gateway import delivery
+from gateway.exchange import Exchange
+from gateway.reception import Received, Reception
+from gateway.rules import editions as rules
+from gateway.rules.partners import check_right
+from gateway.rules.products import check_grades, quality_shortfall
+from gateway.store import deliveries as delivery_store
+from gateway.store import editions as store
+from gateway.store import parties, tables
+from xinyi import checks
+from xinyi.errors import Conflict, Invalid, NotEntitled, Unknown
+from xinyi.server import Caller, caller
+from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2
+from xinyi.v1 import publication_service_pb2 as pb
+from xinyi.v1.publication_service_pb2_grpc import PublicationServiceServicer
+
+#: Chunks committed together while an edition arrives: other writers never wait long.
+STAGE_CHUNKS = 16
+
+log = structlog.get_logger()
+
+
+class Publication(PublicationServiceServicer):
+    """Args: published — called with the manifest digest once an edition was published or stopped."""
+
+    def __init__(self, reception: Reception, decided: Callable[[bytes], None]) -> None:
+        self._reception = reception
+        self._decided = decided
+
+    # ── intake ─────────────────────────────────────────────────────────────────────────────────────────
+
+    async def BeginEdition(self, request: pb.BeginEditionRequest, context: Any) -> pb.BeginEditionResponse:
+        who = caller(context)
+        async with self._reception.refusals_signed(who, "BeginEdition", request.call.document):
+            received = await self._open_manifest(request.call, who)
+            if (known := await self._reception.find_answer(received.digest)) is not None:
+                return pb.BeginEditionResponse(answer=await self._reception.answer(known, received.head))
+            check_blinding_key(request.blinding_key, received.message)
+            staged = await self._reception.database.write(
+                lambda conn: _begin(conn, received, request.blinding_key, self._reception.door.now())
+            )
+            return pb.BeginEditionResponse(next_chunk=staged)
+
+    async def PutChunks(
+        self, requests: AsyncIterator[pb.PutChunksRequest], context: Any
+    ) -> pb.PutChunksResponse:
+        who = caller(context)
+        first = await anext(aiter(requests), None)
+        if first is None:
+            raise Invalid("the stream holds no chunk", basis="chunks.empty")
+        async with self._reception.refusals_signed(who, "PutChunks", subject=first.manifest_digest.hex()):
+            intake = _Intake(self._reception, who, first.manifest_digest)
+            await intake.open()
+            try:
+                await intake.take(first)
+                async for request in requests:
+                    await intake.take(request)
+            finally:
+                await intake.stage()
+            return pb.PutChunksResponse(next_chunk=intake.next_chunk)
+
+    async def CommitEdition(self, request: pb.CommitEditionRequest, context: Any) -> pb.CommitEditionResponse:
+        who = caller(context)
+        async with self._reception.refusals_signed(who, "CommitEdition", request.call.document):
+            received = await self._open_manifest(request.call, who)
+            sealed = await self._reception.find_answer(received.digest)
+            if sealed is None:
+                sealed = await self._reception.door.run(lambda x: self._commit(x, received))
+                log.info(
+                    "edition.received", manifest=received.digest.hex(), records=received.message.record_count
+                )
+            return pb.CommitEditionResponse(answer=await self._reception.answer(sealed, received.head))
+
+    async def _open_manifest(self, call: exchange_pb2.Call, who: Caller) -> Received[edition_pb2.Manifest]:
+        received = await self._reception.open(call, edition_pb2.Manifest, who)
+        manifest = received.message
+        checks.check_manifest(manifest)
+        check_manifest_tree(manifest)
+        if manifest.origin != who.party:
+            raise NotEntitled("a bureau publishes its own editions only", basis="edition.origin")
+        if not any(key.holder == manifest.issued_by for key in received.signers):
+            raise NotEntitled(
+                "the manifest is not sealed by the one who issued it", basis="edition.issued_by"
+            )
+        return received
+
+    def _commit(self, x: Exchange, received: Received[edition_pb2.Manifest]) -> envelope_pb2.Envelope:
+        manifest = received.message
+        if (known := store.find_answer(x.conn, received.digest)) is not None:
+            return known
+        product = _check_place(x.conn, manifest)
+        intake = store.find_intake(x.conn, received.digest)
+        staged, _ = store.staged(x.conn, received.digest)
+        if intake is None or staged != len(manifest.chunk_roots):
+            raise Conflict(
+                f"{staged} of {len(manifest.chunk_roots)} chunks have arrived: send the others first",
+                basis="edition.incomplete",
+            )
+        _check_counts(x.conn, received.digest, manifest)
+        shortfall = quality_shortfall(json.loads(product["definition"]), manifest.quality)
+        state = "HELD" if shortfall else "READY"
+        x.document(received.envelope)
+        x.add(
+            tables.editions,
+            {
+                "manifest_digest": received.digest,
+                "origin": manifest.origin,
+                "product": manifest.product,
+                "year": manifest.period.year,
+                "month": manifest.period.month,
+                "kind": manifest.kind,
+                "sequence": manifest.sequence,
+                "state": state,
+                "record_count": manifest.record_count,
+                "root": manifest.root,
+                "blinding_key": intake["blinding_key"],
+                "issued_by": manifest.issued_by,
+                "approval": None,
+                "changed_at_ms": x.now_ms,
+                "note": shortfall,
+                "sequence_slot": manifest.sequence,
+            },
+        )
+        x.conn.execute(delete(tables.intakes).where(tables.intakes.c.manifest_digest == received.digest))
+        leaf = x.log(
+            f"edition.{state.lower()}",
+            actor=received.caller.holder,
+            product=manifest.product,
+            period=manifest.period,
+            manifest_digest=received.digest,
+            documents=[received.digest],
+            record_count=manifest.record_count,
+            detail=shortfall,
+        )
+        return self._reception.acknowledge(x, received.digest, f"edition.{state.lower()}", leaf)
+
+    # ── decisions ──────────────────────────────────────────────────────────────────────────────────────
+
+    async def DecideEdition(self, request: pb.DecideEditionRequest, context: Any) -> pb.DecideEditionResponse:
+        who = caller(context)
+        document = request.call.document
+        async with self._reception.refusals_signed(who, "DecideEdition", document):
+            decision = _DECISIONS.get(document.payload_type)
+            if decision is None:
+                raise Invalid(
+                    "a decision is an Approval, HoldRelease, Cancellation or Stop", basis="decision.kind"
+                )
+            word, kind, check, person_field = decision
+            received = await self._reception.open(request.call, kind, who)
+            check(received.message)
+            if getattr(received.message, person_field) != who.holder or not who.is_person:
+                raise NotEntitled(
+                    "a decision is made and sealed by a person in their own name", basis="approval.person"
+                )
+            sealed = await self._reception.find_answer(received.digest)
+            if sealed is None:
+                sealed = await self._reception.door.run(lambda x: self._decide(x, received, word))
+                log.info("edition.decided", decision=word, manifest=received.message.manifest_digest.hex())
+                self._decided(received.message.manifest_digest)
+            return pb.DecideEditionResponse(answer=await self._reception.answer(sealed, received.head))
+
+    def _decide(self, x: Exchange, received: Received[Any], word: str) -> envelope_pb2.Envelope:
+        if (known := store.find_answer(x.conn, received.digest)) is not None:
+            return known
+        row = store.find_edition(x.conn, received.message.manifest_digest)
+        if row is None:
+            raise Unknown("there is no such edition", basis="edition.unknown")
+        if row["origin"] != received.caller.party:
+            raise NotEntitled("a bureau decides on its own editions only", basis="edition.origin")
+        check_right(parties.find_party(x.conn, received.caller.party), "publish")
+        edition = dict(row)
+        edition["state"] = rules.next_state(row["state"], word)
+        edition["changed_at_ms"] = x.now_ms
+        edition["note"] = getattr(received.message, "reason", "")
+        if word in ("approve", "release"):
+            rules.check_second_person(row, received.caller.holder, is_person=received.caller.is_person)
+        if word == "cancel":
+            edition["sequence_slot"] = None
+        x.document(received.envelope)
+        if word == "approve":
+            edition["approval"] = received.digest
+            self._supersede(x, edition)
+            delivery.queue_for_entitled(x, edition)
+        if word == "stop":
+            delivery.stop_undelivered(x, edition)
+        x.replace(tables.editions, edition)
+        outcome = _OUTCOMES[word]
+        leaf = x.log(
+            outcome,
+            actor=received.caller.holder,
+            product=edition["product"],
+            period=edition_pb2.Period(year=edition["year"], month=edition["month"]),
+            manifest_digest=edition["manifest_digest"],
+            documents=[received.digest],
+            record_count=edition["record_count"],
+            detail=edition["note"],
+        )
+        return self._reception.acknowledge(x, received.digest, outcome, leaf)
+
+    def _supersede(self, x: Exchange, edition: dict[str, Any]) -> None:
+        previous = store.newest_published(x.conn, edition["product"])
+        if previous is not None and previous["origin"] == edition["origin"]:
+            state = rules.next_state(previous["state"], "supersede")
+            x.replace(tables.editions, dict(previous) | {"state": state, "changed_at_ms": x.now_ms})
+
+    # ── watching ───────────────────────────────────────────────────────────────────────────────────────
+
+    async def ListEditions(self, request: pb.ListEditionsRequest, context: Any) -> pb.ListEditionsResponse:
+        who = caller(context)
+
+        def query(conn: Connection) -> pb.ListEditionsResponse:
+            check_right(parties.find_party(conn, who.party), "publish")
+            rows = store.list_editions(conn, who.party, request.product)
+            return pb.ListEditionsResponse(
+                editions=[
+                    _status(conn, row)
+                    for row in rows
+                    if not request.manifest_digest or row["manifest_digest"] == request.manifest_digest
+                ]
+            )
+
+        async with self._reception.refusals_signed(who, "ListEditions"):
+            return await self._reception.database.read(query)
+
+
+#: payload type → (decision, message, check, field that names the person)
+_DECISIONS: dict[str, tuple[str, Any, Callable[[Any], None], str]] = {
+    envelope.payload_type(edition_pb2.Approval): (
+        "approve", edition_pb2.Approval, checks.check_approval, "approved_by"
+    ),
+    envelope.payload_type(edition_pb2.HoldRelease): (
+        "release", edition_pb2.HoldRelease, checks.check_hold_release, "released_by"
+    ),
+    envelope.payload_type(edition_pb2.Cancellation): (
+        "cancel", edition_pb2.Cancellation, checks.check_cancellation, "cancelled_by"
+    ),
+    envelope.payload_type(edition_pb2.Stop): ("stop", edition_pb2.Stop, checks.check_stop, "stopped_by"),
+}  # fmt: skip
+
+_OUTCOMES = {
+    "approve": "edition.published",
+    "release": "edition.released",
+    "cancel": "edition.cancelled",
+    "stop": "edition.stopped",
+}
+
+
+class _Intake:
+    """One stream of chunks: each verified, then staged in small transactions."""
+
+    def __init__(self, reception: Reception, who: Caller, manifest_digest: bytes) -> None:
+        self._database = reception.database
+        self._who = who
+        self._digest = manifest_digest
+        self._verifier: ChunkVerifier | None = None
+        self._allowed: Callable[[Mapping[int, int]], None] = lambda counts: None
+        self._verified: list[dict[str, Any]] = []
+
+    @property
+    def next_chunk(self) -> int:
+        return self._verifier.next_chunk if self._verifier is not None else 0
+
+    async def open(self) -> None:
+        def read(conn: Connection) -> tuple[Any, int, bytes, dict[str, Any]]:
+            intake = store.find_intake(conn, self._digest)
+            if intake is None:
+                raise Unknown("begin the edition before its chunks", basis="edition.intake")
+            sealed = envelope_pb2.Envelope.FromString(intake["envelope"])
+            manifest = edition_pb2.Manifest.FromString(sealed.payload)  # verified by BeginEdition
+            if manifest.origin != self._who.party:
+                raise NotEntitled("a bureau publishes its own editions only", basis="edition.origin")
+            product = parties.find_product(conn, manifest.product)
+            definition = json.loads(product["definition"]) if product is not None else {}
+            return (manifest, intake["blinding_key"]), *store.staged(conn, self._digest), definition
+
+        (manifest, blinding_key), staged, last_key, definition = await self._database.read(read)
+        self._verifier = ChunkVerifier(manifest, blinding_key, start=staged, after=last_key)
+        self._allowed = lambda counts: check_grades(definition, counts)
+
+    async def take(self, request: pb.PutChunksRequest) -> None:
+        self._verified.append(await asyncio.to_thread(self._verify, request))
+        if len(self._verified) >= STAGE_CHUNKS:
+            await self.stage()
+
+    def _verify(self, request: pb.PutChunksRequest) -> dict[str, Any]:
+        assert self._verifier is not None
+        chunk = self._verifier.take(request.number, request.data)
+        checks.check_grade_chunk(chunk.records)
+        counts: Counter[int] = Counter(salted.record.grade for salted in chunk.records.records)
+        self._allowed(counts)
+        return {
+            "manifest_digest": self._digest,
+            "number": request.number,
+            "data": request.data,
+            "last_key": chunk.last_key,
+            "grades": canonical_json({str(grade): n for grade, n in counts.items()}),
+        }
+
+    async def stage(self) -> None:
+        """What is verified becomes durable, but not real: the edition's row does that."""
+        rows, self._verified = self._verified, []
+        if rows:
+            await self._database.write(lambda conn: conn.execute(insert(tables.chunks), rows))
+
+
+def _begin(
+    conn: Connection, received: Received[edition_pb2.Manifest], blinding_key: bytes, now_ms: int
+) -> int:
+    """Notes the intake; returns how many chunks are here already."""
+    _check_place(conn, received.message)
+    if store.find_intake(conn, received.digest) is None:
+        conn.execute(
+            insert(tables.intakes).values(
+                manifest_digest=received.digest,
+                envelope=received.envelope.SerializeToString(),
+                blinding_key=blinding_key,
+                begun_at_ms=now_ms,
+            )
+        )
+    return store.staged(conn, received.digest)[0]
+
+
+def _check_place(conn: Connection, manifest: edition_pb2.Manifest) -> Any:
+    """The product's row, where the origin may publish it and the manifest is next in sequence."""
+    check_right(parties.find_party(conn, manifest.origin), "publish")
+    product = parties.find_product(conn, manifest.product)
+    if product is None:
+        raise Unknown(f"there is no product {manifest.product!r:.60}", basis="product.unknown")
+    if not product["enabled"]:
+        raise NotEntitled(f"product {manifest.product} is switched off", basis="product.disabled")
+    rules.check_place(manifest, store.newest_edition(conn, manifest.origin, manifest.product))
+    return product
+
+
+def _check_counts(conn: Connection, manifest_digest: bytes, manifest: edition_pb2.Manifest) -> None:
+    """The grades counted here are those the manifest seals."""
+    counted: Counter[int] = Counter()
+    for text in store.staged_grades(conn, manifest_digest):
+        counted.update({int(grade): n for grade, n in json.loads(text).items()})
+    if dict(counted) != {count.grade: count.records for count in manifest.grade_counts}:
+        raise Invalid(
+            "the manifest's grade counts are not those of its records", basis="manifest.grade_counts"
+        )
+
+
+def _status(conn: Connection, edition: Any) -> pb.EditionStatus:
+    return pb.EditionStatus(
+        manifest_digest=edition["manifest_digest"],
+        product=edition["product"],
+        period=edition_pb2.Period(year=edition["year"], month=edition["month"]),
+        sequence=edition["sequence"],
+        state=edition["state"],
+        record_count=edition["record_count"],
+        manifest=store.get_document(conn, edition["manifest_digest"]),
+        deliveries=[
+            pb.DeliveryStatus(
+                delivery_id=row["delivery_id"],
+                recipient=row["recipient"],
+                state=row["state"],
+                channel=row["channel"],
+                attempts=row["attempts"],
+                receipts=delivery_store.receipts_of(conn, row["delivery_id"]),
+                last_error=row["last_error"],
+            )
+            for row in delivery_store.deliveries_of_edition(conn, edition["manifest_digest"])
+        ],
+    )

@@ -1,0 +1,63 @@
+"""Which gateway processes share the database and live. A lease, renewed by each, read by all."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+from sqlalchemy import select
+
+from gateway.exchange import Clock
+from gateway.store import tables
+from gateway.store.db import Database
+from gateway.workflows import DEAD_AFTER_S
+from xinyi.errors import Conflict
+
+
+class Worker:
+    """This process among the workers. Its name is stable over restarts, so that its work is found again."""
+
+    def __init__(self, database: Database, name: str, clock: Clock) -> None:
+        self._database = database
+        self.name = name
+        self._clock = clock
+        self._process = f"{socket.gethostname()}:{os.getpid()}"
+        self._check_alone()
+
+    def _check_alone(self) -> None:
+        """Two live processes of one name would take each other's work. Raises Conflict."""
+        w = tables.workers.c
+        with self._database.reading() as conn:
+            row = conn.execute(select(w.process, w.seen_at_ms).where(w.worker == self.name)).first()
+        if row is None or self._clock() - row.seen_at_ms > DEAD_AFTER_S * 1000:
+            return
+        host, _, pid = row.process.rpartition(":")
+        if row.process != self._process and (host != socket.gethostname() or _is_running(int(pid))):
+            raise Conflict(
+                f"process {row.process} already works as {self.name!r}: give this one another name "
+                f"([delivery] worker), or wait {DEAD_AFTER_S:.0f} s if it is gone",
+                basis="worker.name",
+            )
+
+    def beat(self) -> set[str]:
+        """Renews this worker's lease; returns the names of all that live."""
+        now = self._clock()
+        w = tables.workers
+        with self._database.writing() as conn:
+            renewed = conn.execute(
+                w.update().where(w.c.worker == self.name).values(process=self._process, seen_at_ms=now)
+            )
+            if renewed.rowcount == 0:
+                conn.execute(w.insert().values(worker=self.name, process=self._process, seen_at_ms=now))
+            living = conn.execute(select(w.c.worker).where(w.c.seen_at_ms > now - DEAD_AFTER_S * 1000))
+            return set(living.scalars())
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
