@@ -1,0 +1,69 @@
+"""Where an edition can land: what a database and a file have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from adapters.tables.columns import Value
+
+
+@dataclass(frozen=True)
+class Landed:
+    """Which edition a product shows."""
+
+    product: str
+    origin: str
+    delivery_id: str
+    manifest_digest: str
+    sequence: int
+    relation: str
+    accepted: int
+    rejected: int
+    root: str
+    landed_at_ms: int
+
+
+#: position, rule that refused it or None, the message's columns…, salt, record bytes
+Row = tuple[Any, ...]
+
+
+class Target(Protocol):
+    """Where an edition lands."""
+
+    def landed(self, product: str) -> Landed | None: ...
+
+    def stage(self, sequence: int) -> None:
+        """Begins an edition beside the visible one, over whatever an interrupted run left."""
+        ...
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """The next records, in order."""
+        ...
+
+    def written(self) -> None:
+        """The last record is in: makes it durable, builds the index."""
+        ...
+
+    def reopen(self, landed: Landed) -> None:
+        """Looks at the visible edition again instead of staging one."""
+        ...
+
+    def rows(self) -> Iterator[tuple[Value, ...]]:
+        """The accepted records as they stand there, in order: the message's columns."""
+        ...
+
+    def sealed(self) -> Iterator[tuple[bytes, bytes]] | None:
+        """(salt, record bytes) of every record, in order; None where the target keeps none."""
+        ...
+
+    def publish(self, landed: Landed) -> None:
+        """Makes the staged edition the visible one, at once."""
+        ...
+
+    def discard(self) -> None:
+        """Drops what is staged and not visible, and editions that are visible no more."""
+        ...
+
+    def close(self) -> None: ...
