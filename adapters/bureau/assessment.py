@@ -1,0 +1,264 @@
+"""What one row of the source says, and under which rules it ends. Knows nothing of other rows.
+
+`row` is the one truth. `block` is its shortcut for rows in which nothing has to be decided: it works on whole
+columns and hands every row that is not surely clean to `row`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from itertools import compress, repeat
+from operator import attrgetter
+from typing import NamedTuple
+from zlib import crc32
+
+from adapters.bureau import decisions
+from adapters.bureau.decisions import Decision, Decisions
+from adapters.bureau.persons import is_personal_name, mask
+from adapters.bureau.rules import ACCEPTED, WARNED, WITHHELD, outcome_of
+from adapters.tables.profile import Profile
+from adapters.tables.reading import NumberCell
+from xinyi import checks, identifiers
+from xinyi.errors import Invalid
+from xinyi.identifiers import Reading
+from xinyi.v1 import edition_pb2, records_pb2
+
+#: A row that becomes a record, alone or merged with others of its identifier:
+#: (blinded key, row number, fingerprint, its warnings between blanks, GradeRecord of this row alone).
+#: Fingerprints are equal for rows that are wholly identical in the source. Plain values, to spill to disk.
+Draft = tuple[bytes, int, int, str, bytes]
+
+FIELDS = frozenset(("taxpayer_id", "name", *decisions.FIELDS))
+_REQUIRED = frozenset(("taxpayer_id", "name", "evaluation_year", "grade"))
+#: Shorter names may be a person's; longer ones need a longer length prefix.
+_SHORT, _LONG = 5, 42
+_DOTS = re.compile("[·•]")
+
+#: GradeRecord{taxpayer_id, identifier_kind USCC, one name} as protobuf serialises it, then the decision.
+_USCC_RECORD = b"\x0a\x12%b\x10\x01\x1a%c%b%b"
+
+_KINDS = {
+    Reading.USCC: records_pb2.IDENTIFIER_KIND_USCC,
+    Reading.OLD_TAXPAYER_NUMBER: records_pb2.IDENTIFIER_KIND_OLD_TAXPAYER_NUMBER,
+    Reading.REGISTRATION_NUMBER: records_pb2.IDENTIFIER_KIND_REGISTRATION_NUMBER,
+}
+_OLD, _REGISTRATION = Reading.OLD_TAXPAYER_NUMBER, Reading.REGISTRATION_NUMBER
+_BOTH = _OLD | _REGISTRATION
+#: (what the column is declared as, what the number can be) → (taken as, rule). Never a guess: what the column
+#: does not say is for a person to decide.
+_FIFTEEN = {
+    ("taxpayer_number", _OLD): (_OLD, "id.old_number"),
+    ("taxpayer_number", _BOTH): (_OLD, "id.two_readings"),
+    ("taxpayer_number", _REGISTRATION): (_REGISTRATION, "id.registration_number"),
+    ("registration_number", _OLD): (_OLD, "id.taxpayer_number"),
+    ("registration_number", _BOTH): (_REGISTRATION, "id.two_readings"),
+    ("registration_number", _REGISTRATION): (_REGISTRATION, ""),
+    ("undeclared", _OLD): (_OLD, "id.old_number"),
+    ("undeclared", _BOTH): (_OLD, "id.ambiguous"),
+    ("undeclared", _REGISTRATION): (_REGISTRATION, ""),
+}
+_FIFTEEN_GROUPS = {_OLD: "old", _BOTH: "both", _REGISTRATION: "registration", Reading.NONE: "neither"}
+
+
+class Assessed(NamedTuple):
+    """How one row ends."""
+
+    number: int
+    outcome: edition_pb2.RowOutcome
+    rules: tuple[str, ...]
+    #: What the identifier is: a key of quality.GROUPS.
+    group: str
+    draft: Draft | None
+    #: The cells as they stand in the source; of a person the masked identifier alone.
+    shown: tuple[str, ...]
+
+
+class Assessor:
+    """Assesses the rows of one table.
+
+    Args:
+        headings: of the table, as its first block gives them.
+        blind: blinded key of an identifier.
+    """
+
+    def __init__(self, profile: Profile, headings: list[str], blind: Callable[[bytes], bytes]) -> None:
+        given = profile.columns.keys() | profile.fixed.keys()
+        if given - FIELDS or _REQUIRED - given or not {"taxpayer_id", "name"} <= profile.columns.keys():
+            raise Invalid(
+                f"profile {profile.name}: unknown fields {sorted(given - FIELDS)}, missing fields "
+                f"{sorted(_REQUIRED - given)}; identifier and name need columns",
+                basis="profile.columns",
+            )
+        positions = profile.positions(headings)
+        self._profile = profile
+        self._blind = blind
+        self._width = len(headings)
+        self._id, self._name = positions["taxpayer_id"], positions["name"]
+        self._declared = profile.identifiers.get("taxpayer_id", "undeclared")
+        self._decisions = Decisions(profile, positions)
+        #: Drafts by grade.
+        self.grades: Counter[int] = Counter()
+
+    # Many rows at once
+
+    def block(self, first: int, rows: Sequence[Sequence[str]]) -> tuple[list[Draft], list[Assessed]]:
+        """(drafts of the clean rows, how all others end). Empty rows are passed over.
+
+        Args:
+            first: number of the first row.
+        """
+        numbers: Sequence[int] = range(first, first + len(rows))
+        whole, odd = rows, []
+        if set(map(len, rows)) != {self._width}:
+            fits = [len(row) == self._width for row in rows]
+            odd = [number for number, fit in zip(numbers, fits, strict=True) if not fit]
+            numbers, whole = list(compress(numbers, fits)), list(compress(rows, fits))
+        drafts: list[Draft] = []
+        if whole:
+            columns = list(zip(*whole, strict=True))
+            decided = self._decisions.of_columns(columns, len(whole))
+            ids, names = columns[self._id], columns[self._name]
+            doubtful = _doubtful_identifiers(ids) | self._doubtful_names(names)
+            doubtful.update(i for i, decision in enumerate(decided) if decision.rules)
+            clean = bytearray(b"\1") * len(whole)
+            for i in doubtful:
+                clean[i] = 0
+            drafts = self._drafts(*(list(compress(c, clean)) for c in (numbers, whole, ids, names, decided)))
+            odd = sorted(odd + [numbers[i] for i in doubtful])
+        return drafts, [self.row(number, rows[number - first]) for number in odd if any(rows[number - first])]
+
+    def _drafts(
+        self,
+        numbers: list[int],
+        rows: list[Sequence[str]],
+        ids: list[str],
+        names: list[str],
+        decided: list[Decision],
+    ) -> list[Draft]:
+        """Of rows with a valid USCC, one clean name and a clean decision."""
+        self.grades.update(map(attrgetter("grade"), decided))
+        encoded = list(map(str.encode, ids))
+        records = [
+            _USCC_RECORD % (identifier, len(name), name, decision.tail)
+            for identifier, name, decision in zip(encoded, map(str.encode, names), decided, strict=True)
+        ]
+        keys, fingerprints = map(self._blind, encoded), map(_fingerprint, rows)
+        return list(zip(keys, numbers, fingerprints, repeat(""), records, strict=False))
+
+    def _doubtful_names(self, names: Sequence[str]) -> set[int]:
+        """Names that are short, long, not clean inside or at their ends, or have a middle dot."""
+        joined = "".join(names)
+        if (
+            _SHORT <= min(map(len, names)) <= max(map(len, names)) <= _LONG
+            and joined.isprintable()
+            and not _DOTS.search(joined)
+            and "name" not in self._profile.drop_suffixes
+            and list(map(str.strip, names)) == list(names)
+        ):
+            return set()
+        return {
+            i
+            for i, name in enumerate(names)
+            if not _SHORT <= len(name) <= _LONG
+            or not name.isprintable()
+            or _DOTS.search(name)
+            or self._profile.tidy("name", name) != name
+        }
+
+    # One row
+
+    def row(self, number: int, cells: Sequence[str]) -> Assessed:
+        """How this row ends, whatever it holds."""
+        if len(cells) != self._width:
+            return _ended(number, cells, ["row.columns"], "none")
+        raw = cells[self._id]
+        identifier = identifiers.normalise(raw)
+        name = self._profile.tidy("name", cells[self._name])
+        reading, rules, group = self._identify(raw, identifier)
+        decision = self._decisions.of_row(cells)
+        rules = [*rules, *_name_rules(name), *decision.rules]
+        if outcome_of(rules) not in (ACCEPTED, WARNED):
+            return _ended(number, cells, rules, group, identifier)
+        head = records_pb2.GradeRecord(
+            taxpayer_id=identifier, identifier_kind=_KINDS[reading], names=[name]
+        ).SerializeToString()
+        key = self._blind(identifier.encode())
+        draft = (key, number, _fingerprint(cells), " ".join(rules), head + decision.tail)
+        self.grades[decision.grade] += 1
+        return _ended(number, cells, rules, group, identifier, draft)
+
+    def _identify(self, raw: str, identifier: str) -> tuple[Reading, list[str], str]:
+        """(as what it is taken, rules, group)."""
+        if isinstance(raw, NumberCell) or identifiers.is_spreadsheet_number(identifier):
+            return Reading.NONE, ["id.spreadsheet_number"], "number"
+        if not identifier:
+            return Reading.NONE, ["id.missing"], "none"
+        if identifiers.is_resident_like(identifier):
+            return Reading.NONE, ["person.identifier"], "person"
+        found = identifiers.readings(identifier)
+        if len(identifier) == 18:
+            rule, group = _uscc_rule(identifier, found)
+        elif len(identifier) == 15:
+            group = _FIFTEEN_GROUPS[found]
+            found, rule = _FIFTEEN.get((self._declared, found), (found, "id.fifteen_check"))
+        else:
+            rule, group = "id.length", "other"
+        rules = ["id.normalised"] if raw != identifier else []
+        return found, [*rules, rule] if rule else rules, group
+
+
+def _uscc_rule(identifier: str, found: Reading) -> tuple[str, str]:
+    if found:
+        holds = identifiers.is_organisation_code(identifiers.organisation_code(identifier))
+        return "" if holds else "id.uscc_organisation", "uscc"
+    if identifiers.has_uscc_form(identifier):
+        return "id.uscc_check", "uscc_check"
+    return "id.uscc_form", "uscc_form"
+
+
+def _name_rules(name: str) -> list[str]:
+    if not name:
+        return ["name.missing"]
+    if is_personal_name(name):
+        return ["person.name"]
+    return [] if checks.is_text(name, checks.MAX_TEXT) else ["name.form"]
+
+
+def _doubtful_identifiers(ids: Sequence[str]) -> set[int]:
+    """Positions of all that are not surely USCCs of organisations, with the right code inside."""
+    doubtful = identifiers.find_wrong_usccs(ids)
+    valid = list(ids)
+    for i in doubtful:
+        valid[i] = _SOME_USCC
+    doubtful |= identifiers.find_wrong_organisations(valid)
+    # A resident number begins with 1 to 8 and has a century where the USCC ends its division code.
+    doubtful.update(
+        i
+        for i, identifier in enumerate(valid)
+        if identifier[0] < "9" and identifier[6:8] in _CENTURIES and identifiers.is_resident_like(identifier)
+    )
+    return doubtful
+
+
+#: Stands where a column must hold valid ones alone.
+_SOME_USCC = "91000000000000000" + identifiers.uscc_check_character("91000000000000000")
+_CENTURIES = ("19", "20", "21")
+
+
+def _fingerprint(cells: Sequence[str]) -> int:
+    return crc32("\x1f".join(cells).encode())
+
+
+def _ended(
+    number: int,
+    cells: Sequence[str],
+    rules: Sequence[str],
+    group: str,
+    identifier: str = "",
+    draft: Draft | None = None,
+) -> Assessed:
+    outcome = outcome_of(rules)
+    shown = (mask(identifier),) if outcome == WITHHELD else tuple(cells)
+    return Assessed(number, outcome, tuple(rules), group, draft, shown)

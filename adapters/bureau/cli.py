@@ -1,0 +1,36 @@
+"""xinyi-bureau: the tax bureau's side. One home is one person: who publishes and who approves have two."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from adapters.bureau.commands import deciding, publishing, watching
+from adapters.party.onboarding import add_commands
+from adapters.party.terminal import program, run
+from xinyi.v1 import party_pb2
+
+app = program(
+    "The tax bureau publishes its grade editions and watches what becomes of them.\n\n"
+    "First hour: init, request, trust, install, check, inspect, publish; then, as another person with a home "
+    "of their own: review, approve.\n\n"
+    "Exit codes: 0 done, 1 failure, 2 usage or settings, 3 refused, 4 verification failed, 6 try again later, "
+    "7 nothing to do."
+)
+add_commands(app, kind=party_pb2.PARTY_KIND_TAX_BUREAU)
+app.command()(publishing.inspect)
+app.command()(publishing.publish)
+app.command()(deciding.review)
+app.command()(deciding.approve)
+app.command()(deciding.release)
+app.command()(deciding.cancel)
+app.command()(deciding.stop)
+app.command()(watching.status)
+app.command()(watching.check)
+
+
+def main() -> NoReturn:
+    run(app)
+
+
+if __name__ == "__main__":
+    main()

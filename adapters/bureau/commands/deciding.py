@@ -1,0 +1,128 @@
+"""review, approve, release, cancel, stop: what a person decides about an edition."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adapters.bureau.commands.publishing import EncodingOption, counting
+from adapters.party.terminal import HomeOption, console
+
+Digest = Annotated[
+    str, typer.Argument(metavar="EDITION", help="Six or more digits of the edition's manifest digest.")
+]
+Reason = Annotated[str, typer.Option("--reason", help="Stands in the signed decision; names no taxpayer.")]
+
+
+def review(
+    home: HomeOption,
+    edition: Digest,
+    report: Annotated[
+        Path | None, typer.Option(help="The publisher's report.json; it must agree with what is sealed.")
+    ] = None,
+    source: Annotated[Path | None, typer.Option(help="The source file, to count it yourself.")] = None,
+    profile: Annotated[str, typer.Option(help="Mapping profile of --source.")] = "",
+    encoding: EncodingOption = "",
+) -> None:
+    """Show what an edition seals, fetched from the gateway and verified under pinned keys.
+
+    Example: review 3f9a0c --report report.json --source jiangxi_2018_A.csv --profile jiangxi-2018
+    """
+    from adapters.bureau import inspection, presentation, reviewing, sources
+    from adapters.party.gateway import GatewayClient
+    from adapters.party.home import Home
+
+    opened = Home.open(home)
+    with GatewayClient(opened) as client:
+        status, manifest = reviewing.find_edition(client, opened, edition)
+    presentation.show_manifest(status, manifest)
+    if report is not None:
+        presentation.show_report(reviewing.read_report(report, manifest))
+    if source is not None:
+        with counting() as count:
+            table = sources.open_source(source, profile, encoding)
+            rows = inspection.inspect(table, lambda n: count("rows", n))
+        inspection.check_against(manifest.message, rows)
+        console.print(f"{source.name}: counted here, and the same as sealed", markup=False)
+
+
+def approve(
+    home: HomeOption,
+    edition: Digest,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Approve another person's edition: it is published, and its deliveries begin.
+
+    Example: approve 3f9a0c --yes
+    """
+    from adapters.bureau import presentation, reviewing
+    from adapters.party.gateway import GatewayClient
+    from adapters.party.home import Home
+
+    opened = Home.open(home)
+    with GatewayClient(opened) as client:
+        status, manifest = reviewing.find_edition(client, opened, edition)
+        reviewing.check_may_approve(status, manifest.message, opened.settings.holder)
+        presentation.show_manifest(status, manifest)
+        if not yes:
+            typer.confirm("Publish this edition to all entitled banks?", abort=True)
+        outcome = reviewing.approve(client, opened, manifest.digest)
+    console.print(f"{outcome} {manifest.digest.hex()}", markup=False)
+
+
+def release(home: HomeOption, edition: Digest, reason: Reason) -> None:
+    """Let a HELD edition go on to approval, although its quality misses the product's threshold.
+
+    Example: release 3f9a0c --reason "the district's old numbers are mapped next month"
+    """
+    _decide(home, edition, reason, "release")
+
+
+def cancel(home: HomeOption, edition: Digest, reason: Reason) -> None:
+    """Withdraw an edition before it is published; one that never reached the gateway is forgotten.
+
+    Example: cancel 3f9a0c --reason "wrong month's file"
+    """
+    from adapters.bureau.editions import Editions
+    from adapters.bureau.publishing import drop_unsubmitted
+    from adapters.party.home import Home
+
+    opened = Home.open(home)
+    pending = [e for e in Editions(opened.state).all() if e.path.name.startswith(edition.lower())]
+    if len(edition) >= 6 and len(pending) == 1 and pending[0].acknowledgement is None:
+        from adapters.bureau.submission import list_editions
+        from adapters.party.gateway import GatewayClient
+
+        with GatewayClient(opened) as client:
+            known = list_editions(client, digest=pending[0].digest)
+        if not known:
+            drop_unsubmitted(opened, pending[0])
+            console.print(f"forgotten {pending[0].path.name}: it had not reached the gateway", markup=False)
+            return
+    _decide(home, edition, reason, "cancel")
+
+
+def stop(home: HomeOption, edition: Digest, reason: Reason) -> None:
+    """Halt the deliveries that have not reached their bank yet; `status` says who already has the edition.
+
+    Example: stop 3f9a0c --reason "grades of one district are wrong"
+    """
+    _decide(home, edition, reason, "stop")
+
+
+def _decide(home: Path, edition: str, reason: str, word: str) -> None:
+    from adapters.bureau import reviewing
+    from adapters.party.gateway import GatewayClient
+    from adapters.party.home import Home
+
+    opened = Home.open(home)
+    with GatewayClient(opened) as client:
+        _, manifest = reviewing.find_edition(client, opened, edition)
+        outcome = reviewing.DECISIONS[word](client, opened, manifest.digest, reason)
+        console.print(f"{outcome} {manifest.digest.hex()}", markup=False)
+        if word == "stop":
+            from adapters.bureau.commands.watching import show
+
+            show(client, opened, digest=manifest.digest)

@@ -1,0 +1,103 @@
+"""inspect, publish."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adapters.party.terminal import Exit, HomeOption, JsonOption, console, notices, print_json, progress
+
+File = Annotated[
+    Path, typer.Argument(exists=True, dir_okay=False, help="CSV or XLSX as the bureau's system exports it.")
+]
+ProfileOption = Annotated[
+    str, typer.Option("--profile", help="Mapping profile: the name of a shipped one, or a TOML file.")
+]
+EncodingOption = Annotated[
+    str, typer.Option("--encoding", help="utf-8 or gb18030, where the profile does not say.")
+]
+
+
+def inspect(
+    file: File,
+    profile: ProfileOption,
+    encoding: EncodingOption = "",
+    mend: Annotated[Path | None, typer.Option(help="Write the rows to mend into this CSV.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Assess a table without publishing it. Needs neither home nor network.
+
+    Example: inspect jiangxi_2018_A.csv --profile jiangxi-2018 --mend mend.csv
+    """
+    from adapters.bureau import building, inspection, presentation, sources
+
+    with counting() as count:
+        table = sources.open_source(file, profile, encoding)
+        rows = inspection.inspect(table, lambda n: count("rows", n), mend=mend)
+    report = building.describe(rows)
+    if json:
+        print_json(report)
+    else:
+        presentation.show_report(report, mend=str(mend or ""))
+    if not table.certain:
+        notices.print(f"The encoding was found by trial. To publish, state it: --encoding {table.encoding}")
+
+
+def publish(
+    home: HomeOption,
+    file: File,
+    period: Annotated[str, typer.Option(help="Year and month the edition is of, 2019-04.")],
+    profile: ProfileOption,
+    product: Annotated[str, typer.Option(help="As what; the profile's product by default.")] = "",
+    encoding: EncodingOption = "",
+    without_comparison: Annotated[
+        bool, typer.Option("--without-comparison", help="Although this home lacks the preceding edition.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Seal a table as the next edition and take it to the gateway. Run it again after any interruption.
+
+    Example: publish jiangxi_2018_A.csv --profile jiangxi-2018 --product grade-a --period 2019-04
+    """
+    from adapters.bureau import presentation, sources
+    from adapters.bureau import publishing as work
+    from adapters.party.gateway import GatewayClient
+    from adapters.party.home import Home
+
+    opened = Home.open(home)
+    month = sources.parse_period(period)
+    with counting() as count, GatewayClient(opened) as client:
+        table = sources.open_source(file, profile, encoding)
+        of = product or table.profile.product
+        done = work.publish(opened, client, table, of, month, count, without_comparison=without_comparison)
+    folder = done.edition.path
+    report = done.edition.report | {"outcome": done.outcome, "resumed": done.resumed, "folder": str(folder)}
+    if json:
+        print_json(report)
+    else:
+        presentation.show_report(report, mend=str(folder / "mend.csv"))
+        console.print(f"report for the approver: {folder / 'report.json'}", markup=False)
+        console.print(f"{done.outcome} {report['manifest']}", markup=False)
+    if done.outcome == "already":
+        notices.print("This file was published for this period before: nothing was done.")
+        raise typer.Exit(Exit.NOTHING)
+    if done.outcome == "edition.held":
+        notices.print("HELD: the quality misses the product's threshold. Another person may `release` it.")
+
+
+@contextmanager
+def counting() -> Iterator[Callable[[str, int], None]]:
+    """Shows how many rows, then chunks are done."""
+    with progress() as bar:
+        tasks = {}
+
+        def count(what: str, done: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=None)
+            bar.update(tasks[what], completed=done)
+
+        yield count

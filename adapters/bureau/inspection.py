@@ -1,0 +1,51 @@
+"""Looking at a table without publishing it: the same rows, rules and report, nothing kept but the report."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from adapters.bureau.rows import Rows
+from adapters.tables.reading import Table
+from audit import records
+from xinyi.errors import DigestMismatch
+from xinyi.v1 import edition_pb2
+
+
+def inspect(table: Table, progress: Callable[[int], None], *, mend: Path | None = None) -> Rows:
+    """Args: mend — where to write the CSV of rows to mend; it names taxpayers."""
+    with tempfile.TemporaryDirectory(prefix="xinyi-") as scratch:
+        # Only order and equality matter here, so any blinding key will do.
+        rows = Rows(table, records.blinder(os.urandom(32)), Path(scratch), mend or Path(scratch) / "mend.csv")
+        rows.read(progress)
+        for _ in rows.records():
+            pass
+    return rows
+
+
+def check_against(manifest: edition_pb2.Manifest, rows: Rows) -> None:
+    """That a manifest seals what this very file comes to: an approver's own count, not the publisher's word.
+
+    Raises DigestMismatch naming what differs.
+    """
+    source, table = manifest.source, rows.table
+    ours: dict[str, Any] = {
+        "source file": (table.sha256, table.size_bytes, table.encoding),
+        "mapping profile": table.profile.sha256,
+        "quality counts": rows.tally.sealed(),
+        "number of records": rows.tally.records,
+        "counts by grade": rows.grades,
+    }
+    sealed: dict[str, Any] = {
+        "source file": (source.sha256, source.size_bytes, source.encoding),
+        "mapping profile": source.profile_sha256,
+        "quality counts": manifest.quality,
+        "number of records": manifest.record_count,
+        "counts by grade": {count.grade: count.records for count in manifest.grade_counts},
+    }
+    different = [what for what, value in ours.items() if value != sealed[what]]
+    if different:
+        raise DigestMismatch(f"the manifest seals another {', another '.join(different)} than this file has")

@@ -1,0 +1,69 @@
+"""What can become of a row, by rule. The names stand in sealed manifests: a rule never changes its meaning.
+
+ACCEPTED and WARNED rows become records. QUARANTINED: may be right, somebody has to decide. REJECTED: cannot
+be right as it stands. WITHHELD: about a natural person; nothing but row, rule and a mask is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from xinyi.v1 import edition_pb2
+
+RULE_SET = "grade-rules/1"
+
+ACCEPTED = edition_pb2.ROW_OUTCOME_ACCEPTED
+WARNED = edition_pb2.ROW_OUTCOME_WARNED
+QUARANTINED = edition_pb2.ROW_OUTCOME_QUARANTINED
+REJECTED = edition_pb2.ROW_OUTCOME_REJECTED
+WITHHELD = edition_pb2.ROW_OUTCOME_WITHHELD
+
+
+@dataclass(frozen=True)
+class Rule:
+    outcome: edition_pb2.RowOutcome
+    #: What is wrong, and what to do about it, for the bureau's operator.
+    says: str
+
+
+RULES = {
+    "row.columns": Rule(REJECTED, "the row has another number of cells than the heading"),
+    "id.missing": Rule(REJECTED, "no identifier"),
+    "id.spreadsheet_number": Rule(REJECTED, "a spreadsheet made a number of the identifier: format as text"),
+    "id.normalised": Rule(
+        WARNED, "full-width characters, blanks or lower case in the identifier were mended"
+    ),
+    "id.uscc_form": Rule(REJECTED, "18 characters, but not the form of a USCC"),
+    "id.uscc_check": Rule(REJECTED, "the check character of the USCC is wrong"),
+    "id.uscc_organisation": Rule(WARNED, "the USCC holds, the organisation code inside it does not"),
+    "id.old_number": Rule(WARNED, "old 15-character taxpayer number"),
+    "id.two_readings": Rule(WARNED, "old taxpayer number that could also be read as a registration number"),
+    "id.ambiguous": Rule(QUARANTINED, "taxpayer number or registration number: the column does not say"),
+    "id.registration_number": Rule(QUARANTINED, "a registration number in a column of taxpayer numbers"),
+    "id.taxpayer_number": Rule(QUARANTINED, "a taxpayer number in a column of registration numbers"),
+    "id.fifteen_check": Rule(REJECTED, "15 characters that are no taxpayer and no registration number"),
+    "id.length": Rule(REJECTED, "neither 15 nor 18 characters"),
+    "person.identifier": Rule(WITHHELD, "the identifier is, or may be, a natural person's"),
+    "person.name": Rule(WITHHELD, "the name is, or may be, a natural person's"),
+    "name.missing": Rule(REJECTED, "no name"),
+    "name.form": Rule(REJECTED, "the name is longer than 200 characters or has control characters"),
+    "office.form": Rule(REJECTED, "the tax office is longer than 200 characters or has control characters"),
+    "year.form": Rule(REJECTED, "no evaluation year from 2014 on"),
+    "grade.unknown": Rule(REJECTED, "the grade is missing, or no word for it stands in the profile"),
+    "decision.unknown": Rule(REJECTED, "no word for this kind of decision stands in the profile"),
+    "date.form": Rule(REJECTED, "a date fits no format of the profile, or a validity ends before it begins"),
+    "record.grades_differ": Rule(QUARANTINED, "the rows of this identifier carry different grades"),
+    "record.decisions_differ": Rule(QUARANTINED, "the rows of this identifier differ in year, kind or dates"),
+    "record.too_many": Rule(QUARANTINED, "this identifier has more names or tax offices than a record holds"),
+}
+
+
+def outcome_of(rules: Iterable[str]) -> edition_pb2.RowOutcome:
+    """The gravest outcome of the rules a row broke; the numbers of RowOutcome ascend with gravity."""
+    return max((RULES[rule].outcome for rule in rules), default=ACCEPTED)
+
+
+def outcome_word(outcome: edition_pb2.RowOutcome) -> str:
+    """ "accepted", "warned", …"""
+    return edition_pb2.RowOutcome.Name(outcome).removeprefix("ROW_OUTCOME_").lower()

@@ -1,0 +1,122 @@
+"""The bureau's calls to its gateway: submit an edition, decide on one, ask how all of them stand.
+
+Whatever is asked again is asked with the same signed bytes, so nothing can happen twice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from google.protobuf.message import Message
+
+from adapters.bureau.editions import Edition
+from adapters.party.gateway import GatewayClient
+from audit import envelope
+from audit.envelope import Opened
+from xinyi import files
+from xinyi.channel import UNARY_DEADLINE_S, errors_restored
+from xinyi.errors import Refused
+from xinyi.v1 import envelope_pb2, exchange_pb2
+from xinyi.v1 import publication_service_pb2 as pb
+
+if TYPE_CHECKING:
+    from xinyi.v1.publication_service_pb2_grpc import PublicationServiceStub
+
+#: Seconds for a stream of chunks besides those its size takes at 1 MB/s.
+_STREAM_DEADLINE_S = 120.0
+_BYTES_PER_S = 1_000_000
+
+
+def submit(client: GatewayClient, edition: Edition, progress: Callable[[int], None]) -> str:
+    """Takes a sealed edition to the gateway, from where an earlier attempt broke off. Its state's word.
+
+    Args:
+        progress: called with the number of chunks sent.
+
+    Raises:
+        Refused: the gateway's signed refusal. Unavailable: run it again.
+    """
+    stub = _stub(client)
+    sealed = edition.sealed
+    with errors_restored():
+        begun = stub.BeginEdition(
+            pb.BeginEditionRequest(call=client.wrap(sealed), blinding_key=edition.blinding_key),
+            timeout=UNARY_DEADLINE_S,
+        )
+        answer = begun.answer
+        if not begun.HasField("answer"):
+            size = (edition.path / "chunks").stat().st_size
+            if begun.next_chunk < len(edition.manifest.chunk_roots):
+                stub.PutChunks(
+                    _requests(edition, begun.next_chunk, progress),
+                    timeout=_STREAM_DEADLINE_S + size / _BYTES_PER_S,
+                )
+            answer = stub.CommitEdition(
+                pb.CommitEditionRequest(call=client.wrap(sealed)), timeout=4 * UNARY_DEADLINE_S
+            ).answer
+    acknowledgement = client.accept(answer, sealed)
+    # A crash before this line: the next attempt gets the stored answer.
+    edition.keep_acknowledgement(answer.acknowledgement)
+    return acknowledgement.message.outcome
+
+
+def _requests(edition: Edition, start: int, progress: Callable[[int], None]) -> Iterator[pb.PutChunksRequest]:
+    for number, data in edition.chunks(start):
+        digest = edition.digest if number == start else b""
+        yield pb.PutChunksRequest(manifest_digest=digest, number=number, data=data)
+        progress(number + 1)
+
+
+def decide(client: GatewayClient, decision: Message) -> Opened[exchange_pb2.Acknowledgement]:
+    """Sends an Approval, HoldRelease, Cancellation or Stop, sealed by this person.
+
+    The sealed decision is kept first: after a crash or a lost answer the same bytes go out again.
+    """
+    home = client.home
+    digest: bytes = decision.manifest_digest  # type: ignore[attr-defined]
+    folder = home.state / "decisions"
+    files.make_directory(folder)
+    kept = folder / f"{digest.hex()}.{decision.DESCRIPTOR.name}.dsse"
+    if kept.exists():
+        sealed = envelope_pb2.Envelope.FromString(kept.read_bytes())
+    else:
+        sealed = envelope.seal(decision, home.signer())
+        files.create(kept, sealed.SerializeToString(deterministic=True))
+    try:
+        with errors_restored():
+            answer = (
+                _stub(client)
+                .DecideEdition(pb.DecideEditionRequest(call=client.wrap(sealed)), timeout=UNARY_DEADLINE_S)
+                .answer
+            )
+        acknowledgement = client.accept(answer, sealed)
+    except Refused:
+        # Refused is refused: a later attempt is a new decision.
+        kept.unlink()
+        raise
+    files.write_atomically(
+        kept.with_suffix(".acknowledgement.dsse"),
+        answer.acknowledgement.SerializeToString(deterministic=True),
+    )
+    return acknowledgement
+
+
+def list_editions(client: GatewayClient, product: str = "", digest: bytes = b"") -> list[pb.EditionStatus]:
+    """As the gateway tells it; `standing` verifies what can be verified."""
+    with errors_restored():
+        response = _stub(client).ListEditions(
+            pb.ListEditionsRequest(product=product, manifest_digest=digest), timeout=UNARY_DEADLINE_S
+        )
+    return sorted(response.editions, key=lambda status: (status.product, status.sequence))
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _stub(client: GatewayClient) -> PublicationServiceStub:
+    from xinyi.v1.publication_service_pb2_grpc import PublicationServiceStub
+
+    return PublicationServiceStub(client.channel)  # type: ignore[no-untyped-call]
