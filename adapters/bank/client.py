@@ -1,0 +1,136 @@
+"""BankClient: what a bank says to its gateway, as an SDK. The commands are thin over it.
+
+with BankClient(Home.open(path)) as client:
+    package = client.pull("grade-a", last_held=b"")
+    for number, data in client.chunks(verify_package(package, trust), 0): ...
+    acknowledgement = client.submit(receipt)
+    proof = client.prove(acknowledgement.message.leaf, wait_s=30)
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator
+from types import TracebackType
+
+from adapters.bank.package import VerifiedPackage
+from adapters.party.gateway import GatewayClient
+from adapters.party.home import Home
+from audit.checkpoint import Checkpoint, TlogProof
+from audit.envelope import Opened
+from xinyi.channel import UNARY_DEADLINE_S, errors_restored
+from xinyi.errors import ExchangeError, HeadConflict
+from xinyi.v1 import (
+    envelope_pb2,
+    exchange_pb2,
+    feed_service_pb2,
+    feed_service_pb2_grpc,
+    log_pb2,
+    log_service_pb2,
+    log_service_pb2_grpc,
+)
+
+#: A slow line still carries this many records a second.
+_RECORDS_PER_S = 500
+_POLL_S = 0.2
+
+
+class BankClient:
+    """Use as a context manager. Raises what the gateway raised, VerificationError, or Unavailable."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self._gateway = GatewayClient(home)
+
+    def __enter__(self) -> BankClient:
+        self._gateway.__enter__()
+        self._feed = feed_service_pb2_grpc.FeedServiceStub(self._gateway.channel)  # type: ignore[no-untyped-call]
+        self._log = log_service_pb2_grpc.LogServiceStub(self._gateway.channel)  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._gateway.__exit__(kind, error, trace)
+
+    def pull(self, product: str, last_held: bytes) -> exchange_pb2.DeliveryPackage | None:
+        """What is newer than the edition held; None where nothing is. The package is not verified yet.
+
+        Args:
+            last_held: document digest of the newest manifest held; empty for none.
+        """
+        request = exchange_pb2.PullRequest(
+            recipient=self.home.party,
+            product=product,
+            last_held=last_held,
+            requested_at_ms=time.time_ns() // 1_000_000,
+            nonce=secrets.token_bytes(16),
+        )
+        call = self._gateway.call(request)
+        with errors_restored():
+            response = self._feed.Pull(feed_service_pb2.PullCall(call=call), timeout=UNARY_DEADLINE_S)
+        self._gateway.advance(response.evidence, call.document)
+        return None if response.unchanged else response.package
+
+    def chunks(self, package: VerifiedPackage, from_chunk: int) -> Iterator[tuple[int, bytes]]:
+        """(number, bytes) from a chunk on, not verified. A broken stream raises Unavailable: resume there."""
+        request = feed_service_pb2.FetchChunksRequest(delivery_id=package.delivery_id, from_chunk=from_chunk)
+        deadline = UNARY_DEADLINE_S + package.manifest.message.record_count / _RECORDS_PER_S
+        if from_chunk == package.chunk_count:
+            return
+        with errors_restored():
+            for response in self._feed.FetchChunks(request, timeout=deadline):
+                yield response.number, response.data
+
+    def submit(self, receipt: envelope_pb2.Envelope) -> Opened[exchange_pb2.Acknowledgement]:
+        """Hands in a sealed receipt; the same receipt again gets the same acknowledgement."""
+        call = self._gateway.wrap(receipt)
+        try:
+            with errors_restored():
+                response = self._feed.SubmitReceipt(
+                    feed_service_pb2.SubmitReceiptRequest(call=call), timeout=UNARY_DEADLINE_S
+                )
+        except ExchangeError as error:
+            self._gateway.refusal(error)  # what is kept as evidence must be the gateway's own
+            raise
+        return self._gateway.accept(response.answer, receipt)
+
+    def prove(self, leaf: bytes, *, wait_s: float) -> TlogProof | None:
+        """Inclusion of a log leaf in a head that extends ours; None where it is not published in time."""
+        until = time.monotonic() + wait_s
+        while True:
+            with errors_restored():
+                response = self._log.ProveInclusion(
+                    log_service_pb2.ProveInclusionRequest(leaf=leaf), timeout=UNARY_DEADLINE_S
+                )
+            if response.state == log_pb2.ENTRY_STATE_PUBLISHED:
+                proof = TlogProof(response.index, tuple(response.proof), response.checkpoint)
+                if self._extends_ours(proof.verify(leaf, self.home.log_key())):
+                    return proof
+            if time.monotonic() >= until:
+                return None
+            time.sleep(_POLL_S)
+
+    def _extends_ours(self, shown: Checkpoint) -> bool:
+        """A proof under a head of its own proves nothing: it must be our head, or ours must grow to it.
+
+        False where the log went on in between, so that a newer proof has to be asked for.
+        """
+        held = self.home.head()
+        if held is None or held.size != shown.size:
+            note = held.note if held else b""
+            size = held.size if held else 0
+            with errors_restored():
+                response = self._log.ProveConsistency(
+                    log_service_pb2.ProveConsistencyRequest(from_size=size), timeout=UNARY_DEADLINE_S
+                )
+            evidence = exchange_pb2.LogEvidence(
+                checkpoint=response.checkpoint, from_size=size, consistency=response.proof
+            )
+            held = self.home.advance_head(evidence, shown=note)
+        if held.size != shown.size:
+            return False
+        if held.root != shown.root:
+            raise HeadConflict(f"the log shows two different roots for {shown.size} leaves")
+        return True

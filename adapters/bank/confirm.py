@@ -1,0 +1,99 @@
+"""`confirm`: sends what was signed, keeps the gateway's acknowledgements and their log proofs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from adapters.bank.evidence import Evidence
+from adapters.bank.receipts import Receipts, read_envelope, repost, split_name
+from adapters.bank.settings import BankSettings
+from adapters.bank.spool import Spool
+from adapters.party.home import Home
+from audit.checkpoint import TlogProof
+from audit.envelope import Opened, parse_strict
+from xinyi.errors import ExchangeError, Unavailable
+from xinyi.v1 import envelope_pb2, exchange_pb2
+
+log = structlog.get_logger()
+
+
+class Way(Protocol):
+    """The network or a folder."""
+
+    def submit(self, receipt: envelope_pb2.Envelope) -> Opened[exchange_pb2.Acknowledgement] | None:
+        """None where the answer has not come yet (a folder). Raises the gateway's refusal."""
+        ...
+
+    def prove(self, leaf: bytes, *, wait_s: float) -> TlogProof | None: ...
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    delivery_id: str
+    stage: str
+    #: Index in the gateway's log; None where no proof came in time.
+    log_index: int | None
+
+
+class Confirmation:
+    """One run of `confirm`. After a crash it sends again and gets the same answer."""
+
+    def __init__(self, home: Home, way: Way) -> None:
+        settings = BankSettings.of(home)
+        self._way = way
+        self._receipts = Receipts(settings.spool, home.signer())
+        self._evidence = Evidence(settings.evidence)
+        repost(Spool(settings.spool), self._receipts)
+
+    def confirm_all(self, *, wait_s: float) -> tuple[list[Confirmed], int]:
+        """Sends everything in the outbox, in the order of the stages, then asks for proofs.
+
+        Returns what was answered, and how many receipts still wait for an answer. A delivery whose receipt
+        is refused keeps its later ones back; the first refusal is raised when all others are through.
+        """
+        answered: list[Confirmed] = []
+        held_back: set[str] = set()
+        failure: ExchangeError | None = None
+        for path in self._receipts.waiting():
+            delivery_id, stage = split_name(path)
+            if delivery_id in held_back:
+                continue
+            receipt = read_envelope(path)
+            try:
+                acknowledgement = self._way.submit(receipt)
+            except Unavailable:
+                raise
+            except ExchangeError as error:
+                log.warning("confirm.refused", delivery=delivery_id, stage=stage, code=error.code)
+                if error.sealed:
+                    self._evidence.keep(delivery_id, f"{stage}.refusal.dsse", error.sealed)
+                held_back.add(delivery_id)
+                failure = failure or error
+                continue
+            if acknowledgement is None:
+                held_back.add(delivery_id)
+                continue
+            self._evidence.keep_document(delivery_id, stage, receipt)
+            self._evidence.keep_document(delivery_id, f"{stage}.acknowledgement", acknowledgement.envelope)
+            self._receipts.mark_sent(path)
+            answered.append(Confirmed(delivery_id, stage, None))
+        proven = self._prove(wait_s)
+        if failure is not None:
+            raise failure
+        indexed = [Confirmed(c.delivery_id, c.stage, proven.get((c.delivery_id, c.stage))) for c in answered]
+        return indexed, len(self._receipts.waiting())
+
+    def _prove(self, wait_s: float) -> dict[tuple[str, str], int]:
+        """Fetches the proofs that are missing, also those of earlier runs."""
+        proven = {}
+        for delivery_id, stage, path in self._evidence.unproven():
+            sealed = parse_strict(path.read_bytes(), envelope_pb2.Envelope)
+            leaf = parse_strict(sealed.payload, exchange_pb2.Acknowledgement).leaf
+            proof = self._way.prove(leaf, wait_s=wait_s)
+            if proof is not None:
+                self._evidence.keep(delivery_id, f"{stage}.tlog-proof", proof.encode())
+                proven[delivery_id, stage] = proof.index
+        return proven

@@ -1,0 +1,141 @@
+"""`fetch`: what the gateway offers, over the network or from a folder, into the spool. Needs no database."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import structlog
+
+from adapters.bank.evidence import Evidence, note_head
+from adapters.bank.package import Trust, VerifiedPackage, check_not_expired, verify_package
+from adapters.bank.receipts import RECEIVED, Receipts
+from adapters.bank.rules import Tally
+from adapters.bank.settings import BankSettings
+from adapters.bank.spool import Intake, Spool, SpooledEdition, check_same_delivery
+from adapters.party.home import Home
+from xinyi.errors import Conflict, ExchangeError, Unavailable
+from xinyi.v1 import exchange_pb2
+
+if TYPE_CHECKING:
+    from adapters.bank.client import BankClient
+    from adapters.bank.folder import Folder, FolderOffer
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+#: Chunks of a verified package from a chunk on: (number, bytes).
+ChunkSource = Callable[[VerifiedPackage, int], Iterable[tuple[int, bytes]]]
+
+
+@dataclass(frozen=True)
+class Fetched:
+    delivery_id: str
+    product: str
+    sequence: int
+    records: int
+    #: False where it was complete before.
+    new: bool
+
+
+class Receiver:
+    """The one way into the spool, whatever the channel: documents, then chunk by chunk, then the receipt."""
+
+    def __init__(self, home: Home) -> None:
+        settings = BankSettings.of(home)
+        self.trust = Trust.of(
+            home.keyring(),
+            recipient=home.party,
+            gateway=home.settings.gateway.party,
+            origins=settings.origins,
+        )
+        self.spool = Spool(settings.spool)
+        self.receipts = Receipts(settings.spool, home.signer())
+        self.evidence = Evidence(settings.evidence)
+
+    def known(self, package: VerifiedPackage) -> SpooledEdition | None:
+        """The edition where it is complete here already; heals what a crash after its rename left undone.
+
+        Call under the delivery's lock. Raises Conflict where it was refused, or came with another document.
+        """
+        edition = self.spool.find(package.delivery_id)
+        if edition is None:
+            return None
+        check_same_delivery(edition, package)
+        if edition.path.parent.name == "refused":
+            raise Conflict("this delivery was refused here before; see refused/", basis="delivery.refused")
+        self.spool.hold(package)
+        self.evidence.keep_package(package)
+        self.receipts.post(edition)
+        return edition
+
+    def finish(self, intake: Intake) -> SpooledEdition:
+        """Signs RECEIVED and makes the edition ready. Call under the delivery's lock."""
+        if not intake.complete:
+            raise Unavailable("the transfer ended before its last chunk", basis="chunks.incomplete")
+        manifest = intake.package.manifest.message
+        # Signed before the rename: a ready edition always has its receipt.
+        self.receipts.give(intake.edition, intake.package, RECEIVED, Tally(accepted=manifest.record_count))
+        self.evidence.keep_package(intake.package)
+        edition = self.spool.finish(intake)
+        self.receipts.post(edition)
+        return edition
+
+    def receive(self, offered: exchange_pb2.DeliveryPackage, chunks: ChunkSource) -> Fetched:
+        package = verify_package(offered, self.trust)
+        with self.spool.lock(package.delivery_id):
+            known = self.known(package)
+            if known is None:
+                check_not_expired(package, time.time_ns() // 1_000_000)
+                intake = self.spool.open_intake(package)
+                for number, data in chunks(package, intake.next_chunk):
+                    intake.put(number, data)
+                self.finish(intake)
+        manifest = package.manifest.message
+        log.info("edition.received", delivery=package.delivery_id, product=package.product, new=known is None)
+        return Fetched(
+            package.delivery_id, package.product, manifest.sequence, manifest.record_count, known is None
+        )
+
+
+def fetch_from_gateway(receiver: Receiver, client: BankClient, products: Iterable[str]) -> list[Fetched]:
+    """Asks for each product once. One failure does not keep the others; the first is raised last."""
+
+    def pull(product: str) -> Fetched | None:
+        held = receiver.spool.held(product)
+        package = client.pull(product, held.manifest_digest if held else b"")
+        return receiver.receive(package, client.chunks) if package is not None else None
+
+    return _each(pull, products)
+
+
+def fetch_from_folder(receiver: Receiver, folder: Folder, home: Home) -> list[Fetched]:
+    """Takes every complete delivery that lies in the folder and is not here yet, the oldest first."""
+
+    def take(offer: FolderOffer) -> Fetched:
+        fetched = receiver.receive(offer.package(), offer.chunks)
+        evidence = offer.evidence()
+        if evidence is not None:
+            note_head(home, evidence)
+        return fetched
+
+    return _each(take, (o for o in folder.offers() if receiver.spool.find(o.edition.delivery_id) is None))
+
+
+def _each(take: Callable[[T], Fetched | None], things: Iterable[T]) -> list[Fetched]:
+    fetched, failure = [], None
+    for thing in things:
+        try:
+            result = take(thing)
+        except ExchangeError as error:
+            log.warning("fetch.failed", code=error.code, basis=error.basis)
+            failure = failure or error
+        else:
+            if result is not None:
+                fetched.append(result)
+    if failure is not None:
+        raise failure
+    return fetched

@@ -1,0 +1,141 @@
+"""The folder channel, the bank's end: front-end node, SFTP, one-way gap, a medium carried by hand.
+
+    outgoing/<delivery>/…           from the gateway, taken only with its list:
+    outgoing/<delivery>.complete    "<sha256>  <relative path>" per line, written last
+    incoming/<delivery>.<n>-<stage>.dsse    receipts to the gateway, renamed into place; read in this order
+    answers/<delivery>.<n>-<stage>.answer   from the gateway; or .refusal
+    answers/<leaf in hex>.tlog-proof        once the log has published an acknowledged leaf
+
+The digests of the list find damage on the way; trust comes from the documents inside.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+from google.protobuf.message import DecodeError, Message
+
+from adapters.bank.package import VerifiedPackage
+from adapters.bank.receipts import stage_word
+from adapters.bank.spool import SpooledEdition, is_delivery_id
+from adapters.party.gateway import GatewayClient
+from audit.checkpoint import TlogProof
+from audit.envelope import Opened, parse_strict
+from xinyi import files
+from xinyi.errors import DigestMismatch, EncodingInvalid, Unknown
+from xinyi.v1 import envelope_pb2, exchange_pb2
+
+M = TypeVar("M", bound=Message)
+
+_MAX_LIST_BYTES = 4 << 20
+
+
+@dataclass(frozen=True)
+class FolderOffer:
+    """One delivery in the folder whose list is there."""
+
+    edition: SpooledEdition
+
+    def package(self) -> exchange_pb2.DeliveryPackage:
+        """Raises DigestMismatch, EncodingInvalid or Unknown where a listed file is damaged or missing."""
+        for name, expected in self._listed():
+            digest = hashlib.sha256()
+            try:
+                with (self.edition.path / name).open("rb") as file:
+                    while block := file.read(1 << 20):
+                        digest.update(block)
+            except FileNotFoundError as error:
+                raise Unknown(f"{name} is listed and missing", basis="folder.missing") from error
+            if digest.hexdigest() != expected:
+                raise DigestMismatch(f"{name} is not the listed file", basis="folder.digest")
+        return self.edition.package()
+
+    def chunks(self, package: VerifiedPackage, from_chunk: int) -> Iterator[tuple[int, bytes]]:
+        for number in range(from_chunk, package.chunk_count):
+            yield number, self.edition.chunk(number)
+
+    def evidence(self) -> exchange_pb2.LogEvidence | None:
+        path = self.edition.path / "evidence.bin"
+        return _parse(path, exchange_pb2.LogEvidence) if path.exists() else None
+
+    def _listed(self) -> Iterator[tuple[str, str]]:
+        path = self.edition.path.with_name(f"{self.edition.delivery_id}.complete")
+        if path.stat().st_size > _MAX_LIST_BYTES:
+            raise EncodingInvalid(f"{path.name} is too large", basis="folder.list")
+        for line in path.read_text(encoding="utf-8").splitlines():
+            expected, separator, name = line.partition("  ")
+            parts = PurePosixPath(name).parts
+            if not separator or not parts or ".." in parts or PurePosixPath(name).is_absolute():
+                raise EncodingInvalid(f"{path.name} is no list of digests", basis="folder.list")
+            yield name.removeprefix(f"{self.edition.delivery_id}/"), expected
+
+
+class Folder:
+    """What lies in the folder for us."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_dir():
+            raise FileNotFoundError(2, "the exchange folder does not exist", str(path))
+        self.path = path
+
+    def offers(self) -> list[FolderOffer]:
+        """Complete deliveries, in the order their lists were written."""
+        lists = sorted((self.path / "outgoing").glob("*.complete"), key=lambda path: path.stat().st_mtime_ns)
+        return [
+            FolderOffer(SpooledEdition(path.with_suffix(""))) for path in lists if is_delivery_id(path.stem)
+        ]
+
+
+class FolderReceipts:
+    """Hands receipts in through the folder, and reads the gateway's answers. Same calls as BankClient."""
+
+    def __init__(self, path: Path, gateway: GatewayClient) -> None:
+        self._incoming = Folder(path).path / "incoming"
+        self._answers = path / "answers"
+        self._gateway = gateway
+
+    def submit(self, receipt: envelope_pb2.Envelope) -> Opened[exchange_pb2.Acknowledgement] | None:
+        """The acknowledgement; None where the gateway has not answered yet.
+
+        Raises the gateway's signed refusal once, then forgets it: the next call hands the receipt in again.
+        """
+        message = parse_strict(receipt.payload, exchange_pb2.DeliveryReceipt)
+        name = f"{message.delivery_id}.{message.stage}-{stage_word(message.stage)}"
+        refusal = self._answers / f"{name}.refusal"
+        if refusal.exists():
+            error = self._gateway.refused(refusal.read_bytes())
+            refusal.unlink()
+            raise error
+        answer = self._answers / f"{name}.answer"
+        if answer.exists():
+            return self._gateway.accept(_parse(answer, exchange_pb2.Answer), receipt)
+        self._send(f"{name}.dsse", receipt.SerializeToString(deterministic=True))
+        return None
+
+    def prove(self, leaf: bytes, *, wait_s: float) -> TlogProof | None:
+        """The proof the gateway left for this leaf, verified; None where there is none yet."""
+        path = self._answers / f"{leaf.hex()}.tlog-proof"
+        if not path.exists():
+            return None
+        proof = TlogProof.decode(path.read_bytes())
+        proof.verify(leaf, self._gateway.home.log_key())
+        return proof
+
+    def _send(self, name: str, receipt: bytes) -> None:
+        """Never half a file: written under another name, then renamed. Safe to repeat."""
+        files.make_directory(self._incoming)
+        part = self._incoming / f"{name}.part"
+        part.write_bytes(receipt)
+        part.replace(self._incoming / name)
+        files.sync_directory(self._incoming)
+
+
+def _parse(path: Path, kind: type[M]) -> M:
+    try:
+        return kind.FromString(path.read_bytes())
+    except DecodeError as error:
+        raise EncodingInvalid(f"{path.name} cannot be parsed", basis="folder.encoding") from error

@@ -1,0 +1,132 @@
+"""InboxService: the gateway dials, the bank verifies before it takes a byte of the chunks.
+
+Offers and chunks go the same way into the spool as with `fetch`; verification runs in threads. The delivery's
+lock decides between two gateway processes: the second is told to try again and then gets the first's receipt.
+A broken stream leaves verified chunks, and the next offer goes on behind them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack
+from typing import Any, TypeVar
+
+import structlog
+from prometheus_client import start_http_server
+
+from adapters.bank import metrics
+from adapters.bank.evidence import note_head
+from adapters.bank.fetch import Receiver
+from adapters.bank.package import check_not_expired, verify_package
+from adapters.bank.receipts import RECEIVED
+from adapters.bank.settings import InboxSettings
+from adapters.bank.spool import Intake, SpooledEdition
+from adapters.party.home import Home
+from xinyi.errors import Invalid, NotEntitled, Unavailable
+from xinyi.server import caller, serve
+from xinyi.v1 import envelope_pb2, inbox_service_pb2_grpc
+from xinyi.v1 import inbox_service_pb2 as pb
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+
+class Inbox(inbox_service_pb2_grpc.InboxServiceServicer):
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._gateway = home.settings.gateway.party
+        self._receiver = Receiver(home)
+
+    async def Offer(self, request: pb.OfferRequest, context: Any) -> pb.OfferResponse:
+        self._check_gateway(context)
+        return await _in_thread(self._offer, request)
+
+    async def PutChunks(
+        self, requests: AsyncIterator[pb.InboxServicePutChunksRequest], context: Any
+    ) -> pb.InboxServicePutChunksResponse:
+        self._check_gateway(context)
+        first = await anext(aiter(requests), None)
+        if first is None:
+            raise Invalid("the stream holds no chunk", basis="chunks.empty")
+        with ExitStack() as stack:
+            intake = await _in_thread(self._open, first.delivery_id, stack)
+            if intake is not None:
+                await self._take(intake, first)
+                async for request in requests:
+                    await self._take(intake, request)
+                await _in_thread(self._receiver.finish, intake)
+                metrics.EDITIONS.inc()
+        receipt = await _in_thread(self._receipt, first.delivery_id)
+        log.info("inbox.received", delivery=first.delivery_id)
+        return pb.InboxServicePutChunksResponse(receipt=receipt)
+
+    def _check_gateway(self, context: Any) -> None:
+        if caller(context).party != self._gateway:
+            raise NotEntitled("only the gateway may call a bank's inbox", basis="inbox.caller")
+
+    def _offer(self, request: pb.OfferRequest) -> pb.OfferResponse:
+        note_head(self._home, request.evidence)
+        package = verify_package(request.package, self._receiver.trust)
+        head = self._home.head()
+        shown = head.note if head is not None else b""
+        with self._receiver.spool.lock(package.delivery_id):
+            known = self._receiver.known(package)
+            if known is not None:
+                return pb.OfferResponse(receipt=self._receipt(package.delivery_id), head=shown)
+            check_not_expired(package, time.time_ns() // 1_000_000)
+            intake = self._receiver.spool.open_intake(package)
+            return pb.OfferResponse(next_chunk=intake.next_chunk, head=shown)
+
+    def _open(self, delivery_id: str, stack: ExitStack) -> Intake | None:
+        """The intake under its lock until the stream ends; None where the edition is complete already."""
+        stack.enter_context(self._receiver.spool.lock(delivery_id))
+        if self._receiver.spool.find(delivery_id) is not None:
+            return None
+        offered = self._receiver.spool.offered(delivery_id)
+        return self._receiver.spool.open_intake(verify_package(offered.package(), self._receiver.trust))
+
+    async def _take(self, intake: Intake, request: pb.InboxServicePutChunksRequest) -> None:
+        # An empty message asks for the receipt of an edition whose chunks are all here.
+        if request.data or not intake.complete:
+            await _in_thread(intake.put, request.number, request.data)
+            metrics.CHUNKS.inc()
+            metrics.BYTES.inc(len(request.data))
+
+    def _receipt(self, delivery_id: str) -> envelope_pb2.Envelope:
+        edition: SpooledEdition | None = self._receiver.spool.find(delivery_id)
+        receipt = self._receiver.receipts.find(edition, RECEIVED) if edition is not None else None
+        if receipt is None:
+            raise Unavailable("the receipt is not signed yet", basis="receipt.pending")
+        return receipt
+
+
+async def _in_thread(work: Callable[..., T], *arguments: Any) -> T:
+    """Runs in a thread. A cancelled call waits for it: the delivery's lock must not go while it still writes."""
+    running = asyncio.ensure_future(asyncio.to_thread(work, *arguments))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        raise
+
+
+async def run(home: Home, settings: InboxSettings) -> None:
+    """Serves until SIGTERM or SIGINT; transfers under way get ten seconds to end."""
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    register = inbox_service_pb2_grpc.add_InboxServiceServicer_to_server
+    server, port = await serve(
+        settings.listen, home.tls(), [(register, Inbox(home))], observe=metrics.observe
+    )
+    if settings.metrics:
+        host, _, metrics_port = settings.metrics.rpartition(":")
+        start_http_server(int(metrics_port), host)
+    log.info("inbox.serving", port=port)
+    await stopped.wait()
+    await server.stop(10)
+    log.info("inbox.stopped")

@@ -1,0 +1,127 @@
+"""Receipts: signed once, kept beside the edition, copied to the outbox until the gateway has answered.
+
+A crash after signing finds the signed receipt and sends that; a second one would be another document.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from adapters.bank.package import VerifiedPackage
+from adapters.bank.rules import Tally
+from adapters.bank.spool import Spool, SpooledEdition
+from audit.envelope import parse_strict, seal
+from audit.keys import Signer
+from xinyi import files
+from xinyi.v1 import envelope_pb2, exchange_pb2
+
+_STAGE = "RECEIPT_STAGE_"
+RECEIVED = exchange_pb2.RECEIPT_STAGE_RECEIVED
+ACCEPTED = exchange_pb2.RECEIPT_STAGE_ACCEPTED
+PARTIAL = exchange_pb2.RECEIPT_STAGE_PARTIAL
+REJECTED = exchange_pb2.RECEIPT_STAGE_REJECTED
+APPLIED = exchange_pb2.RECEIPT_STAGE_APPLIED
+
+
+def stage_word(stage: exchange_pb2.ReceiptStage) -> str:
+    return exchange_pb2.ReceiptStage.Name(stage).removeprefix(_STAGE).lower()
+
+
+def stage_of(word: str) -> exchange_pb2.ReceiptStage:
+    return exchange_pb2.ReceiptStage.Value(_STAGE + word.upper())  # type: ignore[return-value]
+
+
+class Receipts:
+    """
+    outbox/<delivery>.<stage>.dsse     to be sent
+    sent/<delivery>.<stage>.dsse       answered by the gateway
+    """
+
+    def __init__(self, spool: Path, signer: Signer) -> None:
+        self.outbox = spool / "outbox"
+        self.sent = spool / "sent"
+        self._signer = signer
+        for directory in (self.outbox, self.sent):
+            files.make_directory(directory)
+
+    def give(
+        self,
+        edition: SpooledEdition,
+        package: VerifiedPackage,
+        stage: exchange_pb2.ReceiptStage,
+        tally: Tally,
+    ) -> envelope_pb2.Envelope:
+        """The receipt of this stage: the one signed before, or a new one, kept beside the edition.
+
+        The root in it is the sealed one: the caller has just recomputed it.
+
+        Call under the delivery's lock; `post` puts it into the outbox.
+        """
+        path = edition.receipts / f"{stage_word(stage)}.dsse"
+        if path.exists():
+            return read_envelope(path)
+        detailed = stage in (PARTIAL, REJECTED)
+        receipt = exchange_pb2.DeliveryReceipt(
+            delivery_id=package.delivery_id,
+            delivery_digest=package.delivery.digest,
+            manifest_digest=package.manifest.digest,
+            stage=stage,
+            root=package.manifest.message.root if stage != REJECTED else b"",
+            accepted=tally.accepted,
+            rejected=tally.rejected,
+            issues=tally.issues if detailed else (),
+            rules=tally.rule_counts() if detailed else (),
+            signed_by=self._signer.key.holder,
+            signed_at_ms=time.time_ns() // 1_000_000,
+        )
+        sealed = seal(receipt, self._signer)
+        files.make_directory(edition.receipts)
+        files.write_atomically(path, sealed.SerializeToString(deterministic=True))
+        return sealed
+
+    def post(self, edition: SpooledEdition) -> None:
+        """Puts into the outbox what was signed for this edition and not sent yet. Safe to repeat."""
+        for path in _in_order(edition.receipts.glob("*.dsse")):
+            name = f"{edition.delivery_id}.{path.name}"
+            if not (self.sent / name).exists() and not (self.outbox / name).exists():
+                files.write_atomically(self.outbox / name, path.read_bytes())
+
+    def find(self, edition: SpooledEdition, stage: exchange_pb2.ReceiptStage) -> envelope_pb2.Envelope | None:
+        path = edition.receipts / f"{stage_word(stage)}.dsse"
+        return read_envelope(path) if path.exists() else None
+
+    def waiting(self) -> list[Path]:
+        """What the gateway has not answered yet: per delivery in the order of the stages."""
+        return _in_order(self.outbox.glob("*.dsse"))
+
+    def mark_sent(self, path: Path) -> None:
+        path.replace(self.sent / path.name)
+        files.sync_directory(self.sent)
+        files.sync_directory(self.outbox)
+
+
+def repost(spool: Spool, receipts: Receipts) -> None:
+    """After a crash between signing and posting."""
+    for state in ("ready", "landed", "refused"):
+        for edition in spool.editions(state):
+            receipts.post(edition)
+
+
+def read_envelope(path: Path) -> envelope_pb2.Envelope:
+    return parse_strict(path.read_bytes(), envelope_pb2.Envelope)
+
+
+def split_name(path: Path) -> tuple[str, str]:
+    """outbox/<delivery>.<stage>.dsse → (delivery id, stage word)."""
+    delivery_id, stage = path.name.removesuffix(".dsse").split(".")
+    return delivery_id, stage
+
+
+def _in_order(paths: Iterable[Path]) -> list[Path]:
+    def key(path: Path) -> tuple[str, int]:
+        *delivery, stage = path.name.removesuffix(".dsse").split(".")
+        return "".join(delivery), stage_of(stage)
+
+    return sorted(paths, key=key)

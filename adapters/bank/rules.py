@@ -1,0 +1,62 @@
+"""The bank's own rules about records it takes, and the tally of what they did. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from adapters.bank.settings import RuleSettings
+from xinyi.checks import MAX_ISSUES
+from xinyi.v1 import edition_pb2, exchange_pb2, records_pb2
+
+IDENTIFIER_KIND = "bank.identifier_kind"
+NAME_LENGTH = "bank.name_length"
+
+
+class BankRules:
+    def __init__(self, settings: RuleSettings) -> None:
+        self._kinds = settings.kinds
+        self._longest = settings.max_name_length
+        self._max_percent = settings.max_refused_percent
+
+    def verdicts(self, records: Sequence[records_pb2.GradeRecord]) -> list[str | None]:
+        """Per record the rule that refuses it, or None."""
+        if not self._kinds and not self._longest:
+            return [None] * len(records)
+        return [self._verdict(record) for record in records]
+
+    def _verdict(self, record: records_pb2.GradeRecord) -> str | None:
+        if self._kinds and record.identifier_kind not in self._kinds:
+            return IDENTIFIER_KIND
+        if self._longest and max(map(len, record.names)) > self._longest:
+            return NAME_LENGTH
+        return None
+
+    def too_many(self, tally: Tally) -> bool:
+        """Whether the edition is refused as a whole."""
+        total = tally.accepted + tally.rejected
+        return tally.accepted == 0 or tally.rejected * 100 > self._max_percent * total
+
+
+@dataclass
+class Tally:
+    accepted: int = 0
+    rejected: int = 0
+    #: The first 10,000, ascending by blinded key.
+    issues: list[exchange_pb2.RecordIssue] = field(default_factory=list)
+    rules: Counter[str] = field(default_factory=Counter)
+
+    def add(self, blinded_keys: Sequence[bytes], verdicts: Sequence[str | None]) -> None:
+        refused = [(key, rule) for key, rule in zip(blinded_keys, verdicts, strict=True) if rule is not None]
+        self.accepted += len(verdicts) - len(refused)
+        self.rejected += len(refused)
+        self.rules.update(rule for _, rule in refused)
+        room = MAX_ISSUES - len(self.issues)
+        self.issues += [exchange_pb2.RecordIssue(blinded_key=key, rule=rule) for key, rule in refused[:room]]
+
+    def rule_counts(self) -> list[edition_pb2.RuleCount]:
+        return [
+            edition_pb2.RuleCount(rule=rule, outcome=edition_pb2.ROW_OUTCOME_REJECTED, rows=rows)
+            for rule, rows in sorted(self.rules.items())
+        ]

@@ -1,0 +1,87 @@
+"""The [bank] table of party.toml: where things lie, and the bank's own rules. All has working defaults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from adapters.party.home import Home
+from adapters.party.settings import Section, Settings
+from xinyi.errors import Invalid
+from xinyi.v1 import records_pb2
+
+_KIND = "IDENTIFIER_KIND_"
+_KINDS = {name.removeprefix(_KIND) for name in records_pb2.IdentifierKind.keys()}  # noqa: SIM118
+
+
+class RuleSettings(Section):
+    """The bank's own rules; a record that breaks one is kept, named in the receipt, and not shown."""
+
+    #: Kinds of identifier the bank's systems take, for instance ["uscc"]; empty for all.
+    identifier_kinds: tuple[str, ...] = ()
+    #: Longest name the bank's systems take, in characters; 0 for any.
+    max_name_length: int = Field(default=0, ge=0)
+    #: More refused records than this share (per cent) and the edition is REJECTED as a whole.
+    max_refused_percent: float = Field(default=10.0, ge=0, le=100)
+
+    @field_validator("identifier_kinds")
+    @classmethod
+    def _known(cls, kinds: tuple[str, ...]) -> tuple[str, ...]:
+        for kind in kinds:
+            if not kind or kind.upper() not in _KINDS:
+                raise ValueError(f"{kind!r} is no identifier kind")
+        return kinds
+
+    @property
+    def kinds(self) -> frozenset[int]:
+        return frozenset(
+            records_pb2.IdentifierKind.Value(_KIND + kind.upper()) for kind in self.identifier_kinds
+        )
+
+
+class InboxSettings(Section):
+    #: host:port the gateway dials.
+    listen: str = "127.0.0.1:7543"
+    #: host:port of the Prometheus page; empty for none.
+    metrics: str = ""
+
+
+class BankSettings(Settings):
+    #: Products `fetch` asks for where none is named.
+    products: tuple[str, ...] = ("grade-a",)
+    #: Bureaus whose editions are taken; empty: every pinned party but the gateway and ourselves.
+    origins: tuple[str, ...] = ()
+    #: Folders, relative to the home.
+    spool: Path = Path("spool")
+    evidence: Path = Path("evidence")
+    #: Where `land` lands when it is not told: sqlite:///file (relative to the home) or postgresql://…
+    database: str = "sqlite:///bank.db"
+    #: Name of the landed relation per product; by default the product's name with "_" for "-".
+    tables: dict[str, str] = Field(default_factory=dict)
+    rules: RuleSettings = RuleSettings()
+    inbox: InboxSettings = InboxSettings()
+
+    @classmethod
+    def of(cls, home: Home) -> BankSettings:
+        """The settings with every path made absolute."""
+        settings = home.section("bank", cls)
+        update: dict[str, Any] = {
+            "spool": home.path / settings.spool,
+            "evidence": home.path / settings.evidence,
+            "database": _absolute(settings.database, home.path),
+        }
+        return settings.model_copy(update=update)
+
+    def table(self, product: str) -> str:
+        return self.tables.get(product, product.replace("-", "_"))
+
+
+def _absolute(url: str, home: Path) -> str:
+    scheme, separator, rest = url.partition(":///")
+    if scheme != "sqlite" or rest.startswith("/"):
+        return url
+    if not separator or not rest:
+        raise Invalid("bank.database is no sqlite:///FILE", basis="settings.keys")
+    return f"sqlite:///{(home / rest).resolve()}"

@@ -1,0 +1,296 @@
+"""The bank's spool: verified sealed files on their way from the network to the database, and receipts back.
+
+    incoming/<delivery>.part/   being received; whatever lies here is verified again before it counts
+    ready/<delivery>/           complete and verified
+    landed/<delivery>/          in the database; kept to prove single records
+    refused/<delivery>/         with reason.json
+    held/<product>.json         the newest edition taken, so that an older one is known as a replay
+    locks/                      an empty file per delivery; the lock is the kernel's and dies with its process
+
+An edition changes its state by one rename. Knows nothing of the network or of databases.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from google.protobuf.message import DecodeError
+
+from adapters.bank.package import Held, VerifiedPackage, check_succession
+from audit.envelope import digest
+from audit.records import ChunkVerifier
+from xinyi import checks, files
+from xinyi.errors import Conflict, EncodingInvalid, ExchangeError, Unavailable, Unknown, VerificationError
+from xinyi.v1 import envelope_pb2, exchange_pb2
+
+_DOCUMENTS = ("delivery", "manifest", "approval")
+_DELIVERY_ID = re.compile(r"[0-9a-f]{64}")
+STATES = ("ready", "landed", "refused")
+
+
+@dataclass(frozen=True)
+class SpooledEdition:
+    """The files of one delivery, as they lie: nothing here is trusted before it is verified."""
+
+    path: Path
+
+    @property
+    def delivery_id(self) -> str:
+        return self.path.name.removesuffix(".part")
+
+    @property
+    def receipts(self) -> Path:
+        return self.path / "receipts"
+
+    def package(self) -> exchange_pb2.DeliveryPackage:
+        """Raises EncodingInvalid, or Unknown where a document is missing."""
+        package = exchange_pb2.DeliveryPackage(blinding_key=self._read("blinding.key"))
+        for name in _DOCUMENTS:
+            try:
+                getattr(package, name).ParseFromString(self._read(f"{name}.dsse"))
+            except DecodeError as error:
+                raise EncodingInvalid(f"{name}: the file is no envelope", basis=f"{name}.seal") from error
+        return package
+
+    def chunk(self, number: int) -> bytes:
+        return self._read(f"chunks/{number:06d}.chunk")
+
+    def write_documents(self, package: exchange_pb2.DeliveryPackage) -> None:
+        for name in _DOCUMENTS:
+            sealed: envelope_pb2.Envelope = getattr(package, name)
+            files.write_atomically(self.path / f"{name}.dsse", sealed.SerializeToString(deterministic=True))
+        files.write_atomically(self.path / "blinding.key", package.blinding_key)
+
+    def _read(self, name: str) -> bytes:
+        try:
+            return (self.path / name).read_bytes()
+        except FileNotFoundError as error:
+            raise Unknown(f"{self.delivery_id[:16]}…: {name} is missing", basis="spool.missing") from error
+
+
+class Intake:
+    """Takes the chunks of one edition in order; each is verified before it is written. See `Spool.intake`."""
+
+    def __init__(self, edition: SpooledEdition, package: VerifiedPackage) -> None:
+        self.edition = edition
+        self.package = package
+        self._chunks = edition.path / "chunks"
+        files.make_directory(self._chunks)
+        self._verifier = ChunkVerifier(package.manifest.message, package.blinding_key)
+        self._resume()
+
+    @property
+    def next_chunk(self) -> int:
+        return self._verifier.next_chunk
+
+    @property
+    def complete(self) -> bool:
+        return self._verifier.complete
+
+    def put(self, number: int, data: bytes) -> None:
+        """Raises VerificationError or Invalid for a chunk that is not the sealed one; it is not written."""
+        self._verify(number, data)
+        try:
+            # Not synced yet: `finish` does that for all. A torn chunk fails verification on resumption.
+            temporary = self._chunks / f".{number:06d}.tmp"
+            temporary.write_bytes(data)
+            temporary.rename(self._path(number))
+        except OSError as error:
+            raise Unavailable(f"the spool cannot be written: {error.strerror}", basis="spool.disk") from error
+
+    def _verify(self, number: int, data: bytes) -> None:
+        try:
+            chunk = self._verifier.take(number, data)
+        except VerificationError as error:
+            raise type(error)(error.explanation, basis="chunk") from error
+        checks.check_grade_chunk(chunk.records)
+
+    def _resume(self) -> None:
+        """Verifies what an interrupted intake left, and goes on behind the last chunk that holds."""
+        while not self.complete and self._path(self.next_chunk).exists():
+            number = self.next_chunk
+            try:
+                self._verify(number, self._path(number).read_bytes())
+            except ExchangeError:
+                self._path(number).unlink()
+                break
+
+    def _path(self, number: int) -> Path:
+        return self._chunks / f"{number:06d}.chunk"
+
+    def sync(self) -> None:
+        """Makes every chunk survive a power cut."""
+        for number in range(self.package.chunk_count):
+            descriptor = os.open(self._path(number), os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        files.sync_directory(self._chunks)
+
+
+class Spool:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        for name in ("incoming", *STATES, "held", "locks"):
+            files.make_directory(path / name)
+
+    def find(self, delivery_id: str, *states: str) -> SpooledEdition | None:
+        """The edition, where it is in one of these states (by default: complete in any of them)."""
+        _check_id(delivery_id)
+        for state in states or STATES:
+            path = self.path / state / delivery_id
+            if path.is_dir():
+                return SpooledEdition(path)
+        return None
+
+    def editions(self, state: str) -> list[SpooledEdition]:
+        return [SpooledEdition(path) for path in sorted((self.path / state).iterdir()) if path.is_dir()]
+
+    def offered(self, delivery_id: str) -> SpooledEdition:
+        """The documents of a delivery whose chunks are expected. Raises Unknown."""
+        _check_id(delivery_id)
+        path = self.path / "incoming" / f"{delivery_id}.part"
+        if not (path / "blinding.key").exists():
+            raise Unknown("this delivery has not been offered", basis="delivery.unknown")
+        return SpooledEdition(path)
+
+    @contextmanager
+    def lock(self, delivery_id: str) -> Iterator[None]:
+        """One process and one call at a time works on a delivery. Raises Unavailable where it is taken."""
+        _check_id(delivery_id)
+        with (self.path / "locks" / delivery_id).open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise Unavailable(
+                    "another transfer or landing of this delivery is under way", basis="delivery.busy"
+                ) from error
+            yield
+
+    def open_intake(self, package: VerifiedPackage) -> Intake:
+        """Begins or resumes; call under `lock`, after `find` found nothing.
+
+        Raises Conflict where the same delivery began with another document; VerificationError or Conflict
+        where the edition cannot follow the one that is held.
+        """
+        check_succession(package, self.held(package.product))
+        edition = SpooledEdition(self.path / "incoming" / f"{package.delivery_id}.part")
+        if (edition.path / "blinding.key").exists():
+            check_same_delivery(edition, package)
+        else:
+            files.make_directory(edition.path)
+            edition.write_documents(
+                exchange_pb2.DeliveryPackage(
+                    delivery=package.delivery.envelope,
+                    manifest=package.manifest.envelope,
+                    approval=package.approval.envelope,
+                    blinding_key=package.blinding_key,
+                )
+            )
+        return Intake(edition, package)
+
+    def finish(self, intake: Intake) -> SpooledEdition:
+        """Everything is there and verified: one rename makes it ready, then it is the one that is held."""
+        assert intake.complete
+        intake.sync()
+        ready = self._move(intake.edition, "ready")
+        self.hold(intake.package)
+        return ready
+
+    def mark_landed(self, edition: SpooledEdition) -> SpooledEdition:
+        return self._move(edition, "landed")
+
+    def refuse(self, edition: SpooledEdition, error: ExchangeError) -> SpooledEdition:
+        """Puts an edition aside with the reason. `fetch` gets it again once a person has removed it there."""
+        reason = {"code": error.code, "basis": error.basis, "explanation": error.explanation}
+        files.write_atomically(
+            edition.path / "reason.json", json.dumps(reason, ensure_ascii=False, indent=2).encode() + b"\n"
+        )
+        return self._move(edition, "refused")
+
+    def _move(self, edition: SpooledEdition, state: str) -> SpooledEdition:
+        target = self.path / state / edition.delivery_id
+        edition.path.rename(target)
+        files.sync_directory(target.parent)
+        files.sync_directory(edition.path.parent)
+        return SpooledEdition(target)
+
+    def discard_incoming(self, delivery_id: str) -> None:
+        shutil.rmtree(self.path / "incoming" / f"{delivery_id}.part", ignore_errors=True)
+
+    # What is held
+
+    def held(self, product: str) -> Held | None:
+        try:
+            value = json.loads((self.path / "held" / f"{product}.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        return Held(value["origin"], value["sequence"], bytes.fromhex(value["manifest_digest"]))
+
+    def hold(self, package: VerifiedPackage) -> None:
+        """Remembers the edition as the newest of its product, unless a newer one is. Safe to repeat."""
+        manifest = package.manifest.message
+        with self._held_lock():
+            known = self.held(package.product)
+            if known is not None and known.sequence >= manifest.sequence:
+                return
+            value = {
+                "origin": manifest.origin,
+                "sequence": manifest.sequence,
+                "manifest_digest": package.manifest.digest.hex(),
+                "delivery_id": package.delivery_id,
+            }
+            files.write_atomically(
+                self.path / "held" / f"{package.product}.json", json.dumps(value).encode() + b"\n"
+            )
+
+    def release(self, package: VerifiedPackage) -> None:
+        """Forgets a refused edition: its predecessor, as its manifest names it, is the one held again."""
+        manifest = package.manifest.message
+        with self._held_lock():
+            known = self.held(package.product)
+            if known is None or known.manifest_digest != package.manifest.digest:
+                return
+            path = self.path / "held" / f"{package.product}.json"
+            if manifest.sequence == 1:
+                path.unlink()
+                return
+            value = {
+                "origin": manifest.origin,
+                "sequence": manifest.sequence - 1,
+                "manifest_digest": manifest.predecessor.hex(),
+                "delivery_id": "",
+            }
+            files.write_atomically(path, json.dumps(value).encode() + b"\n")
+
+    @contextmanager
+    def _held_lock(self) -> Iterator[None]:
+        with (self.path / "locks" / "held").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def check_same_delivery(edition: SpooledEdition, package: VerifiedPackage) -> None:
+    """Raises Conflict where this id came with another delivery document before."""
+    known = digest(edition.package().delivery)
+    if known != package.delivery.digest:
+        raise Conflict("this delivery id came with another document before", basis="delivery.changed")
+
+
+def is_delivery_id(name: str) -> bool:
+    return _DELIVERY_ID.fullmatch(name) is not None
+
+
+def _check_id(delivery_id: str) -> None:
+    """The id becomes a file name, and comes from the other side."""
+    if not is_delivery_id(delivery_id):
+        raise Unknown("a delivery id has 64 hexadecimal digits", basis="delivery.id")
