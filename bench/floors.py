@@ -1,0 +1,230 @@
+"""Floors: the least that any program of this language must do for the same job. Each runs as its own process.
+
+They verify nothing, sign nothing, log nothing and know no contract; where they read an edition's chunks they
+split them into records, because a leaf is made of one record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import hashlib
+import os
+import sqlite3
+import struct
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+CHUNK = 1024
+METHOD = "/bench.Floor/Call"
+MAX_MESSAGE_BYTES = 8 << 20
+_sha256 = hashlib.sha256
+
+
+def _blinder(key: bytes) -> Callable[[bytes], bytes]:
+    inner = _sha256(bytes(b ^ 0x36 for b in key.ljust(64, b"\0")))
+    outer = _sha256(bytes(b ^ 0x5C for b in key.ljust(64, b"\0")))
+
+    def blind(identifier: bytes) -> bytes:
+        first = inner.copy()
+        first.update(identifier)
+        second = outer.copy()
+        second.update(first.digest())
+        return second.digest()
+
+    return blind
+
+
+def _root(hashes: list[bytes]) -> bytes:
+    while len(hashes) > 1:
+        paired = [_sha256(b"\1" + a + b).digest() for a, b in zip(hashes[::2], hashes[1::2], strict=False)]
+        if len(hashes) & 1:
+            paired.append(hashes[-1])
+        hashes = paired
+    return hashes[0]
+
+
+def _leaf_hash(key: bytes, salt: bytes, record: bytes) -> bytes:
+    return _sha256(b"\0\1" + key + _sha256(b"xinyi-record-v1\0" + salt + record).digest()).digest()
+
+
+def _database(path: str) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None)
+    for setting in ("page_size = 16384", "journal_mode = WAL", "synchronous = FULL"):
+        db.execute(f"PRAGMA {setting}")
+    return db
+
+
+def publish(source: str, database: str, column: str) -> None:
+    """Reads the csv, makes salted leaves and the tree, inserts the same bytes into SQLite."""
+    db = _database(database)
+    db.execute("CREATE TABLE chunks (number INTEGER PRIMARY KEY, data BLOB)")
+    blind, identifier = _blinder(os.urandom(32)), int(column)
+    roots: list[bytes] = []
+
+    def store(rows: list[list[str]]) -> None:
+        salts = os.urandom(32 * len(rows))
+        hashes, kept = [], []
+        for number, row in enumerate(rows):
+            salt, record = salts[32 * number : 32 * number + 32], "\t".join(row).encode()
+            hashes.append(_leaf_hash(blind(row[identifier].encode()), salt, record))
+            kept += (salt, record)
+        db.execute("INSERT INTO chunks VALUES (?, ?)", (len(roots), b"".join(kept)))
+        roots.append(_root(hashes))
+
+    db.execute("BEGIN")
+    with Path(source).open(encoding="gb18030", newline="") as file:
+        rows: list[list[str]] = []
+        for row in csv.reader(file):
+            rows.append(row)
+            if len(rows) == CHUNK:
+                store(rows)
+                rows = []
+        if rows:
+            store(rows)
+    _root(roots)
+    db.execute("COMMIT")
+
+
+def _read_chunks(path: str) -> Iterator[bytes]:
+    """Chunks of a file: each is its length, then its bytes."""
+    with Path(path).open("rb") as file:
+        while head := file.read(4):
+            yield file.read(struct.unpack(">I", head)[0])
+
+
+def dump(database: str, chunks: str) -> None:
+    """Writes the chunks of a gateway's newest edition to a file, for the floors to stream."""
+    db = sqlite3.connect(database)
+    newest = "SELECT manifest_digest FROM editions ORDER BY sequence DESC LIMIT 1"
+    with Path(chunks).open("wb") as file:
+        for (data,) in db.execute(
+            f"SELECT data FROM chunks WHERE manifest_digest = ({newest}) ORDER BY number"
+        ):
+            file.write(struct.pack(">I", len(data)) + data)
+
+
+def serve(chunks: str, tls: str = "") -> None:
+    """Streams the chunks of a file to whoever calls, and echoes; insecure, or with mutual TLS."""
+    import grpc
+    import grpc.aio
+
+    held = list(_read_chunks(chunks)) if chunks else []
+
+    async def stream(request: bytes, context: Any) -> AsyncIterator[bytes]:
+        for chunk in held:
+            yield chunk
+
+    async def echo(request: bytes, context: Any) -> bytes:
+        return request
+
+    async def main() -> None:
+        server = grpc.aio.server()
+        server.add_generic_rpc_handlers(
+            (
+                grpc.method_handlers_generic_handler(
+                    "bench.Floor",
+                    {
+                        "Stream": grpc.unary_stream_rpc_method_handler(stream),
+                        "Call": grpc.unary_unary_rpc_method_handler(echo),
+                    },
+                ),
+            )
+        )
+        if tls:
+            key, certificate, ca = (Path(tls, name).read_bytes() for name in ("tls.pem", "tls.crt", "ca.crt"))
+            credentials = grpc.ssl_server_credentials([(key, certificate)], ca, require_client_auth=True)
+            port = server.add_secure_port("127.0.0.1:0", credentials)
+        else:
+            port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        print(f"serving {port}", flush=True)
+        await server.wait_for_termination()
+
+    asyncio.run(main())
+
+
+def _channel(port: str, tls: str) -> Any:
+    import grpc
+
+    options = [("grpc.max_receive_message_length", MAX_MESSAGE_BYTES)]
+    if not tls:
+        return grpc.insecure_channel(f"127.0.0.1:{port}", options)
+    key, certificate, ca = (Path(tls, name).read_bytes() for name in ("tls.pem", "tls.crt", "ca.crt"))
+    credentials = grpc.ssl_channel_credentials(ca, key, certificate)
+    return grpc.secure_channel(f"127.0.0.1:{port}", credentials, options)
+
+
+def deliver(port: str, database: str) -> None:
+    """Receives the stream, makes leaves and tree, inserts a row per record into SQLite."""
+    from xinyi.v1.records_pb2 import Chunk
+
+    db = _database(database)
+    db.execute("CREATE TABLE records (key BLOB, record BLOB)")
+    blind = _blinder(os.urandom(32))
+    roots = []
+    db.execute("BEGIN")
+    with _channel(port, "") as channel:
+        for data in channel.unary_stream("/bench.Floor/Stream")(b""):
+            hashes, rows = [], []
+            for salted in Chunk.FromString(data).records:
+                record = salted.record
+                key = blind(record[2:20])  # the identifier stands first in a record
+                hashes.append(_leaf_hash(key, salted.salt, record))
+                rows.append((key, record))
+            roots.append(_root(hashes))
+            db.executemany("INSERT INTO records VALUES (?, ?)", rows)
+    _root(roots)
+    db.execute("COMMIT")
+
+
+def receive(port: str, tls: str, times: str) -> None:
+    """Receives the stream and throws it away; prints the mean seconds of all times but the first."""
+    with _channel(port, tls) as channel:
+        stream = channel.unary_stream("/bench.Floor/Stream")
+        taken = []
+        for _ in range(int(times) + 1):
+            started = time.perf_counter()
+            for _chunk in stream(b""):
+                pass
+            taken.append(time.perf_counter() - started)
+    print(sum(taken[1:]) / int(times))
+
+
+def echo(port: str, calls: str, concurrency: str, size: str) -> None:
+    """Unary calls over one insecure grpc.aio channel; prints calls per second."""
+    import grpc.aio
+
+    async def main() -> None:
+        payload = os.urandom(int(size))
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            call = channel.unary_unary(METHOD)
+            for _ in range(50):
+                await call(payload)
+            left = iter(range(int(calls)))
+
+            async def caller() -> None:
+                for _ in left:
+                    await call(payload)
+
+            started = time.perf_counter()
+            await asyncio.gather(*(caller() for _ in range(int(concurrency))))
+            print(int(calls) / (time.perf_counter() - started))
+
+    asyncio.run(main())
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "publish": publish,
+    "dump": dump,
+    "serve": serve,
+    "deliver": deliver,
+    "receive": receive,
+    "echo": echo,
+}
+
+if __name__ == "__main__":
+    COMMANDS[sys.argv[1]](*sys.argv[2:])
