@@ -1,0 +1,1 @@
+"""Verifiers that none of us wrote."""

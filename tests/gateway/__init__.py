@@ -1,0 +1,1 @@
+"""The gateway's settings, rules, and its operator's acts."""

@@ -1,0 +1,1 @@
+"""Homes, admissions and calls of the parties."""
