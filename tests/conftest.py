@@ -1,6 +1,6 @@
 """Databases for tests, and the count of what ran on which.
 
-XINYI_REQUIRE_ALL=1 (continuous integration) turns every skip into a failure.
+TESTS_MUST_NOT_SKIP=1 (continuous integration) turns every skip into a failure.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pytest
 
 from tests import postgres
 
-REQUIRE_ALL = os.environ.get("XINYI_REQUIRE_ALL", "") not in ("", "0")
+REQUIRE_ALL = os.environ.get("TESTS_MUST_NOT_SKIP", "") not in ("", "0")
 BACKENDS = ("sqlite", "postgresql")
 
 _server: list[postgres.Server] = []
@@ -58,7 +58,7 @@ def _refuse_skip(report: Any) -> None:
     if REQUIRE_ALL and report.skipped and not hasattr(report, "wasxfail"):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome = "failed"
-        report.longrepr = f"XINYI_REQUIRE_ALL is set and this did not run. {reason}"
+        report.longrepr = f"TESTS_MUST_NOT_SKIP is set and this did not run. {reason}"
 
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
