@@ -50,7 +50,8 @@ def ours(call: Callable[[], Any]) -> None:
     try:
         call()
     except ExchangeError as error:
-        assert error.explanation
+        if not error.explanation:
+            raise AssertionError("an error that explains nothing") from error
 
 
 @given(text)
