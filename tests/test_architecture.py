@@ -50,7 +50,7 @@ ZONES = {
     "store": _zone("gateway.store", "wire", "sqlalchemy"),
     "migrations": _zone("gateway.store.migrations", "store log edge", "alembic sqlalchemy"),
     "core": _zone(
-        "gateway.exchange gateway.delivery gateway.reception gateway.receipts gateway.metrics",
+        "gateway.exchange gateway.delivery gateway.reception gateway.receipts gateway.intake gateway.metrics",
         "wire proof log rules store",
         "sqlalchemy structlog prometheus_client",
     ),
@@ -92,6 +92,7 @@ FORBIDDEN_NAMES = {"utils", "util", "helpers", "common", "manager", "base", "mis
 #: Where a broad except is right, and why. It never only logs and goes on with half a result.
 BROAD_EXCEPTS = {
     "xinyi.terminal": "the command line's entry: one clear line on stderr and an exit code",
+    "xinyi.processes": "what a call raises in a child is raised to its caller",
     "gateway.exchange": "one exchange's failure is that exchange's answer, never its neighbours'",
     "gateway.workflows": "the clock must outlive a blink of the database",
     "gateway.folder": "the clock must outlive one bad folder",

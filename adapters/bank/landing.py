@@ -10,30 +10,29 @@ landed rows and goes on. Receipts are signed once.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 
 import structlog
-from google.protobuf.message import DecodeError
 
 from adapters.bank.evidence import Evidence
 from adapters.bank.package import Held, Trust, VerifiedPackage, check_succession, verify_package
 from adapters.bank.receipts import ACCEPTED, APPLIED, PARTIAL, REJECTED, Receipts
+from adapters.bank.rows import rows_of
 from adapters.bank.rules import BankRules, Tally
 from adapters.bank.settings import BankSettings
 from adapters.bank.spool import Spool, SpooledEdition
 from adapters.party.home import Home
-from adapters.tables.columns import Projection
 from adapters.tables.target import Landed, Target
-from audit.records import CHUNK_RECORDS, ChunkVerifier, chunk_bytes
+from audit.chunk_stream import ChunkStream, SealedChunk
+from audit.records import blinder, split_chunk
 from xinyi.errors import DigestMismatch, EncodingInvalid, ExchangeError, Refused, VerificationError
-from xinyi.v1 import records_pb2
+from xinyi.grade_columns import GradeColumns
+from xinyi.processes import Crew
 
 log = structlog.get_logger()
-
-PROJECTION = Projection(records_pb2.GradeRecord)
 
 
 @dataclass(frozen=True)
@@ -53,9 +52,12 @@ class Landing:
 
     Args:
         open_target: the target of a product; closed after each edition.
+        crew: who verifies the chunks of large editions; this process where None.
     """
 
-    def __init__(self, home: Home, open_target: Callable[[str], Target]) -> None:
+    def __init__(
+        self, home: Home, open_target: Callable[[str], Target], crew: Crew | None = None
+    ) -> None:
         settings = BankSettings.of(home)
         self._trust = Trust.of(
             home.keyring(),
@@ -68,6 +70,7 @@ class Landing:
         self._receipts = Receipts(settings.spool, home.signer())
         self._evidence = Evidence(settings.evidence)
         self._open_target = open_target
+        self._crew = crew
 
     def land_all(self, products: Iterable[str] = ()) -> list[Result]:
         """Every ready edition, the oldest first.
@@ -140,46 +143,37 @@ class Landing:
         target.stage(package.manifest.message.sequence)
         position = 0
         for number in range(package.chunk_count):
-            salted, records = _parse(edition.chunk(number))
-            target.write(
-                list(
-                    zip(
-                        range(position, position + len(records)),
-                        self._rules.verdicts(records),
-                        *PROJECTION.values(records),
-                        [s.salt for s in salted],
-                        [s.record for s in salted],
-                        strict=True,
-                    )
-                )
-            )
-            position += len(records)
+            records = _records(edition.chunk(number))
+            places = range(position, position + records.size)
+            verdicts, rows = self._rules.verdicts(records), rows_of(records)
+            target.write([(at, rule, *row) for at, rule, row in zip(places, verdicts, rows, strict=True)])
+            position += records.size
         target.written()
 
     def _recompute(self, target: Target, edition: SpooledEdition, package: VerifiedPackage) -> Tally:
-        """The root from what lies in the target, and every visible row against its record's bytes.
+        """The root, over exactly those records that the landed rows show.
 
+        Every chunk is verified anew; field by field, the rows that lie in the target must be its records.
         Raises VerificationError.
         """
-        verifier = ChunkVerifier(package.manifest.message, package.blinding_key)
-        rows, sealed = target.rows(), target.sealed()
-        tally = Tally()
-        for number in range(package.chunk_count):
-            data = edition.chunk(number) if sealed is None else chunk_bytes(islice(sealed, CHUNK_RECORDS))
-            try:
-                chunk = verifier.take(number, data)
-            except VerificationError as error:
-                raise type(error)(error.explanation, basis="chunk") from error
-            records = [salted.record for salted in chunk.records.records]
+        tally, blind, rows = Tally(), blinder(package.blinding_key), target.rows()
+
+        def compare(chunk: SealedChunk) -> None:
+            records = _records(chunk.data)
             verdicts = self._rules.verdicts(records)
             expected = [
-                row for row, rule in zip(PROJECTION.rows(records), verdicts, strict=True) if rule is None
+                row for row, rule in zip(rows_of(records), verdicts, strict=True) if rule is None
             ]
             if list(islice(rows, len(expected))) != expected:
                 raise DigestMismatch(
-                    f"rows landed from chunk {number} are not its records", basis="landing.rows"
+                    f"rows landed from chunk {chunk.number} are not its records", basis="landing.rows"
                 )
-            tally.add(chunk.blinded_keys, verdicts)
+            tally.add(records, verdicts, blind)
+
+        stream = ChunkStream(package.manifest.message, package.blinding_key, compare, self._crew)
+        for number in range(package.chunk_count):
+            stream.put(number, edition.chunk(number))
+        stream.drain()
         if next(rows, None) is not None:
             raise DigestMismatch("there are more landed rows than records", basis="landing.rows")
         return tally
@@ -203,12 +197,11 @@ class Landing:
         return _result(package, refused, "rejected")
 
 
-def _parse(data: bytes) -> tuple[Sequence[records_pb2.SaltedRecord], list[records_pb2.GradeRecord]]:
+def _records(data: bytes) -> GradeColumns:
     try:
-        raw, typed = records_pb2.Chunk.FromString(data), records_pb2.GradeChunk.FromString(data)
-    except DecodeError as error:
-        raise EncodingInvalid("a spooled chunk cannot be parsed", basis="chunk") from error
-    return raw.records, [salted.record for salted in typed.records]
+        return GradeColumns(split_chunk(data)[1])
+    except EncodingInvalid as error:
+        raise EncodingInvalid(error.explanation, basis="chunk") from error
 
 
 def _held(shown: Landed | None) -> Held | None:

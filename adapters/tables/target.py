@@ -25,7 +25,7 @@ class Landed:
     landed_at_ms: int
 
 
-#: position, rule that refused it or None, the message's columns…, salt, record bytes
+#: position, rule that refused it or None, the message's columns…
 Row = tuple[Any, ...]
 
 
@@ -52,10 +52,6 @@ class Target(Protocol):
 
     def rows(self) -> Iterator[tuple[Value, ...]]:
         """The accepted records as they stand there, in order: the message's columns."""
-        ...
-
-    def sealed(self) -> Iterator[tuple[bytes, bytes]] | None:
-        """(salt, record bytes) of every record, in order; None where the target keeps none."""
         ...
 
     def publish(self, landed: Landed) -> None:
