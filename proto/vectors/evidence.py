@@ -1190,7 +1190,7 @@ def exports() -> Case:
         found = {
             check.name: check.verdict.value for check in report.checks.values() if check.verdict != "holds"
         }
-        assert report.verdict == verdict and set(found) == failing, (title, report.verdict, found)
+        assert (report.verdict, set(found)) == (verdict, failing), (title, report.verdict, found)
         return {"case": title, "verdict": report.verdict.value, "checks": found, "changes": _shown(changes)}
 
     def lines(name: str) -> list[bytes]:

@@ -45,7 +45,7 @@ def need(holds: bool, code: str, why: str = "") -> None:
         raise False_(code, why)
 
 
-# ── the one expected encoding (§2) ─────────────────────────────────────────────────────────────────────────
+# ── the one expected encoding (§1) ─────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def _content(f: Field, raw: bytes) -> Any:
         raise False_(ENCODING, "no UTF-8") from error
 
 
-# ── keys and signatures (§3) ───────────────────────────────────────────────────────────────────────────────
+# ── keys and signatures (§2) ───────────────────────────────────────────────────────────────────────────────
 
 ED25519, P256, SM2 = 1, 2, 3
 _ED_PREFIX = bytes.fromhex("302a300506032b6570032100")
@@ -242,7 +242,7 @@ class Document:
         return read(message, self.payload), signers
 
 
-# ── trees (§4) ─────────────────────────────────────────────────────────────────────────────────────────────
+# ── trees (§3, §4) ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def leaf_hash(leaf: bytes) -> bytes:
@@ -324,7 +324,7 @@ def tile_files(leaves: list[bytes]) -> dict[str, bytes]:
     return files
 
 
-# ── editions (§3 of records) ───────────────────────────────────────────────────────────────────────────────
+# ── editions (§3) ───────────────────────────────────────────────────────────────────────────────
 
 
 def record_leaf(blinding_key: bytes, identifier: str, salt: bytes, record: bytes) -> bytes:
@@ -354,7 +354,7 @@ def check_chunk(
     return after
 
 
-# ── the log (§5) ───────────────────────────────────────────────────────────────────────────────────────────
+# ── the log (§4) ───────────────────────────────────────────────────────────────────────────────────────────
 
 
 def log_leaf(salt: bytes, opening: bytes) -> bytes:
@@ -365,7 +365,7 @@ _ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r
 
 
 def canonical(value: Any) -> str:
-    """§5: one text for one row."""
+    """§4: one text for one row."""
     if isinstance(value, dict):
         return "{" + ",".join(f"{canonical(k)}:{canonical(value[k])}" for k in sorted(value)) + "}"
     if isinstance(value, list):
@@ -438,7 +438,7 @@ def check_tlog_proof(data: bytes, leaf: bytes, log_key: str) -> tuple[int, int]:
     return int(index[1]), size
 
 
-# ── bundles (§7, §8) and the export ────────────────────────────────────────────────────────────────────────
+# ── proofs alone (§8, §9) and the export (§5, §6) ────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True)
