@@ -45,7 +45,7 @@ def need(holds: bool, code: str, why: str = "") -> None:
         raise False_(code, why)
 
 
-# ── the one expected encoding (§1) ─────────────────────────────────────────────────────────────────────────
+# ── the one expected encoding (§1) ───────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def _content(f: Field, raw: bytes) -> Any:
         raise False_(ENCODING, "no UTF-8") from error
 
 
-# ── keys and signatures (§2) ───────────────────────────────────────────────────────────────────────────────
+# ── keys and signatures (§2) ─────────────────────────────────────────────────────────────────────────────────
 
 ED25519, P256, SM2 = 1, 2, 3
 _ED_PREFIX = bytes.fromhex("302a300506032b6570032100")
@@ -195,7 +195,7 @@ class Key:
         return hashlib.sha256(self.spki).hexdigest()
 
 
-# ── documents (§1) ─────────────────────────────────────────────────────────────────────────────────────────
+# ── documents (§1) ───────────────────────────────────────────────────────────────────────────────────────────
 
 
 def payload_type(message: str) -> str:
@@ -242,7 +242,7 @@ class Document:
         return read(message, self.payload), signers
 
 
-# ── trees (§3, §4) ─────────────────────────────────────────────────────────────────────────────────────────────
+# ── trees (§3, §4) ───────────────────────────────────────────────────────────────────────────────────────────
 
 
 def leaf_hash(leaf: bytes) -> bytes:
@@ -324,7 +324,7 @@ def tile_files(leaves: list[bytes]) -> dict[str, bytes]:
     return files
 
 
-# ── editions (§3) ───────────────────────────────────────────────────────────────────────────────
+# ── editions (§3) ────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def record_leaf(blinding_key: bytes, identifier: str, salt: bytes, record: bytes) -> bytes:
@@ -354,7 +354,7 @@ def check_chunk(
     return after
 
 
-# ── the log (§4) ───────────────────────────────────────────────────────────────────────────────────────────
+# ── the log (§4) ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def log_leaf(salt: bytes, opening: bytes) -> bytes:
@@ -438,7 +438,7 @@ def check_tlog_proof(data: bytes, leaf: bytes, log_key: str) -> tuple[int, int]:
     return int(index[1]), size
 
 
-# ── proofs alone (§8, §9) and the export (§5, §6) ────────────────────────────────────────────────────────────────────────
+# ── proofs alone (§8, §9) and the export (§5, §6) ────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True)
