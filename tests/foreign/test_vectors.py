@@ -18,14 +18,14 @@ from typing import Any
 import pytest
 from securesystemslib.dsse import Envelope as ForeignEnvelope
 
-from proto.vectors import evidence
+from proto.vectors.evidence import make
 from tests.foreign import second
 from tests.foreign.second import DIGEST, PROOF, SIGNATURE, False_, Key, Policy
 from tests.foreign.test_foreign import Go, go
 
 __all__ = ["go"]
 
-VECTORS: dict[str, Any] = json.loads(evidence.FILE.read_text(encoding="utf-8"))
+VECTORS: dict[str, Any] = json.loads(make.FILE.read_text(encoding="utf-8"))
 LOG_KEY = VECTORS["verifier_keys"][0]["text"]
 POLICY = Policy.of(VECTORS["export"]["policy"])
 ALGORITHMS = {
@@ -56,7 +56,7 @@ def raw(values: list[str]) -> list[bytes]:
 
 def test_vectors_are_fresh() -> None:
     """Made again from the seeds they are the same, byte for byte."""
-    assert evidence.FILE.read_text(encoding="utf-8") == evidence.text()
+    assert make.FILE.read_text(encoding="utf-8") == make.text()
 
 
 def test_the_second_verifier_is_not_ours() -> None:
