@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import base64
 import json
+import random
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,12 +17,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf.message import Message
 from securesystemslib.dsse import Envelope as ForeignEnvelope
 
+from audit import envelope
 from proto.vectors.evidence import make
+from proto.vectors.evidence.city import CITY
 from tests.foreign import second
 from tests.foreign.second import DIGEST, PROOF, SIGNATURE, False_, Key, Policy
 from tests.foreign.test_foreign import Go, go
+from xinyi.errors import EncodingInvalid
+from xinyi.v1 import edition_pb2, exchange_pb2, log_pb2, party_pb2, records_pb2
 
 __all__ = ["go"]
 
@@ -283,3 +289,48 @@ def test_export(case: Case) -> None:
     """Every check that the second verifier makes has the same verdict."""
     expected = {name: verdict for name, verdict in case["checks"].items() if name in second.EXPORT_CHECKS}
     assert second.check_export(changed("export", case), POLICY) == expected
+
+
+# ── beyond the vectors ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def spoilt(data: bytes, chance: random.Random) -> bytes:
+    """A few bytes changed, dropped, put in or behind."""
+    changed = bytearray(data)
+    for _ in range(chance.choice((1, 1, 1, 2, 3))):
+        place = chance.randrange(len(changed))
+        change = chance.randrange(4)
+        if change == 0:
+            changed[place] ^= 1 << chance.randrange(8)
+        elif change == 1:
+            changed[place:place] = bytes([chance.randrange(256)])
+        elif change == 2:
+            del changed[place]
+        else:
+            changed += chance.choice((b"\x28\x00", b"\x08\x01", b"\x1a\x00", b"\x22\x00"))
+    return bytes(changed)
+
+
+def test_both_verifiers_read_the_same_payloads() -> None:
+    """Of thousands of spoilt payloads each is in the one expected encoding for both or for neither."""
+    kinds: list[type[Message]] = [
+        edition_pb2.Manifest, edition_pb2.Approval, exchange_pb2.Delivery, exchange_pb2.DeliveryReceipt,
+        exchange_pb2.LogQuery, exchange_pb2.Acknowledgement, exchange_pb2.Refusal, party_pb2.KeyRegistration,
+    ]  # fmt: skip
+    named = {envelope.payload_type(kind): kind for kind in kinds}
+    payloads = [(named[d.payload_type], d.payload) for d in CITY.documents.values()]
+    payloads += [(log_pb2.LogEntry, opening) for _, _, opening in CITY.entries]
+    payloads += [(records_pb2.GradeChunk, bytes.fromhex(VECTORS["chunks"][0]["chunk"]))]
+    chance, taken = random.Random(2018), 0
+    for _ in range(6000):
+        kind, payload = chance.choice(payloads)
+        data = spoilt(payload, chance)
+        theirs = error_of(lambda kind=kind, data=data: second.read(kind.DESCRIPTOR.name, data))  # type: ignore[misc]
+        try:
+            envelope.parse_strict(data, kind)
+            ours = ""
+        except EncodingInvalid as error:
+            ours = error.code
+        assert ours == theirs, (kind.DESCRIPTOR.name, data.hex())
+        taken += not ours
+    assert 500 < taken < 5500
