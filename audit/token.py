@@ -156,24 +156,28 @@ class Token:
 
     def _find_private(self, session: Session, label: str) -> Any:
         if label not in self._private:
-            pkcs11 = _library()
-            try:
-                self._private[label] = session.get_key(
-                    object_class=pkcs11.ObjectClass.PRIVATE_KEY, label=label
-                )
-            except (pkcs11.NoSuchKey, pkcs11.MultipleObjectsReturned) as error:
-                raise self._not_one("private", label) from error
+            self._private[label] = self._find(session, "PRIVATE_KEY", label)
         return self._private[label]
+
+    def _find(self, session: Session, kind: str, label: str) -> Any:
+        pkcs11 = _library()
+        wanted = {pkcs11.Attribute.CLASS: pkcs11.ObjectClass[kind], pkcs11.Attribute.LABEL: label}
+        # All of them: a search that is left unfinished keeps the session busy.
+        found = list(session.get_objects(wanted))
+        if len(found) != 1:
+            raise Invalid(
+                f"{self} holds {len(found)} objects {kind} labelled {label!r}, not one: make the pair in the "
+                "token, or mend the key's name",
+                basis="signing.key",
+            )
+        return found[0]
 
     def _find_public(
         self, session: Session, label: str
     ) -> ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey:
         pkcs11 = _library()
         self._find_private(session, label)
-        try:
-            found = session.get_key(object_class=pkcs11.ObjectClass.PUBLIC_KEY, label=label)
-        except (pkcs11.NoSuchKey, pkcs11.MultipleObjectsReturned) as error:
-            raise self._not_one("public", label) from error
+        found = self._find(session, "PUBLIC_KEY", label)
         if found.key_type not in (pkcs11.KeyType.EC, pkcs11.KeyType.EC_EDWARDS):
             raise self._not_ours(label)
         point = bytes(found[pkcs11.Attribute.EC_POINT])
@@ -185,13 +189,6 @@ class Token:
             return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
         except ValueError as error:
             raise self._not_ours(label) from error
-
-    def _not_one(self, kind: str, label: str) -> Invalid:
-        return Invalid(
-            f"{self} does not hold exactly one {kind} key labelled {label!r}: make the pair in the token, or "
-            "mend the key's name",
-            basis="signing.key",
-        )
 
     def _not_ours(self, label: str) -> Invalid:
         return Invalid(
