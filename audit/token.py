@@ -84,7 +84,7 @@ class Token:
             if self._session is not None:
                 try:
                     return work(self._session)
-                except errors:
+                except (errors, Invalid):  # after a logout by others of this process no private key is seen
                     self._drop()
             try:
                 self._session = self._log_in()

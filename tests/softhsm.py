@@ -57,11 +57,15 @@ class SoftToken:
         pkcs11.lib(str(self.module)).reinitialize()
 
     def toml(self, *keys: str, **changes: str) -> str:
-        """[signing] of a home whose keys are these."""
+        """[signing] of a party's home whose keys are these."""
+        listed = ", ".join(f'"{key}"' for key in keys)
+        return f"[signing]\nkeys = [{listed}]\n\n{self.place_toml(**changes)}"
+
+    def place_toml(self, **changes: str) -> str:
+        """[signing.token] alone."""
         place = {"module": str(self.module), "label": LABEL, "pin_file": str(self.pin_file)} | changes
         lines = [f'{name} = "{value}"' for name, value in place.items() if value]
-        listed = ", ".join(f'"{key}"' for key in keys)
-        return "\n".join([f"[signing]\nkeys = [{listed}]\n\n[signing.token]", *lines, ""])
+        return "\n".join(["[signing.token]", *lines, ""])
 
 
 @contextmanager

@@ -218,3 +218,15 @@ def test_without_the_extra_the_error_names_it(tmp_path: Path) -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=False, env=environment
     )
     assert "pip install 'xinyi-gateway[hsm]'" in done.stderr
+
+
+def test_a_logout_by_another_user_of_the_process_is_mended(hsm: SoftToken) -> None:
+    """Logins are the process's: when one logs out, the private keys vanish for all."""
+    for label in ("one", "two"):
+        hsm.make(label)
+    first, second = opened(hsm), opened(hsm)
+    signer(first, "one")
+    custody.probe(signer(second, "one"))
+    first.close()
+    custody.probe(signer(second, "two"))
+    custody.probe(signer(first, "one"))
