@@ -367,8 +367,14 @@ def _grade_counts(subjects: Iterable[records_pb2.GradeRecord]) -> list[edition_p
 
 
 @asynccontextmanager
-async def city(path: Path, *, database_url: str = "", bureau: bool = True) -> AsyncIterator[World]:
-    """A founded and serving gateway; with its bureau of two persons unless told otherwise."""
+async def city(
+    path: Path, *, database_url: str = "", bureau: bool = True, signing: str = ""
+) -> AsyncIterator[World]:
+    """A founded and serving gateway; with its bureau of two persons unless told otherwise.
+
+    Args:
+        signing: TOML of the gateway's [signing].
+    """
     plan = Plan(
         party=GATEWAY,
         mode="demo",
@@ -376,7 +382,7 @@ async def city(path: Path, *, database_url: str = "", bureau: bool = True) -> As
         address="127.0.0.1:1",
         **({"database": database_url} if database_url and not database_url.startswith("sqlite") else {}),
     )
-    settings = await asyncio.to_thread(found, path / "gateway", plan)
+    settings = await asyncio.to_thread(found, path / "gateway", plan, signing)
     clock = Clock()
     gateway = await asyncio.to_thread(Gateway, settings, clock)
     service = Service(gateway)

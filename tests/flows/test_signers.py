@@ -14,7 +14,7 @@ from audit.keys import ECDSA_P256, ED25519, keyid
 from gateway.office import admission
 from gateway.store import parties
 from tests.signing_desk import signing_desk
-from tests.softhsm import SoftToken, soft_token
+from tests.softhsm import PIN, SoftToken, soft_token
 from tests.world import APPROVER, CITY, World, city, receipt_for
 from xinyi.errors import NotAuthenticated, SignatureInvalid, Unavailable
 from xinyi.v1 import edition_pb2, exchange_pb2, party_pb2
@@ -133,3 +133,21 @@ async def test_a_token_key_nobody_registered_gets_nowhere(tmp_path: Path, hsm: S
         stranger = signed_with(bank, hsm.toml("token:document"))
         with pytest.raises((SignatureInvalid, NotAuthenticated)):
             await world.pull(stranger)
+
+
+async def test_while_the_gateway_s_token_is_away_callers_try_again(tmp_path: Path, hsm: SoftToken) -> None:
+    """Nothing is half done: the same document is answered once the token is back."""
+    hsm.make("log", "EC:edwards25519")
+    signing = f'[signing]\ndocument = "token:document"\nlog = "token:log"\n\n{hsm.place_toml()}'
+    async with city(tmp_path, signing=signing) as world:
+        bank = await world.bank("bank-1")
+        edition = world.seal(10)
+        await world.submit(edition)
+        hsm.pin_file.write_text("000000")
+        hsm.restart()
+        with pytest.raises(Unavailable, match="cannot sign at the moment") as away:
+            await world.approve(edition)
+        assert "PIN" not in str(away.value), "how the gateway keeps its keys is not its partners' business"
+        hsm.pin_file.write_text(PIN)
+        assert (await world.approve(edition)).message.outcome == "edition.published"
+        await receive(world, bank)
