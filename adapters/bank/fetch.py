@@ -55,7 +55,7 @@ class Receiver:
             origins=settings.origins,
         )
         self.spool = Spool(settings.spool, crew)
-        self.receipts = Receipts(settings.spool, home.signer())
+        self.receipts = Receipts(settings.spool, home.signers())
         self.evidence = Evidence(settings.evidence)
 
     def known(self, package: VerifiedPackage) -> SpooledEdition | None:

@@ -67,7 +67,7 @@ class Landing:
         )
         self._rules = BankRules(settings.rules)
         self._spool = Spool(settings.spool)
-        self._receipts = Receipts(settings.spool, home.signer())
+        self._receipts = Receipts(settings.spool, home.signers())
         self._evidence = Evidence(settings.evidence)
         self._open_target = open_target
         self._crew = crew
