@@ -58,7 +58,8 @@ class CsvTarget:
         self._writer.writerows(row[2:] for row in rows if row[1] is None)
 
     def written(self) -> None:
-        assert self._file is not None
+        if self._file is None:
+            return
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()

@@ -86,7 +86,8 @@ class SqlTarget:
             self._bulk.write(rows)
 
     def written(self) -> None:
-        assert self._bulk is not None
+        if self._bulk is None:
+            return
         with self._failures():
             self._bulk.finish()
         self._bulk = None

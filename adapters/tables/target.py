@@ -43,7 +43,7 @@ class Target(Protocol):
         ...
 
     def written(self) -> None:
-        """The last record is in: makes it durable, builds the index."""
+        """The last record is in: makes it durable, builds the index. Nothing to do behind `reopen`."""
         ...
 
     def reopen(self, landed: Landed) -> None:
