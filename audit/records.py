@@ -218,13 +218,17 @@ def _check_root(chunk: VerifiedChunk, root: bytes) -> None:
 
 def chunk_bytes(salted: Iterable[tuple[bytes, bytes]]) -> bytes:
     """Serialised Chunk of (salt, record bytes) in leaf order."""
-    return b"".join(chunk_entry(salt, record) for salt, record in salted)
+    return records_pb2.Chunk(
+        records=[records_pb2.SaltedRecord(salt=s, record=r) for s, r in salted]
+    ).SerializeToString(deterministic=True)
 
 
 def chunk_entry(salt: bytes, record: bytes) -> bytes:
-    """One record's bytes inside a serialised Chunk: protobuf's wire form of `Chunk.records`, a third of its time.
+    """What one record is inside a serialised Chunk, in a third of the time that protobuf takes.
 
     A Chunk is these, one behind the other: field 1 of Chunk, in it fields 1 (salt) and 2 (record).
+
+    Args: salt — 32 bytes; record — not empty.
     """
     length = _varint(len(record))
     return b"\n%b\n %b\x12%b%b" % (_varint(35 + len(length) + len(record)), salt, length, record)

@@ -33,13 +33,17 @@ def stream(edition: Edition, crew: Crew) -> tuple[ChunkStream, list[SealedChunk]
     return ChunkStream(edition.message, edition.blinding_key, reached.append, crew), reached
 
 
-def test_every_chunk_reaches_the_sink_in_order(edition: Edition, crew: Crew) -> None:
-    """With its own bytes and the counts of its records."""
-    taking, reached = stream(edition, crew)
-    for number, data in enumerate(edition.chunks):
+def put_all(taking: ChunkStream, chunks: list[bytes]) -> None:
+    for number, data in enumerate(chunks):
         assert taking.next_chunk == number
         taking.put(number, data)
     taking.drain()
+
+
+def test_every_chunk_reaches_the_sink_in_order(edition: Edition, crew: Crew) -> None:
+    """With its own bytes and the counts of its records."""
+    taking, reached = stream(edition, crew)
+    put_all(taking, edition.chunks)
     assert taking.complete
     assert [chunk.number for chunk in reached] == list(range(CHUNKS))
     assert [chunk.data for chunk in reached] == edition.chunks
@@ -52,10 +56,10 @@ def test_the_first_chunk_that_does_not_hold_stops_the_stream(
 ) -> None:
     """All before it reached the sink, none behind it does, and it can be sent again rightly."""
     taking, reached = stream(edition, crew)
+    changed = list(edition.chunks)
+    changed[broken] = changed[broken][:-1] + bytes([changed[broken][-1] ^ 1])
     with pytest.raises(VerificationError) as refused:
-        for number, data in enumerate(edition.chunks):
-            taking.put(number, data[:-1] + bytes([data[-1] ^ 1]) if number == broken else data)
-        taking.drain()
+        put_all(taking, changed)
     assert refused.value.basis == "chunk"
     assert f"chunk {broken}" in refused.value.explanation
     assert taking.next_chunk == len(reached) == broken
