@@ -122,7 +122,9 @@ class Account:
         effects = [
             (e.kind, e.counterparty)
             for e in self.entries()
-            if e.manifest_digest == digest and e.delivery_id and not e.kind.endswith((".transferred", ".failed"))
+            if e.manifest_digest == digest
+            and e.delivery_id
+            and not e.kind.endswith((".transferred", ".failed"))
         ]
         assert Counter(effects) == Counter((kind, f"{CITY}/{bank}") for bank in banks for kind in kinds)
 

@@ -21,7 +21,9 @@ class Edition:
 class City:
     """Use as a context manager: the gateway serves as long as the block."""
 
-    def __init__(self, place: Path, banks: Sequence[BankPlan], *, database: str = "", rows: int = 2500) -> None:
+    def __init__(
+        self, place: Path, banks: Sequence[BankPlan], *, database: str = "", rows: int = 2500
+    ) -> None:
         self.place = place
         self.banks = banks
         self.editions: list[Edition] = []

@@ -39,7 +39,9 @@ def _check_homes(city: City) -> None:
     for edition in Editions(city.maker / "state").all():
         assert edition.acknowledgement is not None
         assert [len(chunk) > 0 for _, chunk in edition.chunks()] == [True] * len(edition.manifest.chunk_roots)
-    decisions = {path.name for path in (city.approver / "state/decisions").iterdir() if path.suffix == ".dsse"}
+    decisions = {
+        path.name for path in (city.approver / "state/decisions").iterdir() if path.suffix == ".dsse"
+    }
     for edition in city.editions:
         kept = f"{edition.digest.hex()}.Approval"
         assert {f"{kept}.dsse", f"{kept}.acknowledgement.dsse"} <= decisions
