@@ -102,28 +102,45 @@ def wrap_files(steps: Steps) -> None:
 
 
 def wrap_sqlite(steps: Steps) -> None:
-    """Every connection anybody opens from now on notes its commits, and of which file."""
+    """Every connection anybody opens from now on notes its commits, and of which file.
+
+    A commit that changed nothing is none: the sequencer looks at its log twice a second.
+    """
 
     class Cursor(sqlite3.Cursor):
+        connection: Connection
+
         def execute(self, statement: str, *values: Any) -> Any:
-            if statement.strip().upper() != "COMMIT":
-                return super().execute(statement, *values)
-            with steps.step("commit", self.connection.place):
-                return super().execute(statement, *values)
+            word = statement.split(maxsplit=1)[0].upper()
+            if word == "COMMIT":
+                with self.connection.committing():
+                    return super().execute(statement, *values)
+            self.connection.defines |= word in ("CREATE", "DROP", "ALTER")
+            return super().execute(statement, *values)
 
     class Connection(sqlite3.Connection):
         def __init__(self, database: Any, *arguments: Any, **options: Any) -> None:
             super().__init__(database, *arguments, **options)
             self.place = os.path.basename(os.fspath(database))
+            #: Whether the transaction makes or drops a table, which total_changes does not count.
+            self.defines = False
+            self.committed = 0
 
         def cursor(self, factory: Any = Cursor) -> Any:
             return super().cursor(factory)
 
         def commit(self) -> None:
-            if not self.in_transaction:
-                return super().commit()
+            with self.committing():
+                super().commit()
+
+        @contextmanager
+        def committing(self) -> Iterator[None]:
+            if self.total_changes == self.committed and not self.defines:
+                yield
+                return
             with steps.step("commit", self.place):
-                return super().commit()
+                yield
+            self.committed, self.defines = self.total_changes, False
 
     real = sqlite3.connect
 

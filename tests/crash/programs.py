@@ -107,7 +107,7 @@ class Job:
 
     def die(self, point: Point) -> bool:
         """Starts it once and kills it there; False where it had fewer steps this time and is done."""
-        code = self._start(point)
+        code = self.start(point)
         if code == -signal.SIGKILL:
             return True
         steps = steps_noted(self._notes)
@@ -120,7 +120,7 @@ class Job:
 
     def _run(self, point: Point) -> None:
         deadline = time.monotonic() + PATIENCE_S
-        while (code := self._start(point)) == AGAIN and time.monotonic() < deadline:
+        while (code := self.start(point)) == AGAIN and time.monotonic() < deadline:
             time.sleep(0.3)
         assert code in (DONE, NOTHING), f"{self.name} ended with {code}: {self.output}"
 
@@ -128,7 +128,8 @@ class Job:
     def _notes(self) -> Path:
         return self.home / f"{self.command}.notes"
 
-    def _start(self, point: Point) -> int:
+    def start(self, point: Point = COUNTING) -> int:
+        """Runs it once; its return code."""
         plan, output = self._notes.with_suffix(".plan"), self._notes.with_suffix(".log")
         point.arm(plan)
         with nursery(self.program) as free:
@@ -157,6 +158,9 @@ class Service:
         self._plan = self.notes.with_suffix(".plan")
         self._stopping = False
         self._ended = threading.Event()
+        #: Cleared, the supervisor waits with the next life.
+        self.reviving = threading.Event()
+        self.reviving.set()
 
     def __enter__(self) -> Service:
         self._nursery = Nursery(self.program)
@@ -181,6 +185,12 @@ class Service:
 
     def send(self, number: signal.Signals) -> None:
         os.kill(self._process, number)
+
+    def wait_for_death(self, deaths: int) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while self.deaths < deaths:
+            assert time.monotonic() < deadline, f"{self.program} was not killed"
+            time.sleep(0.02)
 
     def is_paused(self) -> bool:
         return Path(f"/proc/{self._process}/stat").read_text().rpartition(")")[2].split()[0] == "T"
@@ -207,6 +217,7 @@ class Service:
             if self._stopping or code != -signal.SIGKILL:
                 break  # one that ends by itself stays down, and the test fails on its silence
             self.deaths += 1
+            self.reviving.wait(PATIENCE_S)
             (self.next_lives.pop(0) if self.next_lives else COUNTING).arm(self._plan)
             self._begin()
         self._ended.set()

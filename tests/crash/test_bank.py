@@ -40,7 +40,7 @@ def test_a_bank_may_die_anywhere(tmp_path: Path, channel: int, samples: int) -> 
         edition = city.publish()
         for bank in banks:
             bank.wait_for(edition)
-        steps = list(workers.map(Bank.count, banks))[0]
+        steps = next(iter(workers.map(Bank.count, banks)))
         places = [points(number, samples) for number in steps]
         for month in takewhile(lambda m: m * BANKS < max(map(len, places)), count()):
             rota = [[p[(month * BANKS + n) % len(p)] for p in places] for n in range(BANKS)]
