@@ -9,6 +9,7 @@ from adapters.bank.folder import FolderReceipts
 from adapters.bank.receipts import Receipts, read_envelope
 from adapters.party.gateway import GatewayClient
 from adapters.party.home import Home
+from tests.crash.accounts import check_bank
 from tests.crash.city import City, Edition
 from tests.crash.founding import FOLDER, PULL, PUSH, BankPlan
 from tests.crash.programs import Job, Point, Service, free_port, steps_noted
@@ -70,6 +71,10 @@ class Bank:
             if job.command == "confirm" and self.channel == FOLDER:
                 self._hand_in()
             job.finish()
+
+    def check(self, edition: Edition) -> None:
+        """The end of a month: this edition is here, once and whole. Answers by folder bring no proofs."""
+        check_bank(self.home, edition.digest, edition.list, proofs=self.channel != FOLDER)
 
     def _hand_in(self) -> None:
         """All stages at once: the gateway's round over its folders takes a second, and `confirm` waits."""

@@ -147,7 +147,7 @@ class Service:
     program: str
     command: str
     port: int
-    #: How often it was killed and started again.
+    #: How often it was ended and started again.
     deaths: int = 0
     #: Where its next lives end, each before it is armed anew.
     next_lives: list[Point] = field(default_factory=list)
@@ -214,8 +214,8 @@ class Service:
     def _supervise(self) -> None:
         while True:
             code = self._nursery.wait()
-            if self._stopping or code != -signal.SIGKILL:
-                break  # one that ends by itself stays down, and the test fails on its silence
+            if self._stopping or code not in (-signal.SIGKILL, DONE):
+                break  # one that fails stays down, and the test fails on its silence
             self.deaths += 1
             self.reviving.wait(PATIENCE_S)
             (self.next_lives.pop(0) if self.next_lives else COUNTING).arm(self._plan)

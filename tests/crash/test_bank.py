@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.accounts import check_bank
 from tests.crash.banks import Bank, plan
 from tests.crash.city import City
 from tests.crash.founding import FOLDER, PULL, PUSH
@@ -50,6 +49,6 @@ def test_a_bank_may_die_anywhere(tmp_path: Path, channel: int, samples: int) -> 
             for bank in banks:
                 bank.wait_for(edition)
             list(workers.map(Bank.die, banks, [where[-len(banks[0].jobs) :] for where in rota]))
-        for bank in banks:
-            check_bank(bank.home, edition.digest, edition.list, proofs=channel != FOLDER)
+            for bank in banks:
+                bank.check(edition)
         city.check(delivered=city.editions)

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import select
 
 from gateway.services.publication import STAGE_CHUNKS
 from gateway.store import editions, tables
-from tests.crash.accounts import check_bank
 from tests.crash.banks import Bank, plan
 from tests.crash.city import City
 from tests.crash.founding import PUSH
@@ -43,14 +43,14 @@ def _until(come: Callable[[], bool]) -> None:
 
 
 def _check(city: City, bank: Bank) -> None:
-    last = city.editions[-1]
-    bank.live(last)
-    check_bank(bank.home, last.digest, last.list, proofs=True)
+    bank.live(city.editions[-1])
+    bank.check(city.editions[-1])
     city.check(delivered=city.editions)
 
 
-def test_a_push_under_way_is_finished_by_the_next_life(tmp_path: Path) -> None:
-    """The gateway dies while its bank stands still at the second chunk; the next life delivers the edition."""
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_push_under_way_is_finished_by_the_next_life(tmp_path: Path, number: signal.Signals) -> None:
+    """The gateway is ended while its bank stands still at the second chunk; the next life delivers."""
     with _city(tmp_path, 6 * 1024) as (city, bank):
         assert bank.inbox is not None
         bank.inbox.arm(COUNTING)
@@ -59,7 +59,7 @@ def test_a_push_under_way_is_finished_by_the_next_life(tmp_path: Path) -> None:
         bank.inbox.arm(Point(second, "after", "SIGSTOP"))
         city.publish()
         _until(bank.inbox.is_paused)
-        city.gateway.send(signal.SIGKILL)
+        city.gateway.send(number)
         city.gateway.wait_for_death(1)
         bank.inbox.send(signal.SIGCONT)
         _check(city, bank)
