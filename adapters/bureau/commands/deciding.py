@@ -65,7 +65,7 @@ def approve(
     opened = Home.open(home)
     with GatewayClient(opened) as client:
         status, manifest = reviewing.find_edition(client, opened, edition)
-        reviewing.check_may_approve(status, manifest.message, opened.settings.holder)
+        reviewing.check_may_approve(status, manifest.message, opened)
         presentation.show_manifest(status, manifest)
         if not yes:
             typer.confirm("Publish this edition to all entitled banks?", abort=True)
