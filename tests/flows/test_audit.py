@@ -37,7 +37,12 @@ async def xinyi_audit(*arguments: object) -> Outcome:
     """Runs the program as a process of its own."""
 
     def run() -> Outcome:
-        command = [sys.executable, "-c", "from adapters.auditor.cli import main; main()", *map(str, arguments)]
+        command = [
+            sys.executable,
+            "-c",
+            "from adapters.auditor.cli import main; main()",
+            *map(str, arguments),
+        ]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         return Outcome(done.returncode, done.stdout, done.stderr)
 
