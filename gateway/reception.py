@@ -26,7 +26,14 @@ from gateway.metrics import REFUSALS
 from gateway.store import editions as documents
 from gateway.store import parties, tables
 from gateway.store.db import Database
-from xinyi.errors import ExchangeError, NotAuthenticated, Refused, SignatureInvalid, VerificationError
+from xinyi.errors import (
+    Contradiction,
+    ExchangeError,
+    NotAuthenticated,
+    Refused,
+    SignatureInvalid,
+    VerificationError,
+)
 from xinyi.server import Caller
 from xinyi.v1 import envelope_pb2, exchange_pb2
 
@@ -154,6 +161,8 @@ class Reception:
         except (Refused, VerificationError) as error:
             if isinstance(error, VerificationError):
                 logger.error("alarm.verification", method=method, code=error.code, party=caller.party)
+            elif isinstance(error, Contradiction):
+                logger.error("alarm.contradiction", method=method, basis=error.basis, party=caller.party)
             error.sealed = await self._refuse(caller, method, document, subject, error)
             raise
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 
 import structlog
@@ -25,7 +25,7 @@ from adapters.bank.receipts import RECEIVED
 from adapters.bank.settings import InboxSettings
 from adapters.bank.spool import Intake, SpooledEdition
 from adapters.party.home import Home
-from xinyi.errors import Invalid, NotEntitled, Unavailable
+from xinyi.errors import Contradiction, Invalid, NotEntitled, Unavailable, VerificationError
 from xinyi.server import caller, serve
 from xinyi.v1 import envelope_pb2, inbox_service_pb2_grpc
 from xinyi.v1 import inbox_service_pb2 as pb
@@ -43,7 +43,8 @@ class Inbox(inbox_service_pb2_grpc.InboxServiceServicer):
 
     async def Offer(self, request: pb.OfferRequest, context: Any) -> pb.OfferResponse:
         self._check_gateway(context)
-        return await _in_thread(self._offer, request)
+        with _alarming():
+            return await _in_thread(self._offer, request)
 
     async def PutChunks(
         self, requests: AsyncIterator[pb.InboxServicePutChunksRequest], context: Any
@@ -52,7 +53,7 @@ class Inbox(inbox_service_pb2_grpc.InboxServiceServicer):
         first = await anext(aiter(requests), None)
         if first is None:
             raise Invalid("the stream holds no chunk", basis="chunks.empty")
-        with ExitStack() as stack:
+        with _alarming(), ExitStack() as stack:
             intake = await _in_thread(self._open, first.delivery_id, stack)
             if intake is not None:
                 await self._take(intake, first)
@@ -102,6 +103,19 @@ class Inbox(inbox_service_pb2_grpc.InboxServiceServicer):
         if receipt is None:
             raise Unavailable("the receipt is not signed yet", basis="receipt.pending")
         return receipt
+
+
+@contextmanager
+def _alarming() -> Iterator[None]:
+    """A gateway that shows what does not hold, or two things for one, is more than a refused call."""
+    try:
+        yield
+    except VerificationError as error:
+        log.error("alarm.verification", code=error.code, basis=error.basis)
+        raise
+    except Contradiction as error:
+        log.error("alarm.contradiction", basis=error.basis)
+        raise
 
 
 async def _in_thread(work: Callable[..., T], *arguments: Any) -> T:

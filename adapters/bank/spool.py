@@ -28,7 +28,14 @@ from adapters.bank.package import Held, VerifiedPackage, check_succession
 from audit.envelope import digest
 from audit.records import ChunkVerifier
 from xinyi import checks, files
-from xinyi.errors import Conflict, EncodingInvalid, ExchangeError, Unavailable, Unknown, VerificationError
+from xinyi.errors import (
+    Contradiction,
+    EncodingInvalid,
+    ExchangeError,
+    Unavailable,
+    Unknown,
+    VerificationError,
+)
 from xinyi.v1 import envelope_pb2, exchange_pb2
 
 _DOCUMENTS = ("delivery", "manifest", "approval")
@@ -179,7 +186,7 @@ class Spool:
     def open_intake(self, package: VerifiedPackage) -> Intake:
         """Begins or resumes; call under `lock`, after `find` found nothing.
 
-        Raises Conflict where the same delivery began with another document; VerificationError or Conflict
+        Raises Contradiction where the same delivery began with another document; VerificationError or Conflict
         where the edition cannot follow the one that is held.
         """
         check_succession(package, self.held(package.product))
@@ -280,10 +287,10 @@ class Spool:
 
 
 def check_same_delivery(edition: SpooledEdition, package: VerifiedPackage) -> None:
-    """Raises Conflict where this id came with another delivery document before."""
+    """Raises Contradiction where this id came with another delivery document before."""
     known = digest(edition.package().delivery)
     if known != package.delivery.digest:
-        raise Conflict("this delivery id came with another document before", basis="delivery.changed")
+        raise Contradiction("this delivery id came with another document before", basis="delivery.changed")
 
 
 def is_delivery_id(name: str) -> bool:
