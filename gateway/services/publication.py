@@ -64,7 +64,8 @@ class Publication(PublicationServiceServicer):
         first = await anext(aiter(requests), None)
         if first is None:
             raise Invalid("the stream holds no chunk", basis="chunks.empty")
-        async with self._reception.refusals_signed(who, "PutChunks", subject=first.manifest_digest.hex()):
+        subject = first.manifest_digest[:32].hex()
+        async with self._reception.refusals_signed(who, "PutChunks", subject=subject):
             intake = _Intake(self._reception, who, first.manifest_digest)
             await intake.open()
             try:
