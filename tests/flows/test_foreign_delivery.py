@@ -15,11 +15,12 @@ from adapters.party.home import Home
 from audit import envelope
 from gateway.store import deliveries
 from tests.flows.test_rights import check_signed, entries
-from tests.world import World, city, receipt_for
+from tests.world import MAKER, World, city, receipt_for
 from xinyi.channel import errors_restored
-from xinyi.errors import ExchangeError, NotAuthenticated, NotEntitled
-from xinyi.v1 import exchange_pb2, feed_service_pb2
+from xinyi.errors import ExchangeError, NotAuthenticated, NotEntitled, Unknown
+from xinyi.v1 import envelope_pb2, exchange_pb2, feed_service_pb2, publication_service_pb2
 from xinyi.v1.feed_service_pb2_grpc import FeedServiceStub
+from xinyi.v1.publication_service_pb2_grpc import PublicationServiceStub
 
 Attempt = Callable[[World, Home, Home, exchange_pb2.DeliveryPackage], Awaitable[Any]]
 
@@ -88,7 +89,7 @@ async def test_anothers_delivery_is_refused_signed_and_logged_once(
             assert type(refused.value) is kind
             assert refused.value.basis == basis
             check_signed(world, refused.value)
-            sealed = envelope.envelope_pb2.Envelope.FromString(refused.value.sealed)
+            sealed = envelope_pb2.Envelope.FromString(refused.value.sealed)
             leaves.add(exchange_pb2.Refusal.FromString(sealed.payload).leaf)
         assert len(leaves) == 1
         (entry,) = entries(world, "refused")
@@ -99,16 +100,30 @@ async def test_anothers_delivery_is_refused_signed_and_logged_once(
         assert {r["recipient"]: r["state"] for r in rows} == {owner.party: "OFFERED", other.party: "QUEUED"}
 
 
-@pytest.mark.parametrize("name", ["0" * 64, "", "x" * 100_000, "a\0b", "' OR 1=1 --"], ids=range(5))
-async def test_a_delivery_that_nobody_has_is_refused_like_anothers(
-    tmp_path: Path, database_url: str, name: str
-) -> None:
+async def test_a_delivery_that_nobody_has_is_refused_like_anothers(tmp_path: Path, database_url: str) -> None:
     """Whatever is asked for gets the same signed answer, and no long text gets into the log that way."""
     async with city(tmp_path, database_url=database_url) as world:
         bank = await world.bank("bank-1")
-        with pytest.raises(NotEntitled) as refused:
-            await world.fetch(bank, name)
-        assert refused.value.basis == "delivery.recipient"
-        check_signed(world, refused.value)
-        (entry,) = entries(world, "refused")
-        assert len(entry.detail) < 200
+        for name in ("0" * 64, "", "x" * 100_000, "a\0b", "' OR 1=1 --"):
+            with pytest.raises(NotEntitled) as refused:
+                await world.fetch(bank, name)
+            assert refused.value.basis == "delivery.recipient"
+            check_signed(world, refused.value)
+        assert {len(entry.detail) < 200 for entry in entries(world, "refused")} == {True}
+
+
+async def test_chunks_of_an_edition_that_nobody_began_are_refused(tmp_path: Path, database_url: str) -> None:
+    """The same for the bureau's side: a digest of any length is no reason to fill the log."""
+    async with city(tmp_path, database_url=database_url) as world:
+
+        def put(digest: bytes) -> None:
+            with GatewayClient(world.homes[MAKER]) as client, errors_restored():
+                chunk = publication_service_pb2.PutChunksRequest(manifest_digest=digest, data=b"x")
+                PublicationServiceStub(client.channel).PutChunks(iter([chunk]))
+
+        for digest in (b"\7" * 32, b"", b"\7" * 100_000):
+            with pytest.raises(Unknown) as refused:
+                await asyncio.to_thread(put, digest)
+            assert refused.value.basis == "edition.intake"
+            check_signed(world, refused.value)
+        assert {len(entry.detail) < 200 for entry in entries(world, "refused")} == {True}
