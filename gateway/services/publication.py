@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, delete, insert
+from sqlalchemy import Connection, delete
 
 from audit import envelope
+from audit.bulk import insert_rows
 from audit.entries import canonical_json
 from audit.records import ChunkVerifier, check_blinding_key, check_manifest_tree
 from gateway import delivery
@@ -314,10 +315,13 @@ class _Intake:
         }
 
     async def stage(self) -> None:
-        """What is verified becomes durable, but not real: the edition's row does that."""
+        """What is verified becomes durable, but not real: the edition's row does that.
+
+        A chunk that another upload of this edition staged meanwhile is the same chunk.
+        """
         rows, self._verified = self._verified, []
         if rows:
-            await self._database.write(lambda conn: conn.execute(insert(tables.chunks), rows))
+            await self._database.write(lambda conn: insert_rows(conn, tables.chunks, rows, "keep"))
 
 
 def _begin(
@@ -325,15 +329,13 @@ def _begin(
 ) -> int:
     """Notes the intake; returns how many chunks are here already."""
     _check_place(conn, received.message)
-    if store.find_intake(conn, received.digest) is None:
-        conn.execute(
-            insert(tables.intakes).values(
-                manifest_digest=received.digest,
-                envelope=received.envelope.SerializeToString(),
-                blinding_key=blinding_key,
-                begun_at_ms=now_ms,
-            )
-        )
+    row = {
+        "manifest_digest": received.digest,
+        "envelope": received.envelope.SerializeToString(),
+        "blinding_key": blinding_key,
+        "begun_at_ms": now_ms,
+    }
+    insert_rows(conn, tables.intakes, [row], "keep")
     return store.staged(conn, received.digest)[0]
 
 
