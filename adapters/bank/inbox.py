@@ -125,6 +125,7 @@ async def _in_thread(work: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
         await asyncio.wait([running])
+        running.exception()  # nobody is left to hear of it
         raise
 
 
