@@ -185,12 +185,13 @@ class World:
                 )
                 if begun.HasField("answer"):
                     return client.accept(begun.answer, edition.manifest)
-                stub.PutChunks(
-                    publication_service_pb2.PutChunksRequest(
-                        manifest_digest=edition.digest, number=n, data=edition.chunks[n]
+                if begun.next_chunk < len(edition.chunks):
+                    stub.PutChunks(
+                        publication_service_pb2.PutChunksRequest(
+                            manifest_digest=edition.digest, number=n, data=edition.chunks[n]
+                        )
+                        for n in range(begun.next_chunk, len(edition.chunks))
                     )
-                    for n in range(begun.next_chunk, len(edition.chunks))
-                )
                 answer = stub.CommitEdition(
                     publication_service_pb2.CommitEditionRequest(call=client.wrap(edition.manifest))
                 ).answer
