@@ -127,15 +127,14 @@ class World:
         first: date = date(2018, 1, 1),
         last: date = date(2099, 12, 31),
         product: str = "grade-a",
+        permits: exchange_pb2.DisclosureClass = exchange_pb2.DISCLOSURE_CLASS_PUBLIC,
     ) -> Home:
         """An active bank with an agreement and an entitlement, which trusts the bureau's two persons."""
         home = await self.admit(f"xinyi://{CITY}/{name}/machine/main", "BANK")
         for person in (MAKER, APPROVER):
             self.pin(home, self.homes[person].signer().key)
         identity = await self.gateway.door.run(
-            lambda x: agreements.add(
-                x, home.party, "1", first, last, exchange_pb2.DISCLOSURE_CLASS_PUBLIC, OPERATOR
-            )
+            lambda x: agreements.add(x, home.party, "1", first, last, permits, OPERATOR)
         )
         await self.gateway.door.run(
             lambda x: agreements.entitle(x, home.party, product, identity, channel, target, OPERATOR)
