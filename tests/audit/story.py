@@ -302,7 +302,7 @@ class Story:
         pieces = export.write(
             self.head(),
             entries=self.entries,
-            documents=self.documents.values(),
+            documents=self.documents.items(),
             state=state,
             chunks=chunks if with_records else None,
             blinding_keys=[(e.digest, e.blinding_key) for e in self.editions] if with_records else None,
