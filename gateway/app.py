@@ -26,6 +26,7 @@ from gateway.services.feed import Feed
 from gateway.services.publication import Publication
 from gateway.store import deliveries
 from gateway.store.db import Database, open_engine
+from xinyi.processes import Processes
 from xinyi.server import serve
 from xinyi.v1 import (
     exchange_pb2,
@@ -122,7 +123,10 @@ class Service:
             )
         )
         reception = self._gateway.reception
-        publication = Publication(reception, lambda _: self._workflows.wake() if self._workflows else None)
+        self._crew = Processes()
+        publication = Publication(
+            reception, lambda _: self._workflows.wake() if self._workflows else None, self._crew
+        )
         feed = Feed(reception, expires_days=settings.delivery.expires_days)
         self._server, self.port = await serve(
             settings.listen,
@@ -154,6 +158,7 @@ class Service:
         if self._workflows is not None:
             await asyncio.to_thread(self._workflows.close)
         self._push.close()
+        await asyncio.to_thread(self._crew.close)
         await asyncio.to_thread(self._sequencer.close)
 
 

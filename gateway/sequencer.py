@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from audit.log import Log
 from gateway.metrics import LOG_SIGNED_AT, LOG_SIZE
-from xinyi.errors import VerificationError
+from xinyi.errors import Unavailable, VerificationError
 
 #: Entries that come together are signed together: a checkpoint covers whatever gathered in this time.
 GATHER_S = 0.05
@@ -53,6 +53,8 @@ class Sequencer:
                     LOG_SIGNED_AT.set(time.time())
             except OperationalError:
                 logger.exception("log.database_away")  # tried again; nothing is lost
+            except Unavailable as error:  # the log key's token or server; the same
+                logger.error("log.signer_away", explanation=error.explanation)
             except VerificationError as error:
                 logger.critical("alarm.log_conflict", explanation=error.explanation)
                 self._fatal(error)

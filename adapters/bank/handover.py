@@ -32,6 +32,7 @@ from audit.checkpoint import TlogProof
 from audit.envelope import digest, open_sealed, parse_strict
 from xinyi import files
 from xinyi.errors import DigestMismatch, EncodingInvalid, ExchangeError, Unknown
+from xinyi.processes import Crew
 from xinyi.v1 import envelope_pb2, exchange_pb2
 
 log = structlog.get_logger()
@@ -114,9 +115,13 @@ class Arrived:
 
 
 class Arrivals:
-    """Takes editions out of a tray into the spool: documents and every chunk verified, as with `fetch`."""
+    """Takes editions out of a tray into the spool: documents and every chunk verified, as with `fetch`.
 
-    def __init__(self, home: Home) -> None:
+    Args:
+        crew: who verifies the chunks of large editions; this process where None.
+    """
+
+    def __init__(self, home: Home, crew: Crew | None = None) -> None:
         settings = BankSettings.of(home)
         self._trust = Trust.of(
             home.keyring(),
@@ -124,8 +129,8 @@ class Arrivals:
             gateway=home.settings.gateway.party,
             origins=settings.origins,
         )
-        self._spool = Spool(settings.spool)
-        self._receipts = Receipts(settings.spool, home.signer())
+        self._spool = Spool(settings.spool, crew)
+        self._receipts = Receipts(settings.spool, ())  # signs nothing
         self._evidence = Evidence(settings.evidence)
 
     def take(self, tray: Path) -> Arrived:
@@ -150,6 +155,7 @@ class Arrivals:
             files.write_atomically(intake.edition.receipts / f"{stage_word(RECEIVED)}.dsse", received)
             for number, data in offer.chunks(package, intake.next_chunk):
                 intake.put(number, data)
+            intake.settle()
             self._evidence.keep_package(package)
             self._receipts.post(self._spool.finish(intake))
 
@@ -188,7 +194,7 @@ def take_receipts(home: Home, tray: Path) -> int:
     """Copies what was signed elsewhere into the outbox, once each and in the order of the stages."""
     if not tray.is_dir():
         raise FileNotFoundError(2, "there is no such folder of receipts", str(tray))
-    receipts = Receipts(BankSettings.of(home).spool, home.signer())
+    receipts = Receipts(BankSettings.of(home).spool, ())
     taken = 0
     for path in in_order(p for p in tray.glob("*.dsse") if _RECEIPT.fullmatch(p.name)):
         delivery_id, stage = split_name(path)
@@ -208,7 +214,7 @@ def take_answers(home: Home, tray: Path) -> int:
     Raises VerificationError where an acknowledgement is not the gateway's, or of another document.
     """
     settings = BankSettings.of(home)
-    evidence, receipts = Evidence(settings.evidence), Receipts(settings.spool, home.signer())
+    evidence, receipts = Evidence(settings.evidence), Receipts(settings.spool, ())
     answered = 0
     for path in receipts.waiting():
         delivery_id, stage = split_name(path)

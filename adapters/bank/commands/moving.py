@@ -10,6 +10,7 @@ import typer
 
 from adapters.bank.ending import check_window, end
 from adapters.party.terminal import HomeOption, JsonOption
+from xinyi.processes import Processes
 from xinyi.terminal import Exit, console, notices, print_json
 
 if TYPE_CHECKING:
@@ -51,12 +52,13 @@ def fetch(
 
     check_window(window)
     opened = _open(home)
-    receiver = Receiver(opened)
-    if folder is not None:
-        fetched = fetch_from_folder(receiver, Folder(folder), opened)
-    else:
-        with BankClient(opened) as client:
-            fetched = fetch_from_gateway(receiver, client, product or BankSettings.of(opened).products)
+    with Processes() as crew:
+        receiver = Receiver(opened, crew)
+        if folder is not None:
+            fetched = fetch_from_folder(receiver, Folder(folder), opened)
+        else:
+            with BankClient(opened) as client:
+                fetched = fetch_from_gateway(receiver, client, product or BankSettings.of(opened).products)
     if as_json:
         print_json([asdict(f) for f in fetched])
     for f in () if as_json else fetched:
@@ -103,7 +105,8 @@ def land(
     Example: xinyi-bank land --home ./bank-1 --to postgresql://bank@db/credit
     """
     from adapters.bank.handover import Arrivals, Arrived, take_answers
-    from adapters.bank.landing import PROJECTION, Landing
+    from adapters.bank.landing import Landing
+    from adapters.bank.rows import COLUMNS
     from adapters.bank.settings import BankSettings
     from adapters.tables.target import Target
 
@@ -116,12 +119,13 @@ def land(
         from adapters.tables.landing import SqlTarget
 
         if csv is not None:
-            return CsvTarget(csv, encoding, PROJECTION.columns)
-        return SqlTarget(to or settings.database, settings.table(product), PROJECTION.columns)
+            return CsvTarget(csv, encoding, COLUMNS)
+        return SqlTarget(to or settings.database, settings.table(product), COLUMNS)
 
     answered = take_answers(opened, answers) if answers is not None else 0
-    arrived = Arrivals(opened).take(source) if source is not None else Arrived()
-    results = Landing(opened, target).land_all()
+    with Processes() as crew:
+        arrived = Arrivals(opened, crew).take(source) if source is not None else Arrived()
+        results = Landing(opened, target, crew).land_all()
     if as_json:
         print_json([asdict(r) | {"root": r.root.hex()} for r in results])
     for r in () if as_json else results:
