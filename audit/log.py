@@ -34,7 +34,7 @@ from audit import checkpoint, entries, merkle
 from audit.bulk import insert_rows, read_numbered
 from audit.checkpoint import Checkpoint, VerifierKey
 from audit.keys import Signer
-from xinyi.errors import Conflict, HeadConflict, Unknown
+from xinyi.errors import Conflict, HeadConflict, ProofInvalid, Unknown
 
 #: Named, because a migration can only change what has a name.
 metadata = MetaData(
@@ -143,7 +143,7 @@ class Tree:
                 select(log_tiles.c.hashes).where(log_tiles.c.level == level, log_tiles.c.number == number)
             ).scalar()
             if found is None:
-                raise Unknown(f"tile {level}/{number} of the log is missing")
+                raise ProofInvalid(f"tile {level}/{number} of the log is missing")
             self._tiles[level, number] = found
         return found
 

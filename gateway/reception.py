@@ -27,6 +27,7 @@ from gateway.store import editions as documents
 from gateway.store import parties, tables
 from gateway.store.db import Database
 from xinyi.errors import (
+    Contradiction,
     ExchangeError,
     NotAuthenticated,
     Refused,
@@ -179,6 +180,8 @@ class Reception:
         except (Refused, VerificationError) as error:
             if isinstance(error, VerificationError):
                 logger.error("alarm.verification", method=method, code=error.code, party=caller.party)
+            elif isinstance(error, Contradiction):
+                logger.error("alarm.contradiction", method=method, basis=error.basis, party=caller.party)
             error.sealed = await self._refuse(caller, method, document, subject, error)
             raise
 

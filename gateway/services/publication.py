@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, delete, insert
+from sqlalchemy import Connection, delete
 
 from audit import envelope
+from audit.bulk import insert_rows
 from audit.records import check_blinding_key, check_manifest_tree
 from gateway import delivery
 from gateway.exchange import Exchange
@@ -67,7 +68,8 @@ class Publication(PublicationServiceServicer):
         first = await anext(aiter(requests), None)
         if first is None:
             raise Invalid("the stream holds no chunk", basis="chunks.empty")
-        async with self._reception.refusals_signed(who, "PutChunks", subject=first.manifest_digest.hex()):
+        subject = first.manifest_digest[:32].hex()
+        async with self._reception.refusals_signed(who, "PutChunks", subject=subject):
             intake = await Intake.open(self._reception.database, who.party, first.manifest_digest, self._crew)
             try:
                 await intake.take(first.number, first.data)
@@ -270,15 +272,13 @@ def _begin(
 ) -> int:
     """Notes the intake; returns how many chunks are here already."""
     _check_place(conn, received.message)
-    if store.find_intake(conn, received.digest) is None:
-        conn.execute(
-            insert(tables.intakes).values(
-                manifest_digest=received.digest,
-                envelope=received.envelope.SerializeToString(),
-                blinding_key=blinding_key,
-                begun_at_ms=now_ms,
-            )
-        )
+    row = {
+        "manifest_digest": received.digest,
+        "envelope": received.envelope.SerializeToString(),
+        "blinding_key": blinding_key,
+        "begun_at_ms": now_ms,
+    }
+    insert_rows(conn, tables.intakes, [row], "keep")
     return store.staged(conn, received.digest)[0]
 
 

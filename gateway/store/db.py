@@ -23,16 +23,22 @@ BUSY_TIMEOUT_S = 30
 
 
 def open_engine(url: str, *, pool_size: int = 10) -> Engine:
-    """An engine for one of our two databases; the SQLite file's folder must exist."""
+    """An engine for one of our two databases; the SQLite file's folder must exist.
+
+    Its errors show no values: what is written are records, and what fails is logged.
+    """
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         engine = create_engine(
-            parsed, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}, pool_size=pool_size
+            parsed,
+            connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
+            pool_size=pool_size,
+            hide_parameters=True,
         )
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    return create_engine(parsed, pool_size=pool_size, pool_pre_ping=True)
+    return create_engine(parsed, pool_size=pool_size, pool_pre_ping=True, hide_parameters=True)
 
 
 def same_database(first: str, second: str) -> bool:
@@ -101,11 +107,18 @@ class Database:
         return await asyncio.get_running_loop().run_in_executor(self._threads, run)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
+        """One write transaction. It is not given up with a call that is cancelled: that waits for its end."""
+
         def run() -> T:
             with self.writing() as conn:
                 return work(conn)
 
-        return await asyncio.get_running_loop().run_in_executor(self._threads, run)
+        running = asyncio.get_running_loop().run_in_executor(self._threads, run)
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            await asyncio.wait([running])
+            raise
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
