@@ -80,9 +80,8 @@ def _travel(city: City, source: Path) -> Travelled:
         published = _publish(city, source)
         edition = published.json["manifest"]
         run(program("xinyi-bureau", "approve", edition, "--yes", "--home", city.approver))
-        fetched = run(program("xinyi-bank", "fetch", "--home", bank))
-        landed = run(program("xinyi-bank", "land", "--home", bank))
-    return Travelled(published.seconds, fetched.seconds + landed.seconds)
+        received = run(program("xinyi-bank", "receive", "--home", bank))
+    return Travelled(published.seconds, received.seconds)
 
 
 def _publish_floor(bench: Bench, source: Path) -> float:
