@@ -50,7 +50,8 @@ ZONES = {
     "store": _zone("gateway.store", "wire", "sqlalchemy"),
     "migrations": _zone("gateway.store.migrations", "store log edge", "alembic sqlalchemy"),
     "core": _zone(
-        "gateway.exchange gateway.delivery gateway.reception gateway.receipts gateway.metrics",
+        "gateway.exchange gateway.delivery gateway.reception gateway.refusals gateway.receipts "
+        "gateway.metrics",
         "wire proof log rules store",
         "sqlalchemy structlog prometheus_client",
     ),
@@ -95,6 +96,7 @@ BROAD_EXCEPTS = {
     "gateway.exchange": "one exchange's failure is that exchange's answer, never its neighbours'",
     "gateway.workflows": "the clock must outlive a blink of the database",
     "gateway.folder": "the clock must outlive one bad folder",
+    "gateway.sequencer": "what ends its thread must stop the gateway, whatever it is",
 }
 
 #: Lines a module may have; a longer one has its reason here.
