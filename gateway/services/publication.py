@@ -61,10 +61,11 @@ class Publication(PublicationServiceServicer):
         self, requests: AsyncIterator[pb.PutChunksRequest], context: Any
     ) -> pb.PutChunksResponse:
         who = caller(context)
-        first = await anext(aiter(requests), None)
-        if first is None:
-            raise Invalid("the stream holds no chunk", basis="chunks.empty")
-        async with self._reception.refusals_signed(who, "PutChunks", subject=first.manifest_digest.hex()):
+        async with self._reception.refusals_signed(who, "PutChunks") as asked:
+            first = await anext(aiter(requests), None)
+            if first is None:
+                raise Invalid("the stream holds no chunk", basis="chunks.empty")
+            asked.subject = first.manifest_digest.hex()
             intake = _Intake(self._reception, who, first.manifest_digest)
             await intake.open()
             try:

@@ -73,7 +73,7 @@ async def test_a_partner_without_the_right_gets_a_signed_and_logged_refusal(
                 await world.pull(bank)
             assert refused.value.basis == basis
             check_signed(world, refused.value)
-        assert [e.detail for e in entries(world, "refused")] == [f"Pull: {basis}"]
+        assert [e.detail for e in entries(world, "refused")] == [f"Pull: {basis}: grade-a"]
         assert not entries(world, "delivery.offered")
 
 
