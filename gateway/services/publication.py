@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, delete, insert
+from sqlalchemy import Connection, insert
 
 from audit import envelope
 from audit.entries import canonical_json
@@ -138,7 +138,7 @@ class Publication(PublicationServiceServicer):
                 "sequence_slot": manifest.sequence,
             },
         )
-        x.conn.execute(delete(tables.intakes).where(tables.intakes.c.manifest_digest == received.digest))
+        x.remove(tables.intakes, received.digest)
         leaf = x.log(
             f"edition.{state.lower()}",
             actor=received.caller.holder,
