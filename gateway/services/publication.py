@@ -13,6 +13,7 @@ from sqlalchemy import Connection, insert
 
 from audit import envelope
 from audit.entries import canonical_json
+from audit.keys import keyid
 from audit.records import ChunkVerifier, check_blinding_key, check_manifest_tree
 from gateway import delivery
 from gateway.exchange import Exchange
@@ -190,7 +191,8 @@ class Publication(PublicationServiceServicer):
         edition["changed_at_ms"] = x.now_ms
         edition["note"] = getattr(received.message, "reason", "")
         if word in ("approve", "release"):
-            rules.check_second_person(row, received.caller.holder, is_person=received.caller.is_person)
+            decided = {name for key in received.signers for name in (key.holder, keyid(key))}
+            rules.check_second_person(store.publishers(x.conn, row), decided, is_person=received.caller.is_person)
         if word == "cancel":
             edition["sequence_slot"] = None
         x.document(received.envelope)
