@@ -509,7 +509,7 @@ class Log:
         """Index of a leaf in the tree; None while its entry is pending. Raises Unknown."""
         row = conn.execute(select(log_entries.c.position).where(log_entries.c.leaf == leaf)).first()
         if row is None:
-            raise Unknown("this log has no such leaf")
+            raise Unknown("this log has no such leaf", basis="log.leaf")
         position: int | None = row.position
         return position
 
@@ -523,7 +523,9 @@ class Log:
         if head is None:
             return None, []
         if old_size > head.size:
-            raise Conflict(f"the log has published {head.size} leaves; {old_size} were asked for")
+            raise Conflict(
+                f"the log has published {head.size} leaves; {old_size} were asked for", basis="log.size"
+            )
         tree = Tree(conn, head.size)
         proof = tree.consistency(old_size, head.size)
         old_root = tree.root(old_size)
