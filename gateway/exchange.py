@@ -114,6 +114,7 @@ class Exchange:
         channel: exchange_pb2.Channel = exchange_pb2.CHANNEL_UNSPECIFIED,
         code: str = "",
         detail: str = "",
+        since_ms: int = 0,
     ) -> bytes:
         """Ends the exchange's business rows and writes its log entry. Returns the 33-byte leaf."""
         entry = log_pb2.LogEntry(
@@ -132,6 +133,7 @@ class Exchange:
             code=code,
             detail=detail,
             changes=self._changes,
+            since_ms=since_ms,
         )
         self._changes = []
         row = log.new_entry(os.urandom(32), entry.SerializeToString(deterministic=True))
