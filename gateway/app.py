@@ -110,7 +110,12 @@ class Service:
         self._sequencer = Sequencer(gateway.log, self._fail)
         gateway.door.on_commit(self._sequencer.wake)
         self._push = Push(gateway.reception, settings.tls(), expires_days=settings.delivery.expires_days)
-        self._worker = Worker(gateway.database, settings.delivery.worker, gateway.clock)
+        self._worker = Worker(
+            gateway.database,
+            settings.delivery.worker,
+            gateway.clock,
+            local_heads=settings.head_store_url.startswith("sqlite"),
+        )
         self._collector = Collector(gateway.reception)
         self._workflows: Workflows | None = None
         self._health = Health()
