@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from xinyi import files
-from xinyi.errors import Invalid, SignatureInvalid
+from xinyi.errors import Invalid, SignatureInvalid, Unavailable
 from xinyi.v1 import party_pb2
 
 ED25519 = party_pb2.KEY_ALGORITHM_ED25519
@@ -62,22 +62,37 @@ class FileSigner:
     @classmethod
     def load(cls, path: Path, *, holder: str, purpose: party_pb2.KeyPurpose) -> FileSigner:
         """Raises Invalid where the file is readable by others or holds another kind of key."""
-        if path.stat().st_mode & 0o077:
-            raise Invalid(f"{path} can be read by others: chmod 600 {path}", basis="keys.private_file")
-        private = serialization.load_pem_private_key(path.read_bytes(), password=None)
-        if isinstance(private, ed25519.Ed25519PrivateKey):
-            algorithm = ED25519
-        elif isinstance(private, ec.EllipticCurvePrivateKey) and isinstance(private.curve, ec.SECP256R1):
-            algorithm = ECDSA_P256
-        else:
+        private = serialization.load_pem_private_key(read_private(path), password=None)
+        if not isinstance(private, ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey):
             raise Invalid(f"{path} holds neither an Ed25519 nor a P-256 key", basis="keys.algorithm")
-        spki = private.public_key().public_bytes(
-            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-        key = party_pb2.PublicKey(
-            algorithm=algorithm, purpose=purpose, spki=spki, party=party_of(holder), holder=holder
-        )
-        return cls(key, private)
+        return cls(public_key(private.public_key(), str(path), holder=holder, purpose=purpose), private)
+
+
+def read_private(path: Path) -> bytes:
+    """Contents of a file that only its owner can read. Raises Invalid where others can as well."""
+    if path.stat().st_mode & 0o077:
+        raise Invalid(f"{path} can be read by others: chmod 600 {path}", basis="keys.private_file")
+    return path.read_bytes()
+
+
+def public_key(
+    public: object, place: str, *, holder: str, purpose: party_pb2.KeyPurpose
+) -> party_pb2.PublicKey:
+    """As it is registered: the algorithm is the key's own. Raises Invalid for all but Ed25519 and P-256.
+
+    Args:
+        place: where the key lies, for the message.
+    """
+    if isinstance(public, ed25519.Ed25519PublicKey):
+        algorithm = ED25519
+    elif isinstance(public, ec.EllipticCurvePublicKey) and isinstance(public.curve, ec.SECP256R1):
+        algorithm = ECDSA_P256
+    else:
+        raise Invalid(f"{place} holds neither an Ed25519 nor a P-256 key", basis="keys.algorithm")
+    spki = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return party_pb2.PublicKey(
+        algorithm=algorithm, purpose=purpose, spki=spki, party=party_of(holder), holder=holder
+    )
 
 
 def generate_private_key(path: Path, algorithm: party_pb2.KeyAlgorithm = ED25519) -> None:
@@ -243,3 +258,22 @@ class Keyring:
         except InvalidSignature as error:
             raise SignatureInvalid(f"signature of key {key_id[:16]}… ({key.holder}) does not hold") from error
         return key
+
+
+def check_own(key: party_pb2.PublicKey, signature: bytes, message: bytes, maker: str) -> bytes:
+    """A signature that something else made for us, once it holds under our key: nothing else is sent.
+
+    Args:
+        maker: the token or server, for the message.
+
+    Raises Unavailable: what is wrong is at our own end, and the document can be signed later.
+    """
+    try:
+        Keyring([key]).verify(keyid(key), signature, message)
+    except SignatureInvalid as error:
+        raise Unavailable(
+            f"{maker} gave a signature that does not hold under our key {keyid(key)[:16]}…: it signs with "
+            "another key, or is broken; nothing was sent",
+            basis="signing.signature",
+        ) from error
+    return signature

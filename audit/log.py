@@ -335,8 +335,7 @@ class Log:
         lacks a head that was noted as a conflict. Where the database that a person brought back holds both
         heads of every conflict, they are settled.
 
-        Raises HeadConflict, SignatureInvalid (the key does not sign as this log's), Unavailable. Returns the
-        head, published again where a crash came before publication.
+        Raises HeadConflict. Returns the head, published again where a crash came before publication.
         """
         self._settle_conflicts()
         head = self._heads.read()
@@ -347,8 +346,15 @@ class Log:
                         "the log has checkpoints but the head store is empty: wrong head store?"
                     )
             return None
-        checkpoint.verify(checkpoint.sign(self.origin, head.size, head.root, self._signer).note, self.key)
         return self._adopt(head)
+
+    def check_signer(self) -> None:
+        """Signs the newest head once more. Raises SignatureInvalid where that is no signature of this log's key,
+        Unavailable.
+        """
+        if (head := self._seen) is not None:
+            again = checkpoint.sign(self.origin, head.size, head.root, self._signer)
+            checkpoint.verify(again.note, self.key)
 
     def _settle_conflicts(self) -> None:
         conflicts = self._heads.conflicts()

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from operator import lt
 
 from audit import envelope, merkle
+from xinyi import checks
 from xinyi.errors import DigestMismatch, EncodingInvalid, ProofInvalid
+from xinyi.grade_columns import GradeColumns
 from xinyi.v1 import edition_pb2, records_pb2
 
 CHUNK_RECORDS = 1024
@@ -69,19 +73,18 @@ class VerifiedChunk:
     root: bytes
     first_key: bytes
     last_key: bytes
-    #: Parsed records in leaf order.
-    records: records_pb2.GradeChunk
+    #: In leaf order, as `blinded_keys` and `leaf_hashes`.
+    records: GradeColumns
     leaf_hashes: list[bytes]
     blinded_keys: list[bytes]
 
 
-def read_chunk(data: bytes, blind: Callable[[bytes], bytes], *, after: bytes = b"") -> VerifiedChunk:
+def read_chunk(data: bytes, blind: Callable[[bytes], bytes]) -> VerifiedChunk:
     """Reads one chunk from its bytes: strict wire check, leaves, strict order, subtree root.
 
     Args:
         data: serialised Chunk, at most 3 MiB, 1 to 1,024 records.
         blind: blinded key of an identifier (see `blinder`).
-        after: last blinded key of the preceding chunk; the first key here must be greater.
 
     Raises:
         EncodingInvalid: not the one expected encoding, a salt not of 32 bytes, no or too many records.
@@ -89,27 +92,23 @@ def read_chunk(data: bytes, blind: Callable[[bytes], bytes], *, after: bytes = b
     """
     if len(data) > MAX_CHUNK_BYTES:
         raise EncodingInvalid(f"chunk of {len(data)} bytes; at most {MAX_CHUNK_BYTES}")
-    typed = envelope.parse_strict(data, records_pb2.GradeChunk)
-    raw = records_pb2.Chunk.FromString(data)
-    if not 1 <= len(raw.records) <= CHUNK_RECORDS:
-        raise EncodingInvalid(f"chunk of {len(raw.records)} records; 1 to {CHUNK_RECORDS} are allowed")
-    keys: list[bytes] = []
-    hashes: list[bytes] = []
-    previous = first = after
-    for salted, parsed in zip(raw.records, typed.records, strict=True):
-        salt = salted.salt
-        if len(salt) != SALT_BYTES:
-            raise EncodingInvalid("a salt has 32 bytes")
-        key = blind(parsed.record.taxpayer_id.encode())
-        if key <= previous:
-            raise ProofInvalid("records are not strictly ascending by blinded key")
-        previous = key
-        keys.append(key)
-        hashes.append(
-            _sha256(b"\0\1" + key + _sha256(_COMMITMENT_DOMAIN + salt + salted.record).digest()).digest()
-        )
-    first = keys[0]
-    return VerifiedChunk(merkle.root(hashes), first, previous, typed, hashes, keys)
+    salts, raw = split_chunk(data)
+    if not 1 <= len(raw) <= CHUNK_RECORDS:
+        raise EncodingInvalid(f"chunk of {len(raw)} records; 1 to {CHUNK_RECORDS} are allowed")
+    if set(map(len, salts)) != {SALT_BYTES}:
+        raise EncodingInvalid("a salt has 32 bytes")
+    records = GradeColumns(raw)
+    keys = list(map(blind, records.keys()))
+    if not all(map(lt, keys, keys[1:])):
+        raise ProofInvalid("records are not strictly ascending by blinded key")
+    hashes = leaf_hashes(zip(keys, raw, strict=True), salts)
+    return VerifiedChunk(merkle.root(hashes), keys[0], keys[-1], records, hashes, keys)
+
+
+def split_chunk(data: bytes) -> tuple[list[bytes], list[bytes]]:
+    """(salts, exact record bytes) of a serialised Chunk. Raises EncodingInvalid."""
+    chunk = envelope.parse_strict(data, records_pb2.Chunk)
+    return [s.salt for s in chunk.records], [s.record for s in chunk.records]
 
 
 def check_manifest_tree(manifest: edition_pb2.Manifest) -> None:
@@ -151,18 +150,70 @@ class ChunkVerifier:
 
     def take(self, number: int, data: bytes) -> VerifiedChunk:
         """Raises DigestMismatch, EncodingInvalid or ProofInvalid; the verifier then stays where it was."""
+        self._check_number(number)
+        chunk = read_chunk(data, self._blind)
+        self._check_place(number, len(chunk.leaf_hashes), chunk.first_key)
+        _check_root(chunk, self._manifest.chunk_roots[number])
+        self._advance(chunk.last_key)
+        return chunk
+
+    def admit(self, number: int, chunk: ExaminedChunk) -> None:
+        """Takes the next chunk, examined elsewhere against its root. Raises ProofInvalid."""
+        self._check_number(number)
+        self._check_place(number, chunk.size, chunk.first_key)
+        self._advance(chunk.last_key)
+
+    def _check_number(self, number: int) -> None:
         if number != self.next_chunk or self.complete:
             raise ProofInvalid(f"expected chunk {self.next_chunk}, got {number}")
-        chunk = read_chunk(data, self._blind, after=self._after)
+
+    def _check_place(self, number: int, size: int, first_key: bytes) -> None:
         last = number == len(self._manifest.chunk_roots) - 1
         expected = self._manifest.record_count - number * CHUNK_RECORDS if last else CHUNK_RECORDS
-        if len(chunk.leaf_hashes) != expected:
-            raise ProofInvalid(f"chunk {number} holds {len(chunk.leaf_hashes)} records instead of {expected}")
-        if chunk.root != self._manifest.chunk_roots[number]:
-            raise DigestMismatch(f"chunk {number} is not the one the manifest seals")
-        self._after = chunk.last_key
+        if size != expected:
+            raise ProofInvalid(f"chunk {number} holds {size} records instead of {expected}")
+        if first_key <= self._after:
+            raise ProofInvalid("records are not strictly ascending by blinded key")
+
+    def _advance(self, last_key: bytes) -> None:
+        self._after = last_key
         self.next_chunk += 1
-        return chunk
+
+
+@dataclass(frozen=True)
+class ExaminedChunk:
+    """What a chunk comes to, once it is the one that was sealed and each of its records is valid."""
+
+    size: int
+    first_key: bytes
+    last_key: bytes
+    #: Grade number → records.
+    grades: Mapping[int, int]
+
+
+def examine_chunk(data: bytes, blinding_key: bytes, root: bytes) -> ExaminedChunk:
+    """Everything about one chunk that does not need its neighbours.
+
+    1. its bytes and the order in it (read_chunk), 2. it is the one with this root, 3. the field rules. In this
+    order, so that a changed byte is told as a changed byte and not as a bad record.
+
+    Raises EncodingInvalid, ProofInvalid, DigestMismatch, Invalid.
+    """
+    # 1
+    chunk = read_chunk(data, _kept_blinder(blinding_key))
+    # 2
+    _check_root(chunk, root)
+    # 3
+    checks.check_grade_records(chunk.records)
+    return ExaminedChunk(chunk.records.size, chunk.first_key, chunk.last_key, dict(chunk.records.grades()))
+
+
+_kept_blinder = lru_cache(maxsize=16)(blinder)
+
+
+def _check_root(chunk: VerifiedChunk, root: bytes) -> None:
+    if chunk.root != root:
+        raise DigestMismatch("this is not the chunk that the manifest seals here")
 
 
 def chunk_bytes(salted: Iterable[tuple[bytes, bytes]]) -> bytes:

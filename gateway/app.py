@@ -28,7 +28,8 @@ from gateway.services.feed import Feed
 from gateway.services.publication import Publication
 from gateway.store import deliveries, parties
 from gateway.store.db import Database, check_apart, open_engine
-from xinyi.errors import ExchangeError
+from xinyi.errors import ExchangeError, Unavailable
+from xinyi.processes import Processes
 from xinyi.server import Health, serve
 from xinyi.v1 import (
     exchange_pb2,
@@ -68,8 +69,9 @@ class Gateway:
         self.door = Door(self.database, clock)
         self.reception = Reception(self.database, self.door, self.log, self.signer, self.holder)
 
-    def check_seal(self) -> None:
-        """Raises SignatureInvalid where what this gateway seals would count nowhere: its key is not registered."""
+    def check_signers(self) -> None:
+        """Raises SignatureInvalid where what this gateway signs would count nowhere, Unavailable where it cannot."""
+        self.log.check_signer()
         with self.database.reading() as conn:
             ring = parties.keyring(conn)
         envelope.open_sealed(envelope.seal(exchange_pb2.Refusal(), self.signer), exchange_pb2.Refusal, ring)
@@ -80,6 +82,8 @@ class Gateway:
         try:
             if self.log.conflict is None:
                 self.log.sequence()
+        except Unavailable as error:  # the entries are durable, and signed by whoever runs next
+            log.warning("log.signer_away", explanation=error.explanation)
         finally:
             self.database.close()
             self._head_engine.dispose()
@@ -132,7 +136,7 @@ class Service:
         from gateway.workflows import Retrying, Steps, Workflows
 
         settings = self._gateway.settings
-        self._gateway.check_seal()
+        await asyncio.to_thread(self._gateway.check_signers)
         self._sequencer.start()
         steps = Steps(offer=self._push.offer, transfer=self._push.transfer, bury=self._push.bury)
         retrying = Retrying(
@@ -151,7 +155,10 @@ class Service:
             )
         )
         reception = self._gateway.reception
-        publication = Publication(reception, lambda _: self._workflows.wake() if self._workflows else None)
+        self._crew = Processes()
+        publication = Publication(
+            reception, lambda _: self._workflows.wake() if self._workflows else None, self._crew
+        )
         feed = Feed(reception, expires_days=settings.delivery.expires_days)
         self._server, self.port = await serve(
             settings.listen,
@@ -223,6 +230,7 @@ class Service:
         if self._workflows is not None:
             await asyncio.to_thread(self._workflows.close)
         self._push.close()
+        await asyncio.to_thread(self._crew.close)
         await asyncio.to_thread(self._sequencer.close)
 
 

@@ -5,23 +5,38 @@ Decides which settings are acceptable together. Only the composition root and th
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field, PrivateAttr, ValidationInfo, field_validator
 from sqlalchemy.engine import make_url
 
 from audit.checkpoint import VerifierKey
-from audit.keys import FileSigner
+from audit.custody import Custody, CustodySettings, KeyName
+from audit.keys import Signer
 from gateway.authority import check_not_demo
 from gateway.store.db import same_database
-from xinyi.errors import Invalid
+from xinyi.errors import EncodingInvalid, Invalid
 from xinyi.server import TlsFiles
 from xinyi.settings import LogSettings, Section, SettingsInvalid, load_settings
 from xinyi.settings import Settings as SettingsFile
 from xinyi.v1 import party_pb2
 
 DOCUMENT, LOG = party_pb2.KEY_PURPOSE_DOCUMENT, party_pb2.KEY_PURPOSE_LOG
+
+
+class SigningSettings(CustodySettings):
+    #: Names of the gateway's keys (audit/custody.py): one seals its documents, one signs log checkpoints.
+    document: KeyName = "file:document"
+    log: KeyName = "file:log"
+
+    @field_validator("log")
+    @classmethod
+    def _apart(cls, log: str, info: ValidationInfo) -> str:
+        if log == info.data.get("document"):
+            raise ValueError("the log's key signs nothing but the log")
+        return log
 
 
 class MetricsSettings(Section):
@@ -53,6 +68,7 @@ class Settings(SettingsFile):
     logs: LogSettings = LogSettings(form="json")
     metrics: MetricsSettings | None = None
     delivery: DeliverySettings = DeliverySettings()
+    signing: SigningSettings = SigningSettings()
     reflection: bool = False
 
     _home: Path = PrivateAttr(default=Path())
@@ -60,6 +76,13 @@ class Settings(SettingsFile):
     @classmethod
     def load(cls, home: Path) -> Settings:
         """Raises SettingsInvalid: unknown keys, a head store inside the database, a demo CA in production."""
+        settings = cls.read(home)
+        settings._check()
+        return settings
+
+    @classmethod
+    def read(cls, home: Path) -> Settings:
+        """The file alone: nothing it names need be there. Raises SettingsInvalid."""
         if not (home / "gateway.toml").exists():
             raise SettingsInvalid(
                 f"{home} is no home of a gateway: run init first, or name it with --home",
@@ -67,15 +90,14 @@ class Settings(SettingsFile):
             )
         settings = load_settings(home / "gateway.toml", cls)
         settings._home = home
-        settings._check()
         return settings
 
     def _check(self) -> None:
         try:
             VerifierKey.of(self.log_origin, self.log_signer())
             urls = {"database": self.database_url, "workflows": self.workflows_url}
-        except (Invalid, FileNotFoundError) as error:
-            raise SettingsInvalid(str(error), basis="settings.keys") from error
+        except (Invalid, EncodingInvalid) as error:
+            raise SettingsInvalid(error.explanation, basis="settings.keys") from error
         for name, url in urls.items():
             if same_database(url, self.head_store_url):
                 raise SettingsInvalid(
@@ -124,13 +146,17 @@ class Settings(SettingsFile):
             raise SettingsInvalid(f"{url} is no file: what is logged must last", basis="settings.database")
         return parsed.set(database=str(self.home / parsed.database)).render_as_string(hide_password=False)
 
-    def signer(self) -> FileSigner:
-        """Seals the gateway's documents."""
-        return FileSigner.load(self.home / "keys/document.pem", holder=self.holder, purpose=DOCUMENT)
+    @cached_property
+    def custody(self) -> Custody:
+        return Custody(self.home, self.signing, self.holder)
 
-    def log_signer(self) -> FileSigner:
+    def signer(self) -> Signer:
+        """Seals the gateway's documents."""
+        return self.custody.signer(self.signing.document, DOCUMENT)
+
+    def log_signer(self) -> Signer:
         """Signs checkpoints, and nothing else."""
-        return FileSigner.load(self.home / "keys/log.pem", holder=self.holder, purpose=LOG)
+        return self.custody.signer(self.signing.log, LOG)
 
     def log_key(self) -> VerifierKey:
         return VerifierKey.of(self.log_origin, self.log_signer())

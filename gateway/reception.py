@@ -26,7 +26,7 @@ from gateway.store import parties
 from gateway.store.db import Database
 from xinyi.errors import NotAuthenticated, Refused, SignatureInvalid, Unavailable, VerificationError
 from xinyi.server import Caller
-from xinyi.v1 import envelope_pb2, exchange_pb2
+from xinyi.v1 import envelope_pb2, exchange_pb2, party_pb2
 
 M = TypeVar("M", bound=Message)
 
@@ -44,6 +44,24 @@ class Received(Opened[M]):
     head: Checkpoint | None
 
 
+@dataclass(frozen=True)
+class _Discreet:
+    """The gateway's signer before partners: what is wrong with its token or server is for the operator."""
+
+    signer: Signer
+
+    @property
+    def key(self) -> party_pb2.PublicKey:
+        return self.signer.key
+
+    def sign(self, message: bytes) -> bytes:
+        try:
+            return self.signer.sign(message)
+        except Unavailable as error:
+            logger.error("document.signer_away", explanation=error.explanation)
+            raise Unavailable("the gateway cannot sign at the moment: try again", basis="signing") from error
+
+
 class Reception:
     """Opens calls, answers them, signs refusals."""
 
@@ -51,10 +69,10 @@ class Reception:
         self.database = database
         self.door = door
         self.log = log
-        self.signer = signer
+        self.signer: Signer = _Discreet(signer)
         #: The gateway's own name, as the actor of what it does itself.
         self.holder = holder
-        self.refusals = Refusals(door, signer, holder)
+        self.refusals = Refusals(door, self.signer, holder)
         self._keyring: tuple[float, Keyring] | None = None
         self._consistency = lru_cache(maxsize=1024)(self._prove_consistency)
 

@@ -18,8 +18,8 @@ GATHER_S = 0.05
 #: Without a wake-up (another process logged something) the log is looked at this often.
 IDLE_S = 0.5
 
-#: The database or the signer is away, full or read-only: tried again, nothing is lost, `age_s` grows.
-_AWAY = (OperationalError, InterfaceError, InternalError, TimeoutError, Unavailable)
+#: The database is away, full or read-only: tried again, nothing is lost, `age_s` grows.
+_AWAY = (OperationalError, InterfaceError, InternalError, TimeoutError)
 
 logger = structlog.get_logger()
 
@@ -63,6 +63,8 @@ class Sequencer:
                     LOG_SIGNED_AT.set(time.time())
             except _AWAY:
                 logger.exception("log.database_away")
+            except Unavailable as error:  # the log key's token or server; the same
+                logger.error("log.signer_away", explanation=error.explanation)
             except Exception as error:  # a thread that ends unheard leaves a gateway that never signs again
                 conflict = isinstance(error, VerificationError)
                 logger.critical(

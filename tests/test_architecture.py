@@ -45,13 +45,15 @@ ZONES = {
     "wire": _zone("xinyi", "", "grpc grpc_health grpc_reflection structlog"),
     "edge": _zone("xinyi.settings xinyi.terminal", "wire", "pydantic pydantic_settings typer rich"),
     "proof": _zone("audit", "wire", "cryptography pkcs11"),
+    # Settings of keys: what every program with keys reads, so that it is read in one way.
+    "custody": _zone("audit.custody", "wire edge proof", "cryptography pydantic"),
     "log": _zone("audit.log audit.bulk", "wire proof", "psycopg sqlalchemy structlog"),
     # The gateway. A module outside these lists belongs to none yet: say where it belongs.
     "rules": _zone("gateway.rules", "wire"),
     "store": _zone("gateway.store", "wire", "sqlalchemy"),
     "migrations": _zone("gateway.store.migrations", "store log edge", "alembic sqlalchemy"),
     "core": _zone(
-        "gateway.exchange gateway.delivery gateway.reception gateway.refusals gateway.receipts "
+        "gateway.exchange gateway.delivery gateway.reception gateway.refusals gateway.receipts gateway.intake "
         "gateway.metrics gateway.work",
         "wire proof log rules store",
         "sqlalchemy structlog prometheus_client",
@@ -68,12 +70,14 @@ ZONES = {
     "workflows": _zone("gateway.workflows gateway.workers", "wire store core", "dbos sqlalchemy structlog"),
     "assembly": _zone(
         "gateway.app gateway.cli gateway.config gateway.authority gateway.commands gateway.office",
-        f"{SERVER_SIDE} migrations services clocks workflows",
+        f"{SERVER_SIDE} custody migrations services clocks workflows",
         "alembic cryptography grpc pydantic rich sqlalchemy structlog typer uvloop prometheus_client",
     ),
     # The counterparties' machines.
     "tables": _zone("adapters.tables", "wire edge proof", "pydantic python_calamine sqlalchemy"),
-    "party": _zone("adapters.party", "wire edge proof", "cryptography grpc pydantic rich structlog typer"),
+    "party": _zone(
+        "adapters.party", "wire edge proof custody", "cryptography grpc pydantic rich structlog typer"
+    ),
     "bureau": _zone("adapters.bureau", PARTY_SIDE, "grpc pydantic rich structlog typer"),
     "bank": _zone("adapters.bank", PARTY_SIDE, "grpc prometheus_client pydantic rich structlog typer"),
     "landing": _zone("adapters.bank.landing", f"{PARTY_SIDE} bank", "pydantic sqlalchemy structlog"),
@@ -94,6 +98,7 @@ FORBIDDEN_NAMES = {"utils", "util", "helpers", "common", "manager", "base", "mis
 #: Where a broad except is right, and why. It never only logs and goes on with half a result.
 BROAD_EXCEPTS = {
     "xinyi.terminal": "the command line's entry: one clear line on stderr and an exit code",
+    "xinyi.processes": "what a call raises in a child is raised to its caller",
     "gateway.exchange": "one exchange's failure is that exchange's answer, never its neighbours'",
     "gateway.workflows": "the clock must outlive a blink of the database",
     "gateway.folder": "the clock must outlive one bad folder",

@@ -86,11 +86,19 @@ class World:
 
     # ── the operator's acts ────────────────────────────────────────────────────────────────────────────
 
-    async def admit(self, holder: str, kind: str, *, activate: bool = True) -> Home:
-        """A party's home with keys, certificate and pins, as after onboarding."""
+    async def admit(self, holder: str, kind: str, *, activate: bool = True, signing: str = "") -> Home:
+        """A party's home with keys, certificate and pins, as after onboarding.
+
+        Args:
+            signing: TOML of [signing], written into party.toml before the request.
+        """
         home = Home.create(
             self.path / holder.removeprefix("xinyi://").replace("/", "_"), holder, self.address, GATEWAY
         )
+        if signing:
+            with (home.path / "party.toml").open("a") as settings:
+                settings.write(f"\n{signing}")
+            home = Home.open(home.path)
         request = onboarding.request(home, party_pb2.PartyKind.Value(f"PARTY_KIND_{kind}"), holder)
         authority = Authority(self.path / "gateway" / "authority")
         certifier = admission.Certifier(
@@ -127,9 +135,10 @@ class World:
         first: date = date(2018, 1, 1),
         last: date = date(2099, 12, 31),
         product: str = "grade-a",
+        signing: str = "",
     ) -> Home:
         """An active bank with an agreement and an entitlement, which trusts the bureau's two persons."""
-        home = await self.admit(f"xinyi://{CITY}/{name}/machine/main", "BANK")
+        home = await self.admit(f"xinyi://{CITY}/{name}/machine/main", "BANK", signing=signing)
         for person in (MAKER, APPROVER):
             self.pin(home, self.homes[person].signer().key)
         identity = await self.gateway.door.run(
@@ -142,9 +151,9 @@ class World:
         )
         return home
 
-    async def bureau(self) -> tuple[Home, Home]:
+    async def bureau(self, *, approver_signing: str = "") -> tuple[Home, Home]:
         maker = await self.admit(MAKER, "TAX_BUREAU")
-        approver = await self.admit(APPROVER, "TAX_BUREAU")
+        approver = await self.admit(APPROVER, "TAX_BUREAU", signing=approver_signing)
         for home in (maker, approver):
             for other in (maker, approver):
                 self.pin(home, other.signer().key)
@@ -358,8 +367,14 @@ def _grade_counts(subjects: Iterable[records_pb2.GradeRecord]) -> list[edition_p
 
 
 @asynccontextmanager
-async def city(path: Path, *, database_url: str = "", bureau: bool = True) -> AsyncIterator[World]:
-    """A founded and serving gateway; with its bureau of two persons unless told otherwise."""
+async def city(
+    path: Path, *, database_url: str = "", bureau: bool = True, signing: str = ""
+) -> AsyncIterator[World]:
+    """A founded and serving gateway; with its bureau of two persons unless told otherwise.
+
+    Args:
+        signing: TOML of the gateway's [signing].
+    """
     plan = Plan(
         party=GATEWAY,
         mode="demo",
@@ -367,7 +382,7 @@ async def city(path: Path, *, database_url: str = "", bureau: bool = True) -> As
         address="127.0.0.1:1",
         **({"database": database_url} if database_url and not database_url.startswith("sqlite") else {}),
     )
-    settings = await asyncio.to_thread(found, path / "gateway", plan)
+    settings = await asyncio.to_thread(found, path / "gateway", plan, signing)
     clock = Clock()
     gateway = await asyncio.to_thread(Gateway, settings, clock)
     service = Service(gateway)

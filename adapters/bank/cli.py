@@ -12,6 +12,7 @@ from adapters.bank.ending import check_window, end
 from adapters.bank.standing import app as standing
 from adapters.party.onboarding import add_commands
 from adapters.party.terminal import HomeOption, JsonOption
+from xinyi.processes import Processes
 from xinyi.terminal import Exit, console, notices, print_json, program, run
 from xinyi.v1 import party_pb2
 
@@ -51,12 +52,13 @@ def fetch(
 
     check_window(window)
     opened = Home.open(home)
-    receiver = Receiver(opened)
-    if folder is not None:
-        fetched = fetch_from_folder(receiver, Folder(folder), opened)
-    else:
-        with BankClient(opened) as client:
-            fetched = fetch_from_gateway(receiver, client, product or BankSettings.of(opened).products)
+    with Processes() as crew:
+        receiver = Receiver(opened, crew)
+        if folder is not None:
+            fetched = fetch_from_folder(receiver, Folder(folder), opened)
+        else:
+            with BankClient(opened) as client:
+                fetched = fetch_from_gateway(receiver, client, product or BankSettings.of(opened).products)
     if as_json:
         print_json([asdict(f) for f in fetched])
     for f in () if as_json else fetched:
@@ -76,7 +78,8 @@ def land(
 
     Example: xinyi-bank land --home ./bank-1 --to postgresql://bank@db/credit
     """
-    from adapters.bank.landing import PROJECTION, Landing
+    from adapters.bank.landing import Landing
+    from adapters.bank.rows import COLUMNS
     from adapters.bank.settings import BankSettings
     from adapters.party.home import Home
     from adapters.tables.target import Target
@@ -89,10 +92,11 @@ def land(
         from adapters.tables.landing import SqlTarget
 
         if csv is not None:
-            return CsvTarget(csv, encoding, PROJECTION.columns)
-        return SqlTarget(to or settings.database, settings.table(product), PROJECTION.columns)
+            return CsvTarget(csv, encoding, COLUMNS)
+        return SqlTarget(to or settings.database, settings.table(product), COLUMNS)
 
-    results = Landing(opened, target).land_all()
+    with Processes() as crew:
+        results = Landing(opened, target, crew).land_all()
     if as_json:
         print_json([asdict(r) | {"root": r.root.hex()} for r in results])
     for r in () if as_json else results:

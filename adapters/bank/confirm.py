@@ -44,7 +44,7 @@ class Confirmation:
     def __init__(self, home: Home, way: Way) -> None:
         settings = BankSettings.of(home)
         self._way = way
-        self._receipts = Receipts(settings.spool, home.signer())
+        self._receipts = Receipts(settings.spool, home.signers())
         self._evidence = Evidence(settings.evidence)
         repost(Spool(settings.spool), self._receipts)
 

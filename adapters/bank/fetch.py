@@ -17,6 +17,7 @@ from adapters.bank.settings import BankSettings
 from adapters.bank.spool import Intake, Spool, SpooledEdition, check_same_delivery
 from adapters.party.home import Home
 from xinyi.errors import Conflict, ExchangeError, Unavailable
+from xinyi.processes import Crew
 from xinyi.v1 import exchange_pb2
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ class Fetched:
 class Receiver:
     """The one way into the spool, whatever the channel: documents, then chunk by chunk, then the receipt."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, crew: Crew | None = None) -> None:
+        """Args: crew — who verifies the chunks of large editions; this process where None."""
         settings = BankSettings.of(home)
         self.trust = Trust.of(
             home.keyring(),
@@ -52,8 +54,8 @@ class Receiver:
             gateway=home.settings.gateway.party,
             origins=settings.origins,
         )
-        self.spool = Spool(settings.spool)
-        self.receipts = Receipts(settings.spool, home.signer())
+        self.spool = Spool(settings.spool, crew)
+        self.receipts = Receipts(settings.spool, home.signers())
         self.evidence = Evidence(settings.evidence)
 
     def known(self, package: VerifiedPackage) -> SpooledEdition | None:
@@ -91,8 +93,12 @@ class Receiver:
             if known is None:
                 check_not_expired(package, time.time_ns() // 1_000_000)
                 intake = self.spool.open_intake(package)
-                for number, data in chunks(package, intake.next_chunk):
-                    intake.put(number, data)
+                try:
+                    for number, data in chunks(package, intake.next_chunk):
+                        intake.put(number, data)
+                finally:
+                    # Also where the line broke: what came whole is kept, and a lie is told before the break.
+                    intake.settle()
                 self.finish(intake)
         manifest = package.manifest.message
         log.info("edition.received", delivery=package.delivery_id, product=package.product, new=known is None)

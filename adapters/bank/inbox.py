@@ -26,6 +26,7 @@ from adapters.bank.settings import InboxSettings
 from adapters.bank.spool import Intake, SpooledEdition
 from adapters.party.home import Home
 from xinyi.errors import Invalid, NotEntitled, Unavailable
+from xinyi.processes import Crew, Processes
 from xinyi.server import caller, serve
 from xinyi.v1 import envelope_pb2, inbox_service_pb2_grpc
 from xinyi.v1 import inbox_service_pb2 as pb
@@ -36,10 +37,10 @@ T = TypeVar("T")
 
 
 class Inbox(inbox_service_pb2_grpc.InboxServiceServicer):
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, crew: Crew | None = None) -> None:
         self._home = home
         self._gateway = home.settings.gateway.party
-        self._receiver = Receiver(home)
+        self._receiver = Receiver(home, crew)
 
     async def Offer(self, request: pb.OfferRequest, context: Any) -> pb.OfferResponse:
         self._check_gateway(context)
@@ -55,9 +56,13 @@ class Inbox(inbox_service_pb2_grpc.InboxServiceServicer):
         with ExitStack() as stack:
             intake = await _in_thread(self._open, first.delivery_id, stack)
             if intake is not None:
-                await self._take(intake, first)
-                async for request in requests:
-                    await self._take(intake, request)
+                try:
+                    await self._take(intake, first)
+                    async for request in requests:
+                        await self._take(intake, request)
+                finally:
+                    # Also where the line broke: the next offer goes on behind what came whole.
+                    await _in_thread(intake.settle)
                 await _in_thread(self._receiver.finish, intake)
                 metrics.EDITIONS.inc()
         receipt = await _in_thread(self._receipt, first.delivery_id)
@@ -91,7 +96,7 @@ class Inbox(inbox_service_pb2_grpc.InboxServiceServicer):
 
     async def _take(self, intake: Intake, request: pb.InboxServicePutChunksRequest) -> None:
         # An empty message asks for the receipt of an edition whose chunks are all here.
-        if request.data or not intake.complete:
+        if request.data or intake.next_chunk < intake.package.chunk_count:
             await _in_thread(intake.put, request.number, request.data)
             metrics.CHUNKS.inc()
             metrics.BYTES.inc(len(request.data))
@@ -120,8 +125,9 @@ async def run(home: Home, settings: InboxSettings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     register = inbox_service_pb2_grpc.add_InboxServiceServicer_to_server
+    crew = Processes()
     server, port = await serve(
-        settings.listen, home.tls(), [(register, Inbox(home))], observe=metrics.observe
+        settings.listen, home.tls(), [(register, Inbox(home, crew))], observe=metrics.observe
     )
     if settings.metrics:
         host, _, metrics_port = settings.metrics.rpartition(":")
@@ -129,4 +135,5 @@ async def run(home: Home, settings: InboxSettings) -> None:
     log.info("inbox.serving", port=port)
     await stopped.wait()
     await server.stop(10)
+    crew.close()
     log.info("inbox.stopped")

@@ -1,10 +1,10 @@
 """`land`: ready editions into the database or a file. No network.
 
-    documents verified → staged beside the visible edition → root recomputed from what was staged
-    → made visible → ACCEPTED or PARTIAL, then APPLIED signed → landed/
+    documents verified → chunks verified and staged beside the visible edition → staged rows read back and
+    compared → made visible → ACCEPTED or PARTIAL, then APPLIED signed → landed/
 
-A crash anywhere: run it again. Before the swap it stages anew; after it, it recomputes the root from the
-landed rows and goes on. Receipts are signed once.
+A crash anywhere: run it again. Before the swap it stages anew; after it, it verifies the chunks again,
+compares the landed rows with them and goes on. Receipts are signed once.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 import structlog
-from google.protobuf.message import DecodeError
 
 from adapters.bank.evidence import Evidence
 from adapters.bank.package import Held, Trust, VerifiedPackage, check_succession, verify_package
 from adapters.bank.receipts import ACCEPTED, APPLIED, PARTIAL, REJECTED, Receipts
+from adapters.bank.rows import rows_of
 from adapters.bank.rules import BankRules, Tally
 from adapters.bank.settings import BankSettings
 from adapters.bank.spool import Spool, SpooledEdition
 from adapters.party.home import Home
-from adapters.tables.columns import Projection
-from adapters.tables.target import Landed, Target
-from audit.records import CHUNK_RECORDS, ChunkVerifier, chunk_bytes
+from adapters.tables.columns import Value
+from adapters.tables.target import Landed, Row, Target
+from audit.chunk_stream import ChunkStream
+from audit.records import blinder, split_chunk
 from xinyi.errors import DigestMismatch, EncodingInvalid, ExchangeError, Refused, VerificationError
-from xinyi.v1 import records_pb2
+from xinyi.grade_columns import GradeColumns
+from xinyi.processes import Crew
 
 log = structlog.get_logger()
-
-PROJECTION = Projection(records_pb2.GradeRecord)
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,12 @@ class Landing:
 
     Args:
         open_target: the target of a product; closed after each edition.
+        crew: who verifies the chunks of large editions; this process where None.
     """
 
-    def __init__(self, home: Home, open_target: Callable[[str], Target]) -> None:
+    def __init__(
+        self, home: Home, open_target: Callable[[str], Target], crew: Crew | None = None
+    ) -> None:
         settings = BankSettings.of(home)
         self._trust = Trust.of(
             home.keyring(),
@@ -65,9 +68,10 @@ class Landing:
         )
         self._rules = BankRules(settings.rules)
         self._spool = Spool(settings.spool)
-        self._receipts = Receipts(settings.spool, home.signer())
+        self._receipts = Receipts(settings.spool, home.signers())
         self._evidence = Evidence(settings.evidence)
         self._open_target = open_target
+        self._crew = crew
 
     def land_all(self, products: Iterable[str] = ()) -> list[Result]:
         """Every ready edition, the oldest first.
@@ -117,13 +121,14 @@ class Landing:
 
     def _land_into(self, target: Target, edition: SpooledEdition, package: VerifiedPackage) -> Result:
         shown = target.landed(package.product)
-        if shown is not None and shown.delivery_id == package.delivery_id:
+        again = shown is not None and shown.delivery_id == package.delivery_id
+        if shown is not None and again:
             target.reopen(shown)
-            tally = self._recompute(target, edition, package)
+            tally = self._look(edition, package, target, lambda rows: None)
         else:
             check_succession(package, _held(shown))
-            self._stage(target, edition, package)
-            tally = self._recompute(target, edition, package)
+            target.stage(package.manifest.message.sequence)
+            tally = self._look(edition, package, target, target.write)
             if self._rules.too_many(tally):
                 target.discard()
                 return self._reject(edition, package, tally)
@@ -135,54 +140,56 @@ class Landing:
         )
         return _result(package, tally, "partial" if tally.rejected else "accepted")
 
-    def _stage(self, target: Target, edition: SpooledEdition, package: VerifiedPackage) -> None:
-        """Rows from the spool's bytes, unverified as yet: `_recompute` looks at what came of them."""
-        target.stage(package.manifest.message.sequence)
-        position = 0
-        for number in range(package.chunk_count):
-            salted, records = _parse(edition.chunk(number))
-            target.write(
-                list(
-                    zip(
-                        range(position, position + len(records)),
-                        self._rules.verdicts(records),
-                        *PROJECTION.values(records),
-                        [s.salt for s in salted],
-                        [s.record for s in salted],
-                        strict=True,
-                    )
-                )
-            )
-            position += len(records)
-        target.written()
+    def _look(
+        self,
+        edition: SpooledEdition,
+        package: VerifiedPackage,
+        target: Target,
+        write: Callable[[Sequence[Row]], None],
+    ) -> Tally:
+        """Recomputes the root over exactly those records that the landed rows show.
 
-    def _recompute(self, target: Target, edition: SpooledEdition, package: VerifiedPackage) -> Tally:
-        """The root from what lies in the target, and every visible row against its record's bytes.
-
-        Raises VerificationError.
+        1. every chunk is verified anew, its records become rows, 2. the rows that lie in the target are read
+        back and are those, field by field. Raises VerificationError.
         """
-        verifier = ChunkVerifier(package.manifest.message, package.blinding_key)
-        rows, sealed = target.rows(), target.sealed()
-        tally = Tally()
-        for number in range(package.chunk_count):
-            data = edition.chunk(number) if sealed is None else chunk_bytes(islice(sealed, CHUNK_RECORDS))
-            try:
-                chunk = verifier.take(number, data)
-            except VerificationError as error:
-                raise type(error)(error.explanation, basis="chunk") from error
-            records = [salted.record for salted in chunk.records.records]
-            verdicts = self._rules.verdicts(records)
-            expected = [
-                row for row, rule in zip(PROJECTION.rows(records), verdicts, strict=True) if rule is None
-            ]
-            if list(islice(rows, len(expected))) != expected:
+        # 1
+        chunks, tally = self._rows_of(edition, package, write)
+        target.written()
+        # 2
+        rows = target.rows()
+        for number, (accepted, digest) in enumerate(chunks):
+            if _digest(list(islice(rows, accepted))) != digest:
                 raise DigestMismatch(
                     f"rows landed from chunk {number} are not its records", basis="landing.rows"
                 )
-            tally.add(chunk.blinded_keys, verdicts)
         if next(rows, None) is not None:
             raise DigestMismatch("there are more landed rows than records", basis="landing.rows")
         return tally
+
+    def _rows_of(
+        self, edition: SpooledEdition, package: VerifiedPackage, write: Callable[[Sequence[Row]], None]
+    ) -> tuple[list[tuple[int, int]], Tally]:
+        """(how many rows each chunk shows, and their digest); the tally of the bank's own rules.
+
+        Rows are written while other processes verify their chunk: nothing is visible before all are through.
+        """
+        tally, blind = Tally(), blinder(package.blinding_key)
+        shown: list[tuple[int, int]] = []
+        position = 0
+        stream = ChunkStream(package.manifest.message, package.blinding_key, lambda _: None, self._crew)
+        for number in range(package.chunk_count):
+            data = edition.chunk(number)
+            stream.put(number, data)
+            records = _records(data)
+            verdicts, rows = self._rules.verdicts(records), rows_of(records)
+            tally.add(records, verdicts, blind)
+            places = range(position, position + records.size)
+            write([(at, rule, *row) for at, rule, row in zip(places, verdicts, rows, strict=True)])
+            position += records.size
+            visible = [row for row, rule in zip(rows, verdicts, strict=True) if rule is None]
+            shown.append((len(visible), _digest(visible)))
+        stream.drain()
+        return shown, tally
 
     def _confirm(self, edition: SpooledEdition, package: VerifiedPackage, tally: Tally) -> None:
         self._receipts.give(edition, package, PARTIAL if tally.rejected else ACCEPTED, tally)
@@ -203,12 +210,17 @@ class Landing:
         return _result(package, refused, "rejected")
 
 
-def _parse(data: bytes) -> tuple[Sequence[records_pb2.SaltedRecord], list[records_pb2.GradeRecord]]:
+def _digest(rows: list[tuple[Value, ...]]) -> int:
+    """Of the rows of one chunk, in this process alone. Keyed by the interpreter's secret: what is compared is
+    what a database made of our own rows, and a chance of 2^-61 that it changed them unseen."""
+    return hash(tuple(rows))
+
+
+def _records(data: bytes) -> GradeColumns:
     try:
-        raw, typed = records_pb2.Chunk.FromString(data), records_pb2.GradeChunk.FromString(data)
-    except DecodeError as error:
-        raise EncodingInvalid("a spooled chunk cannot be parsed", basis="chunk") from error
-    return raw.records, [salted.record for salted in typed.records]
+        return GradeColumns(split_chunk(data)[1])
+    except EncodingInvalid as error:
+        raise EncodingInvalid(error.explanation, basis="chunk") from error
 
 
 def _held(shown: Landed | None) -> Held | None:

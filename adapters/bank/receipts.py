@@ -6,7 +6,7 @@ A crash after signing finds the signed receipt and sends that; a second one woul
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from adapters.bank.package import VerifiedPackage
@@ -39,10 +39,10 @@ class Receipts:
     sent/<delivery>.<stage>.dsse       answered by the gateway
     """
 
-    def __init__(self, spool: Path, signer: Signer) -> None:
+    def __init__(self, spool: Path, signers: Sequence[Signer]) -> None:
         self.outbox = spool / "outbox"
         self.sent = spool / "sent"
-        self._signer = signer
+        self._signers = signers
         for directory in (self.outbox, self.sent):
             files.make_directory(directory)
 
@@ -73,10 +73,10 @@ class Receipts:
             rejected=tally.rejected,
             issues=tally.issues if detailed else (),
             rules=tally.rule_counts() if detailed else (),
-            signed_by=self._signer.key.holder,
+            signed_by=self._signers[0].key.holder,
             signed_at_ms=time.time_ns() // 1_000_000,
         )
-        sealed = seal(receipt, self._signer)
+        sealed = seal(receipt, *self._signers)
         files.make_directory(edition.receipts)
         files.write_atomically(path, sealed.SerializeToString(deterministic=True))
         return sealed

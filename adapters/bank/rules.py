@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from adapters.bank.settings import RuleSettings
 from xinyi.checks import MAX_ISSUES
+from xinyi.grade_columns import GradeColumns
 from xinyi.v1 import edition_pb2, exchange_pb2, records_pb2
 
 IDENTIFIER_KIND = "bank.identifier_kind"
@@ -20,11 +21,11 @@ class BankRules:
         self._longest = settings.max_name_length
         self._max_percent = settings.max_refused_percent
 
-    def verdicts(self, records: Sequence[records_pb2.GradeRecord]) -> list[str | None]:
+    def verdicts(self, records: GradeColumns) -> list[str | None]:
         """Per record the rule that refuses it, or None."""
         if not self._kinds and not self._longest:
-            return [None] * len(records)
-        return [self._verdict(record) for record in records]
+            return [None] * records.size
+        return [self._verdict(records.record(place)) for place in range(records.size)]
 
     def _verdict(self, record: records_pb2.GradeRecord) -> str | None:
         if self._kinds and record.identifier_kind not in self._kinds:
@@ -47,13 +48,18 @@ class Tally:
     issues: list[exchange_pb2.RecordIssue] = field(default_factory=list)
     rules: Counter[str] = field(default_factory=Counter)
 
-    def add(self, blinded_keys: Sequence[bytes], verdicts: Sequence[str | None]) -> None:
-        refused = [(key, rule) for key, rule in zip(blinded_keys, verdicts, strict=True) if rule is not None]
-        self.accepted += len(verdicts) - len(refused)
+    def add(
+        self, records: GradeColumns, verdicts: Sequence[str | None], blind: Callable[[bytes], bytes]
+    ) -> None:
+        """Counts the records of a chunk. Args: blind — blinded key of an identifier."""
+        refused = [(place, rule) for place, rule in enumerate(verdicts) if rule is not None]
+        self.accepted += records.size - len(refused)
         self.rejected += len(refused)
         self.rules.update(rule for _, rule in refused)
         room = MAX_ISSUES - len(self.issues)
-        self.issues += [exchange_pb2.RecordIssue(blinded_key=key, rule=rule) for key, rule in refused[:room]]
+        for place, rule in refused[:room]:
+            key = blind(records.record(place).taxpayer_id.encode())
+            self.issues.append(exchange_pb2.RecordIssue(blinded_key=key, rule=rule))
 
     def rule_counts(self) -> list[edition_pb2.RuleCount]:
         return [

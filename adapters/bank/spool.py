@@ -17,7 +17,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +25,19 @@ from pathlib import Path
 from google.protobuf.message import DecodeError
 
 from adapters.bank.package import Held, VerifiedPackage, check_succession
+from audit.chunk_stream import ChunkStream, SealedChunk
 from audit.envelope import digest
-from audit.records import ChunkVerifier
-from xinyi import checks, files
-from xinyi.errors import Conflict, EncodingInvalid, ExchangeError, Unavailable, Unknown, VerificationError
+from xinyi import files
+from xinyi.errors import (
+    Conflict,
+    EncodingInvalid,
+    ExchangeError,
+    Invalid,
+    Unavailable,
+    Unknown,
+    VerificationError,
+)
+from xinyi.processes import Crew
 from xinyi.v1 import envelope_pb2, exchange_pb2
 
 _DOCUMENTS = ("delivery", "manifest", "approval")
@@ -77,51 +86,70 @@ class SpooledEdition:
 
 
 class Intake:
-    """Takes the chunks of one edition in order; each is verified before it is written. See `Spool.intake`."""
+    """Takes the chunks of one edition in order; each is verified before it is written. See `Spool.open_intake`."""
 
-    def __init__(self, edition: SpooledEdition, package: VerifiedPackage) -> None:
+    def __init__(self, edition: SpooledEdition, package: VerifiedPackage, crew: Crew | None) -> None:
         self.edition = edition
         self.package = package
         self._chunks = edition.path / "chunks"
         files.make_directory(self._chunks)
-        self._verifier = ChunkVerifier(package.manifest.message, package.blinding_key)
-        self._resume()
+        start, after = self._resume(crew)
+        self._stream = self._open(self._write, crew, start, after)
+
+    def _open(
+        self, sink: Callable[[SealedChunk], None], crew: Crew | None, start: int, after: bytes
+    ) -> ChunkStream:
+        package = self.package
+        return ChunkStream(
+            package.manifest.message, package.blinding_key, sink, crew, start=start, after=after
+        )
 
     @property
     def next_chunk(self) -> int:
-        return self._verifier.next_chunk
+        return self._stream.next_chunk
 
     @property
     def complete(self) -> bool:
-        return self._verifier.complete
+        """Whether every chunk is verified and written; call `settle` before."""
+        return self._stream.complete
 
     def put(self, number: int, data: bytes) -> None:
-        """Raises VerificationError or Invalid for a chunk that is not the sealed one; it is not written."""
-        self._verify(number, data)
+        """Raises VerificationError or Invalid for a chunk that is not the sealed one; it is not written.
+
+        It may be written, or refused, with a later call only: `settle` waits for all.
+        """
+        self._stream.put(number, data)
+
+    def settle(self) -> None:
+        """Every chunk that was put is verified and written when this returns. Raises as `put` does."""
+        self._stream.drain()
+
+    def _write(self, chunk: SealedChunk) -> None:
         try:
             # Not synced yet: `finish` does that for all. A torn chunk fails verification on resumption.
-            temporary = self._chunks / f".{number:06d}.tmp"
-            temporary.write_bytes(data)
-            temporary.rename(self._path(number))
+            temporary = self._chunks / f".{chunk.number:06d}.tmp"
+            temporary.write_bytes(chunk.data)
+            temporary.rename(self._path(chunk.number))
         except OSError as error:
             raise Unavailable(f"the spool cannot be written: {error.strerror}", basis="spool.disk") from error
 
-    def _verify(self, number: int, data: bytes) -> None:
-        try:
-            chunk = self._verifier.take(number, data)
-        except VerificationError as error:
-            raise type(error)(error.explanation, basis="chunk") from error
-        checks.check_grade_chunk(chunk.records)
+    def _resume(self, crew: Crew | None) -> tuple[int, bytes]:
+        """Verifies what an interrupted intake left: (chunks that hold, last blinded key of the last of them)."""
+        last = b""
 
-    def _resume(self) -> None:
-        """Verifies what an interrupted intake left, and goes on behind the last chunk that holds."""
-        while not self.complete and self._path(self.next_chunk).exists():
-            number = self.next_chunk
-            try:
-                self._verify(number, self._path(number).read_bytes())
-            except ExchangeError:
-                self._path(number).unlink()
-                break
+        def note(chunk: SealedChunk) -> None:
+            nonlocal last
+            last = chunk.examined.last_key
+
+        stream = self._open(note, crew, 0, b"")
+        total = len(self.package.manifest.message.chunk_roots)
+        try:
+            while stream.next_chunk < total and (path := self._path(stream.next_chunk)).exists():
+                stream.put(stream.next_chunk, path.read_bytes())
+            stream.drain()
+        except (VerificationError, Invalid):
+            self._path(stream.handed_on).unlink()
+        return stream.handed_on, last
 
     def _path(self, number: int) -> Path:
         return self._chunks / f"{number:06d}.chunk"
@@ -138,8 +166,11 @@ class Intake:
 
 
 class Spool:
-    def __init__(self, path: Path) -> None:
+    """Args: crew — who verifies the chunks of large editions; this process where None."""
+
+    def __init__(self, path: Path, crew: Crew | None = None) -> None:
         self.path = path
+        self._crew = crew
         for name in ("incoming", *STATES, "held", "locks"):
             files.make_directory(path / name)
 
@@ -196,7 +227,7 @@ class Spool:
                     blinding_key=package.blinding_key,
                 )
             )
-        return Intake(edition, package)
+        return Intake(edition, package, self._crew)
 
     def finish(self, intake: Intake) -> SpooledEdition:
         """Everything is there and verified: one rename makes it ready, then it is the one that is held."""

@@ -45,7 +45,7 @@ def status(home: HomeOption, as_json: JsonOption = False) -> None:
 
     opened = Home.open(home)
     settings = BankSettings.of(opened)
-    spool, receipts = Spool(settings.spool), Receipts(settings.spool, opened.signer())
+    spool, receipts = Spool(settings.spool), Receipts(settings.spool, ())  # signs nothing
     found: dict[str, Any] = {state: len(spool.editions(state)) for state in STATES}
     found["waiting_receipts"] = len(receipts.waiting())
     found["unproven"] = len(Evidence(settings.evidence).unproven())

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +41,11 @@ class Place:
 
 
 def build(
-    editions: Editions, table: Table, place: Place, signer: Signer, progress: Progress = lambda rows: None
+    editions: Editions,
+    table: Table,
+    place: Place,
+    signers: Sequence[Signer],
+    progress: Progress = lambda rows: None,
 ) -> Edition:
     """Raises Invalid where the table cannot be read or holds nothing to publish."""
     with editions.building() as workplace:
@@ -69,8 +74,8 @@ def build(
             predecessor.close()
         # 4
         comparison = predecessor.counts if predecessor is not None else None
-        manifest = _manifest(rows, place, chunks, blinding_key, signer.key.holder, comparison)
-        sealed = envelope.seal(manifest, signer)
+        manifest = _manifest(rows, place, chunks, blinding_key, signers[0].key.holder, comparison)
+        sealed = envelope.seal(manifest, *signers)
         report = describe(rows) | {
             "manifest": envelope.digest(sealed).hex(),
             "product": place.product,

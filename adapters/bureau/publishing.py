@@ -87,7 +87,7 @@ def publish(
             basis="edition.predecessor",
         )
     # 4
-    edition = build(editions, table, place, home.signer(), lambda rows: progress("rows", rows))
+    edition = build(editions, table, place, home.signers(), lambda rows: progress("rows", rows))
     # 5
     return Published(
         edition, submission.submit(client, edition, lambda n: progress("chunks", n)), resumed=False

@@ -38,7 +38,7 @@ class Receipt:
 
 def keyring(home: Home) -> Keyring:
     """Pinned keys, and one's own."""
-    return Keyring([*home.keyring(), home.signer().key])
+    return Keyring([*home.keyring(), *(signer.key for signer in home.signers())])
 
 
 def open_manifest(status: pb.EditionStatus, home: Home) -> Opened[edition_pb2.Manifest]:

@@ -82,7 +82,7 @@ def decide(client: GatewayClient, decision: Message) -> Opened[exchange_pb2.Ackn
     if kept.exists():
         sealed = envelope_pb2.Envelope.FromString(kept.read_bytes())
     else:
-        sealed = envelope.seal(decision, home.signer())
+        sealed = envelope.seal(decision, *home.signers())
         files.create(kept, sealed.SerializeToString(deterministic=True))
     try:
         with errors_restored():

@@ -6,34 +6,49 @@ Decides which answer belongs to which request. Nothing in the answer makes a key
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
 from adapters.party.home import Home
 from audit import certificates, envelope
+from audit.custody import is_file
 from audit.keys import generate_private_key, keyid, replace_private_key
 from xinyi import files
 from xinyi.errors import EncodingInvalid, Invalid
 from xinyi.v1 import envelope_pb2, party_pb2
 
 
-def request(home: Home, kind: party_pb2.PartyKind, display_name: str = "", *, rotate: bool = False) -> bytes:
+def request(
+    home: Home,
+    kind: party_pb2.PartyKind,
+    display_name: str = "",
+    *,
+    rotate: bool = False,
+    key: str = "",
+) -> bytes:
     """Serialised Envelope of a KeyRegistration; kept, so that the answer can be told from another's.
 
-    Rotation makes a new document key, which waits beside the old one until `install`; both sign.
+    Rotation makes a new document key in a file, which waits beside the old one until `install`. A further key
+    is one of `signing.keys`. Either is signed by itself and by the home's first key, and changes no certificate.
+
+    Args:
+        key: name of the key to register; the home's first where none is named.
+
+    Raises Invalid: rotation of a key that lies elsewhere, a key that signs nothing here.
     """
-    signers = [home.signer()]
+    own = home.settings.signing.keys
+    key = key or own[0]
     if rotate:
-        waiting = _waiting(home)
-        if not waiting.exists():
-            generate_private_key(waiting)
-        signers.insert(0, home.signer_of(waiting))
+        key = _make_waiting(home, key)
+    elif key not in own:
+        raise Invalid(f"{key} is not among signing.keys of this home: {', '.join(own)}", basis="signing.keys")
+    further = key != own[0]
+    signers = [home.signer(key), *([home.signer()] if further else [])]
     registration = party_pb2.KeyRegistration(
         key=signers[0].key,
         party_kind=kind,
         certificate_request=""
-        if rotate
+        if further
         else certificates.request(home.keys / "tls.pem", home.settings.holder),
         requested_at_ms=time.time_ns() // 1_000_000,
         display_name=display_name,
@@ -78,14 +93,27 @@ def install(home: Home, admission: bytes, *, chain: bytes = b"", ca: bytes = b""
     return message
 
 
+def _make_waiting(home: Home, key: str) -> str:
+    if not is_file(key):
+        raise Invalid(
+            f"{key} is no file: make the new key there, add it to signing.keys, then `request --key`",
+            basis="signing.rotate",
+        )
+    waiting = _waiting(key)
+    if not home.custody.path(waiting).exists():
+        generate_private_key(home.custody.path(waiting))
+    return waiting
+
+
 def _put_into_service(home: Home, registered: party_pb2.PublicKey) -> None:
-    waiting = _waiting(home)
-    if waiting.exists() and home.signer_of(waiting).key == registered:
-        replace_private_key(home.keys / "document.pem", waiting, keyid(home.signer().key))
+    for key in filter(is_file, home.settings.signing.keys):
+        path, waiting = home.custody.path(key), home.custody.path(_waiting(key))
+        if waiting.exists() and home.signer(_waiting(key)).key == registered:
+            replace_private_key(path, waiting, keyid(home.signer(key).key))
 
 
-def _waiting(home: Home) -> Path:
-    return home.keys / "document-next.pem"
+def _waiting(key: str) -> str:
+    return f"{key}-next"
 
 
 def _parse(data: bytes) -> envelope_pb2.Envelope:

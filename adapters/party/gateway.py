@@ -31,7 +31,7 @@ class GatewayClient:
 
     def __init__(self, home: Home) -> None:
         self.home = home
-        self._signer = home.signer()
+        self._signers = home.signers()
         self._gateway_keys: Keyring = home.gateway_keyring()
         #: Document digest → the head that went out with it, until its answer came.
         self._shown: dict[bytes, bytes] = {}
@@ -56,8 +56,8 @@ class GatewayClient:
             self.channel.close()
 
     def call(self, document: Message) -> exchange_pb2.Call:
-        """Seals the document with this party's key and shows the last head."""
-        return self.wrap(seal(document, self._signer))
+        """Seals the document with this party's keys and shows the last head."""
+        return self.wrap(seal(document, *self._signers))
 
     def wrap(self, sealed: envelope_pb2.Envelope) -> exchange_pb2.Call:
         """The same for a document that was sealed before, perhaps on another machine."""

@@ -9,13 +9,15 @@ import fcntl
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
 from adapters.party.settings import PartySettings, Settings, SettingsInvalid, load_settings
 from audit import checkpoint, pins
 from audit.checkpoint import Checkpoint, VerifierKey
-from audit.keys import ECDSA_P256, FileSigner, Keyring, generate_private_key, keyid, party_of
+from audit.custody import Custody, is_file
+from audit.keys import ECDSA_P256, Keyring, Signer, generate_private_key, keyid, party_of
 from xinyi import files
 from xinyi.errors import Conflict, EncodingInvalid, HeadConflict, ProofInvalid
 from xinyi.server import TlsFiles
@@ -77,7 +79,8 @@ class Home:
             )
         home = cls(path, load_settings(path / "party.toml", PartySettings))
         party_of(home.settings.holder)
-        for private in (home.keys / "document.pem", home.keys / "tls.pem"):
+        private_files = [home.custody.path(name) for name in home.settings.signing.keys if is_file(name)]
+        for private in (*private_files, home.keys / "tls.pem"):
             if not private.exists():
                 raise SettingsInvalid(
                     f"{private} is missing: restore it or make a new home", basis="home.key"
@@ -92,11 +95,17 @@ class Home:
         """The adapter's own table of party.toml ([bank], [bureau], [auditor]), environment over it."""
         return load_settings(self.path / "party.toml", model, table=name)
 
-    def signer(self) -> FileSigner:
-        return self.signer_of(self.keys / "document.pem")
+    @cached_property
+    def custody(self) -> Custody:
+        return Custody(self.path, self.settings.signing, self.settings.holder)
 
-    def signer_of(self, path: Path) -> FileSigner:
-        return FileSigner.load(path, holder=self.settings.holder, purpose=party_pb2.KEY_PURPOSE_DOCUMENT)
+    def signer(self, key: str = "") -> Signer:
+        """Of one key by its name (audit/custody.py); the home's first where none is named. Raises like `Custody`."""
+        return self.custody.signer(key or self.settings.signing.keys[0])
+
+    def signers(self) -> tuple[Signer, ...]:
+        """All that seal a document of this home, its own first. Raises as `Custody.signer` does."""
+        return tuple(map(self.custody.signer, self.settings.signing.keys))
 
     def tls(self) -> TlsFiles:
         """Raises SettingsInvalid before the admission was installed."""

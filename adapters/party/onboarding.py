@@ -6,6 +6,8 @@ init → request → (the operator admits) → trust the gateway's key → insta
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +16,7 @@ import typer
 from adapters.party import admission
 from adapters.party.home import Home
 from adapters.party.terminal import HomeOption, console, emit, notices
-from audit import certificates, pins
+from audit import certificates, custody, pins
 from audit.keys import keyid
 from xinyi.errors import ExchangeError, Invalid
 from xinyi.v1 import party_pb2
@@ -53,12 +55,16 @@ def add_commands(app: typer.Typer, *, kind: party_pb2.PartyKind = party_pb2.PART
         rotate: Annotated[
             bool, typer.Option(help="Ask for a new document key; the old one signs beside it.")
         ] = False,
+        key: Annotated[
+            str,
+            typer.Option(help="Another of signing.keys, for instance token:document; the first without it."),
+        ] = "",
     ) -> None:
         """Write the signing request for the gateway's operator.
 
         Example: request --home ./home -o bank-1.request --display-name 示范银行
         """
-        emit(output, admission.request(Home.open(home), kind, display_name, rotate=rotate))
+        emit(output, admission.request(Home.open(home), kind, display_name, rotate=rotate, key=key))
 
     @app.command()
     def trust(
@@ -116,19 +122,27 @@ def add_commands(app: typer.Typer, *, kind: party_pb2.PartyKind = party_pb2.PART
         console.print(f"admitted: {message.holder}", markup=False)
 
     @app.command()
-    def key(home: HomeOption, output: Annotated[Path | None, typer.Option("-o", "--output")] = None) -> None:
+    def key(
+        home: HomeOption,
+        output: Annotated[Path | None, typer.Option("-o", "--output")] = None,
+        name: Annotated[str, typer.Option(help="Another of signing.keys; the first without it.")] = "",
+    ) -> None:
         """Write this home's public document key, for others to pin.
 
         Example: key -o li-wei.key.json
         """
-        public = pins.to_json(Home.open(home).signer().key)
+        public = pins.to_json(Home.open(home).signer(name).key)
         emit(output, json.dumps(public, indent=2, ensure_ascii=False).encode() + b"\n")
 
 
 def problems(home: Home) -> list[str]:
     """What keeps this home from working, each with what to do. The common part of every `check`."""
     found = []
-    for probe in (home.signer, home.tls, home.gateway_keyring, home.log_key, home.head):
+    probes: list[Callable[[], object]] = [
+        partial(_check_key, home, key) for key in home.settings.signing.keys
+    ]
+    probes += [home.tls, home.gateway_keyring, home.log_key, home.head]
+    for probe in probes:
         try:
             probe()
         except ExchangeError as error:
@@ -142,3 +156,7 @@ def problems(home: Home) -> list[str]:
             f"the certificate ends in {days} days: `request` a new one, have it admitted, `install` it"
         )
     return found
+
+
+def _check_key(home: Home, key: str) -> None:
+    custody.probe(home.signer(key))

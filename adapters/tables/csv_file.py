@@ -22,7 +22,7 @@ ENCODINGS = ("utf-8", "utf-8-sig", "gb18030")
 
 
 class CsvTarget:
-    """Keeps no salts: roots are recomputed from the spool's bytes, and the file's rows compared with them."""
+    """Holds one edition, without the records that the bank's rules refused."""
 
     def __init__(self, path: Path, encoding: str, columns: Sequence[Column]) -> None:
         if encoding not in ENCODINGS:
@@ -54,11 +54,12 @@ class CsvTarget:
         self._reading = self._part
 
     def write(self, rows: Sequence[Row]) -> None:
-        # position, refused, columns…, salt, record
-        self._writer.writerows(row[2:-2] for row in rows if row[1] is None)
+        # position, refused, columns…
+        self._writer.writerows(row[2:] for row in rows if row[1] is None)
 
     def written(self) -> None:
-        assert self._file is not None
+        if self._file is None:
+            return
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
@@ -77,9 +78,6 @@ class CsvTarget:
                 for place in numbers:
                     values[place] = int(values[place] or 0) or None
                 yield tuple(values)
-
-    def sealed(self) -> None:
-        return None
 
     def publish(self, landed: Landed) -> None:
         """A crash after the rename leaves the new file and the old state: the next run writes it again."""

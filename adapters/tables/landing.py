@@ -1,7 +1,7 @@
 """Landing an edition in a SQL database: staged in a table of its own, made visible by one small transaction.
 
     <name>                  a view: the accepted records, the columns of the message, nothing else
-    <name>__<sequence>      one edition: every record, its salt and exact bytes, the rule that refused it
+    <name>__<sequence>      one edition: every record in the order of the tree, and the rule that refused it
     xinyi_landings          one row per product: which edition the view shows
 
 Readers see the old edition or the new one. Grants on the view stay. A crash while staging leaves a table that
@@ -20,7 +20,6 @@ from sqlalchemy import (
     BigInteger,
     Connection,
     Integer,
-    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -87,7 +86,8 @@ class SqlTarget:
             self._bulk.write(rows)
 
     def written(self) -> None:
-        assert self._bulk is not None
+        if self._bulk is None:
+            return
         with self._failures():
             self._bulk.finish()
         self._bulk = None
@@ -100,9 +100,6 @@ class SqlTarget:
 
     def rows(self) -> Iterator[tuple[Value, ...]]:
         return self._read(f'SELECT {self._shown} FROM "{self._current.name}" WHERE refused IS NULL AND')
-
-    def sealed(self) -> Iterator[tuple[bytes, bytes]]:
-        return self._read(f'SELECT salt, record FROM "{self._current.name}" WHERE')
 
     def publish(self, landed: Landed) -> None:
         """One transaction: the view, and the row that says what it shows."""
@@ -168,8 +165,6 @@ class SqlTarget:
             SqlColumn("position", Integer, primary_key=True, autoincrement=False),
             SqlColumn("refused", Text),
             *(SqlColumn(c.name, _TYPES[c.kind]) for c in self._columns),
-            SqlColumn("salt", LargeBinary, nullable=False),
-            SqlColumn("record", LargeBinary, nullable=False),
             extend_existing=True,
         )
 

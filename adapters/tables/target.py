@@ -25,7 +25,7 @@ class Landed:
     landed_at_ms: int
 
 
-#: position, rule that refused it or None, the message's columns…, salt, record bytes
+#: position, rule that refused it or None, the message's columns…
 Row = tuple[Any, ...]
 
 
@@ -43,7 +43,7 @@ class Target(Protocol):
         ...
 
     def written(self) -> None:
-        """The last record is in: makes it durable, builds the index."""
+        """The last record is in: makes it durable, builds the index. Nothing to do behind `reopen`."""
         ...
 
     def reopen(self, landed: Landed) -> None:
@@ -52,10 +52,6 @@ class Target(Protocol):
 
     def rows(self) -> Iterator[tuple[Value, ...]]:
         """The accepted records as they stand there, in order: the message's columns."""
-        ...
-
-    def sealed(self) -> Iterator[tuple[bytes, bytes]] | None:
-        """(salt, record bytes) of every record, in order; None where the target keeps none."""
         ...
 
     def publish(self, landed: Landed) -> None:

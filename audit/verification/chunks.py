@@ -39,7 +39,7 @@ def _check_edition(run: Run, manifest: Opened[edition_pb2.Manifest]) -> None:
         held = False
         with check.examine(f"edition {name}… chunk {number}"):
             chunk = verifier.take(number, run.export.chunk(manifest.digest, number, MAX_CHUNK_BYTES))
-            grades.update(salted.record.grade for salted in chunk.records.records)
+            grades.update(chunk.records.grades())
             held = True
         if not held:
             # Goes on behind the gap; that the order holds across it cannot be told, nor the counts.

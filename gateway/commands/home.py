@@ -34,6 +34,9 @@ def init(
     workflows: Annotated[
         str, typer.Option(help="Database of the durable workflows.")
     ] = "sqlite:///workflows.db",
+    signing: Annotated[
+        Path | None, typer.Option(help="TOML of [signing], where keys lie in a token or at a server.")
+    ] = None,
 ) -> None:
     """Make a gateway's home: keys, certificate, databases, first log entry.
 
@@ -43,7 +46,7 @@ def init(
     from gateway.office.founding import Plan, found
 
     plan = Plan(party or f"{city}/gateway", mode, listen, address, database, head_store, workflows)
-    settings = found(home, plan)
+    settings = found(home, plan, signing.read_text(encoding="utf-8") if signing else "")
     console.print(f"party        {settings.party}")
     console.print(f"fingerprint  {keyid(settings.signer().key)}")
     console.print(f"log key      {settings.log_key()}")

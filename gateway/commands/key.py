@@ -59,8 +59,16 @@ def retire(home: HomeOption, fingerprint: Fingerprint, reason: ReasonOption) -> 
 
 
 @app.command()
-def rotate(home: HomeOption) -> None:
-    """Give the gateway a new document key. Start it again, have partners pin the key, retire the old one."""
+def rotate(
+    home: HomeOption,
+    to: Annotated[
+        str, typer.Option(help="Register this key, for instance token:document; a new file without it.")
+    ] = "",
+) -> None:
+    """Give the gateway a new document key. Start it again, have partners pin the key, retire the old one.
+
+    Example: xinyi-gateway key rotate --to token:document-2019
+    """
     from audit.keys import keyid
     from gateway.app import open_gateway
     from gateway.config import Settings
@@ -68,7 +76,12 @@ def rotate(home: HomeOption) -> None:
 
     settings = Settings.load(home)
     with open_gateway(settings) as gateway:
-        new = keys.rotate_own(gateway.door, home / "keys", settings.signer())
+        if to:
+            new = settings.custody.signer(to)
+            keys.register_own(gateway.door, new, gateway.signer)
+            notices.print(f'Registered. Put it into service: [signing] document = "{to}"', markup=False)
+        else:
+            new = keys.rotate_own(gateway.door, settings.custody, settings.signing.document)
     console.print(f"fingerprint  {keyid(new.key)}")
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from sqlalchemy import select
 
 from audit import certificates, envelope, log
+from audit.custody import is_file
 from audit.keys import ECDSA_P256, generate_private_key, party_of
 from gateway.app import Gateway
 from gateway.authority import Authority
@@ -67,14 +68,18 @@ class Plan:
     workflows: str = "sqlite:///workflows.db"
 
 
-def found(home: Path, plan: Plan) -> Settings:
-    """Raises SettingsInvalid rather than overwrite a home or a database."""
+def found(home: Path, plan: Plan, signing: str = "") -> Settings:
+    """Raises SettingsInvalid rather than overwrite a home or a database.
+
+    Args:
+        signing: TOML of [signing], where keys do not lie in files; it becomes part of gateway.toml.
+    """
     party_of(f"xinyi://{plan.party}/machine/main")
     if home.exists() and any(home.iterdir()):
         raise SettingsInvalid(f"{home} is not empty; nothing was changed", basis="home.exists")
     draft = home.with_name(f".{home.name}.{os.getpid()}.init")
     try:
-        _write_files(draft, plan)
+        _write_files(draft, plan, signing)
         settings = Settings.load(draft)
         _make_databases(settings)
         gateway = Gateway(settings)
@@ -90,11 +95,15 @@ def found(home: Path, plan: Plan) -> Settings:
     return Settings.load(home)
 
 
-def _write_files(home: Path, plan: Plan) -> None:
+def _write_files(home: Path, plan: Plan, signing: str) -> None:
     for directory in (home, home / "keys", home / "folders"):
         files.make_directory(directory)
-    generate_private_key(home / "keys/document.pem")
-    generate_private_key(home / "keys/log.pem")
+    # A JSON string is a TOML string too.
+    text = _GATEWAY_TOML.format(**{name: json.dumps(value) for name, value in vars(plan).items()})
+    files.create(home / "gateway.toml", "\n".join(filter(None, (text, signing))).encode())
+    settings = Settings.read(home)
+    for name in filter(is_file, (settings.signing.document, settings.signing.log)):
+        generate_private_key(settings.custody.path(name))
     generate_private_key(home / "keys/tls.pem", ECDSA_P256)
     if plan.mode == "demo":
         authority = Authority.create(home / "authority", plan.party.split("/")[0])
@@ -102,9 +111,6 @@ def _write_files(home: Path, plan: Plan) -> None:
         certificate = authority.issue(certificates.request(home / "keys/tls.pem", holder), holder)
         files.create(home / "keys/tls.crt", certificate.encode())
         files.create(home / "keys/ca.crt", authority.pem)
-    # A JSON string is a TOML string too.
-    text = _GATEWAY_TOML.format(**{name: json.dumps(value) for name, value in vars(plan).items()})
-    files.create(home / "gateway.toml", text.encode())
 
 
 def _make_databases(settings: Settings) -> None:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from audit import certificates, checkpoint, log
+from audit import certificates, checkpoint, custody, log
 from gateway.config import Settings
 from gateway.store import migrations, tables
 from gateway.store.db import open_engine
@@ -36,7 +36,14 @@ def read(home: Path, query: Callable[[Connection], T]) -> T:
 def problems(home: Path) -> list[str]:
     """What keeps this gateway from serving, each with what to do. Raises SettingsInvalid."""
     settings = Settings.load(home)
-    return [*_private_files(home), *_certificate(settings), *_databases(settings), *_address(settings)]
+    found = (
+        *_private_files(home),
+        *_keys(settings),
+        *_certificate(settings),
+        *_databases(settings),
+        *_address(settings),
+    )
+    return list(dict.fromkeys(found))
 
 
 def _private_files(home: Path) -> Iterator[str]:
@@ -45,6 +52,14 @@ def _private_files(home: Path) -> Iterator[str]:
             yield f"{file} can be read by others: chmod 600 {file}"
     if not os.access(home, os.W_OK):
         yield f"{home} cannot be written: give it to the account the gateway runs as"
+
+
+def _keys(settings: Settings) -> Iterator[str]:
+    for signer in (settings.signer, settings.log_signer):
+        try:
+            custody.probe(signer())
+        except ExchangeError as error:
+            yield error.explanation
 
 
 def _certificate(settings: Settings) -> Iterator[str]:

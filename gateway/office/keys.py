@@ -5,10 +5,9 @@ A key's validity is a matter of log position: every change here is an entry.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from audit import envelope
-from audit.keys import FileSigner, Signer, generate_private_key, keyid, replace_private_key
+from audit.custody import Custody, is_file
+from audit.keys import Signer, generate_private_key, keyid, replace_private_key
 from gateway.exchange import Door, Exchange
 from gateway.office.admission import key_row
 from gateway.office.partners import check_reason
@@ -47,18 +46,31 @@ def _change(
     x.log(word, actor=actor, counterparty=row["party"], detail=detail, since_ms=since_ms)
 
 
-def rotate_own(door: Door, keys: Path, old: FileSigner) -> FileSigner:
+def register_own(door: Door, new: Signer, old: Signer) -> None:
+    """A further document key of the gateway's own, for instance in a token; settings put it into service."""
+    door.run_sync(lambda x: _register_own(x, new, old))
+
+
+def rotate_own(door: Door, custody: Custody, name: str) -> Signer:
     """A new document key for the gateway: registered under the old key's signature, then put into service.
 
     Partners pin it by its fingerprint, as they did the old one; the old one is retired afterwards. A crash
     after the entry and before the files changed leaves `document-next.pem`: the next run goes on with it.
+
+    Args:
+        name: of the key in service. Raises Invalid where it lies in no file.
     """
-    waiting = keys / "document-next.pem"
+    if not is_file(name):
+        raise Invalid(
+            f"{name} is no file: make the new key there and name it, `key rotate --to`",
+            basis="signing.rotate",
+        )
+    waiting = custody.path(f"{name}-next")
     if not waiting.exists():
         generate_private_key(waiting)
-    new = FileSigner.load(waiting, holder=old.key.holder, purpose=old.key.purpose)
-    door.run_sync(lambda x: _register_own(x, new, old))
-    replace_private_key(keys / "document.pem", waiting, keyid(old.key))
+    old, new = custody.signer(name), custody.signer(f"{name}-next")
+    register_own(door, new, old)
+    replace_private_key(custody.path(name), waiting, keyid(old.key))
     return new
 
 

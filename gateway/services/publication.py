@@ -2,47 +2,50 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import structlog
 from sqlalchemy import Connection, insert
 
 from audit import envelope
-from audit.entries import canonical_json
 from audit.keys import keyid
-from audit.records import ChunkVerifier, check_blinding_key, check_manifest_tree
+from audit.records import check_blinding_key, check_manifest_tree
 from gateway import delivery
 from gateway.exchange import Exchange
+from gateway.intake import Intake
 from gateway.reception import Received, Reception
 from gateway.rules import editions as rules
 from gateway.rules.partners import check_right
-from gateway.rules.products import check_grades, quality_shortfall
+from gateway.rules.products import quality_shortfall
 from gateway.store import deliveries as delivery_store
 from gateway.store import editions as store
 from gateway.store import parties, tables
 from xinyi import checks
 from xinyi.errors import Conflict, Invalid, NotEntitled, Unknown
+from xinyi.processes import Crew
 from xinyi.server import Caller, caller
 from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2
 from xinyi.v1 import publication_service_pb2 as pb
 from xinyi.v1.publication_service_pb2_grpc import PublicationServiceServicer
 
-#: Chunks committed together while an edition arrives: other writers never wait long.
-STAGE_CHUNKS = 16
-
 log = structlog.get_logger()
 
 
 class Publication(PublicationServiceServicer):
-    """Args: published — called with the manifest digest once an edition was published or stopped."""
+    """Args:
+    decided: called with the manifest digest once an edition was published or stopped.
+    crew: who verifies the chunks of large editions; this process where None.
+    """
 
-    def __init__(self, reception: Reception, decided: Callable[[bytes], None]) -> None:
+    def __init__(
+        self, reception: Reception, decided: Callable[[bytes], None], crew: Crew | None = None
+    ) -> None:
         self._reception = reception
         self._decided = decided
+        self._crew = crew
 
     # ── intake ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -67,13 +70,14 @@ class Publication(PublicationServiceServicer):
             if first is None:
                 raise Invalid("the stream holds no chunk", basis="chunks.empty")
             asked.subject = first.manifest_digest.hex()
-            intake = _Intake(self._reception, who, first.manifest_digest)
-            await intake.open()
+            intake = await Intake.open(self._reception.database, who.party, first.manifest_digest, self._crew)
             try:
-                await intake.take(first)
+                await intake.take(first.number, first.data)
                 async for request in requests:
-                    await intake.take(request)
+                    await intake.take(request.number, request.data)
+                await intake.settle()
             finally:
+                # Also where the line broke, or a chunk does not hold: those before it are kept.
                 await intake.stage()
             return pb.PutChunksResponse(next_chunk=intake.next_chunk)
 
@@ -192,7 +196,9 @@ class Publication(PublicationServiceServicer):
         edition["note"] = getattr(received.message, "reason", "")
         if word in ("approve", "release"):
             decided = {name for key in received.signers for name in (key.holder, keyid(key))}
-            rules.check_second_person(store.publishers(x.conn, row), decided, is_person=received.caller.is_person)
+            rules.check_second_person(
+                store.publishers(x.conn, row), decided, is_person=received.caller.is_person
+            )
         if word == "cancel":
             edition["sequence_slot"] = None
         x.document(received.envelope)
@@ -262,64 +268,6 @@ _OUTCOMES = {
     "cancel": "edition.cancelled",
     "stop": "edition.stopped",
 }
-
-
-class _Intake:
-    """One stream of chunks: each verified, then staged in small transactions."""
-
-    def __init__(self, reception: Reception, who: Caller, manifest_digest: bytes) -> None:
-        self._database = reception.database
-        self._who = who
-        self._digest = manifest_digest
-        self._verifier: ChunkVerifier | None = None
-        self._allowed: Callable[[Mapping[int, int]], None] = lambda counts: None
-        self._verified: list[dict[str, Any]] = []
-
-    @property
-    def next_chunk(self) -> int:
-        return self._verifier.next_chunk if self._verifier is not None else 0
-
-    async def open(self) -> None:
-        def read(conn: Connection) -> tuple[Any, int, bytes, dict[str, Any]]:
-            intake = store.find_intake(conn, self._digest)
-            if intake is None:
-                raise Unknown("begin the edition before its chunks", basis="edition.intake")
-            sealed = envelope_pb2.Envelope.FromString(intake["envelope"])
-            manifest = edition_pb2.Manifest.FromString(sealed.payload)  # verified by BeginEdition
-            if manifest.origin != self._who.party:
-                raise NotEntitled("a bureau publishes its own editions only", basis="edition.origin")
-            product = parties.find_product(conn, manifest.product)
-            definition = json.loads(product["definition"]) if product is not None else {}
-            return (manifest, intake["blinding_key"]), *store.staged(conn, self._digest), definition
-
-        (manifest, blinding_key), staged, last_key, definition = await self._database.read(read)
-        self._verifier = ChunkVerifier(manifest, blinding_key, start=staged, after=last_key)
-        self._allowed = lambda counts: check_grades(definition, counts)
-
-    async def take(self, request: pb.PutChunksRequest) -> None:
-        self._verified.append(await asyncio.to_thread(self._verify, request))
-        if len(self._verified) >= STAGE_CHUNKS:
-            await self.stage()
-
-    def _verify(self, request: pb.PutChunksRequest) -> dict[str, Any]:
-        assert self._verifier is not None
-        chunk = self._verifier.take(request.number, request.data)
-        checks.check_grade_chunk(chunk.records)
-        counts: Counter[int] = Counter(salted.record.grade for salted in chunk.records.records)
-        self._allowed(counts)
-        return {
-            "manifest_digest": self._digest,
-            "number": request.number,
-            "data": request.data,
-            "last_key": chunk.last_key,
-            "grades": canonical_json({str(grade): n for grade, n in counts.items()}),
-        }
-
-    async def stage(self) -> None:
-        """What is verified becomes durable, but not real: the edition's row does that."""
-        rows, self._verified = self._verified, []
-        if rows:
-            await self._database.write(lambda conn: conn.execute(insert(tables.chunks), rows))
 
 
 def _begin(

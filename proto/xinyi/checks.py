@@ -11,11 +11,12 @@ import datetime
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import pairwise
-from operator import attrgetter
 
 from xinyi import identifiers
 from xinyi.errors import Invalid
+from xinyi.grade_columns import Decision, GradeColumns
 from xinyi.v1 import edition_pb2, exchange_pb2, records_pb2
 
 CHUNK_RECORDS = 1024
@@ -40,6 +41,8 @@ _ENCODING = re.compile(r"[a-z0-9_.:-]{1,40}")
 _HEX_DIGEST = re.compile(r"[0-9a-f]{64}")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+#: In lines of one text each: a control sign, or a blank at either end of a line.
+_UNCLEAN = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]|\A\s|\n\s|\s\n|\s\Z")
 
 _USCC = records_pb2.IDENTIFIER_KIND_USCC
 _OLD = records_pb2.IDENTIFIER_KIND_OLD_TAXPAYER_NUMBER
@@ -65,58 +68,50 @@ def _require(holds: bool, basis: str, explanation: str) -> None:
 # Records
 
 
-def check_grade_chunk(chunk: records_pb2.GradeChunk) -> None:
-    """Every record of a chunk, by columns where all is well: half the time of one record after the other.
+def check_grade_records(records: GradeColumns) -> None:
+    """Every record of a chunk, by columns where all is well: a tenth of the time of one after the other.
 
     Raises Invalid for the first record that breaks a rule, naming its place in the chunk.
     """
-    _require(
-        1 <= len(chunk.records) <= CHUNK_RECORDS, "chunk.records", f"a chunk has 1 to {CHUNK_RECORDS} records"
-    )
-    records = [salted.record for salted in chunk.records]
+    _require(1 <= records.size <= CHUNK_RECORDS, "chunk.records", f"a chunk has 1 to {CHUNK_RECORDS} records")
     if _surely_valid(records):
         return
-    for place, record in enumerate(records):
+    for place in range(records.size):
         try:
-            check_grade_record(record)
+            check_grade_record(records.record(place))
         except Invalid as error:
             raise Invalid(f"record {place} of the chunk: {error.explanation}", basis=error.basis) from None
 
 
-def _surely_valid(records: Sequence[records_pb2.GradeRecord]) -> bool:
-    """True only where every record passes check_grade_record; False says nothing.
-
-    Looks at columns instead of records, and at each distinct decision (all but identifier and name) once.
-    """
-    ids, kinds, names, offices, *rest = zip(*map(_FIELDS, records), strict=True)
-    usccs = [i for i, kind in zip(ids, kinds, strict=True) if kind == _USCC]
-    others = [(i, kind) for i, kind in zip(ids, kinds, strict=True) if kind != _USCC]
-    if identifiers.find_wrong_usccs(usccs):
+def _surely_valid(records: GradeColumns) -> bool:
+    """True only where every record passes check_grade_record; False says nothing."""
+    if identifiers.find_wrong_usccs(records.identifiers):
         return False
-    if not all(kind in _HOLDS and _HOLDS[kind](identifier) for identifier, kind in others):
+    if not all(map(_is_decision, set(records.decisions))):
         return False
-    if set(map(len, names)) != {1}:
-        return False
-    only_names = [own[0] for own in names]
-    if not 0 < min(map(len, only_names)) <= max(map(len, only_names)) <= MAX_TEXT:
-        return False
-    if list(map(str.strip, only_names)) != only_names or _CONTROL.search("".join(only_names)):
-        return False
-    own_offices = [(own[0],) if len(own) == 1 else tuple(own) for own in offices]
-    return all(_is_decision(*fields) for fields in set(zip(own_offices, *rest, strict=True)))
+    if records.names:
+        lengths = set(map(len, records.names))
+        # One look at all names: the separator is the one control sign that may stand between them.
+        together = "\n".join(records.names)
+        if not 1 <= min(lengths) <= max(lengths) <= MAX_TEXT:
+            return False
+        if _UNCLEAN.search(together) or together.count("\n") != len(records.names) - 1:
+            return False
+    return all(map(_is_record, records.others.values()))
 
 
-_FIELDS = attrgetter(
-    "taxpayer_id", "identifier_kind", "names", "tax_offices", "evaluation_year", "grade", "decision_kind",
-    "decided_on", "valid_from", "valid_to",
-)  # fmt: skip
-
-
-def _is_decision(
-    offices: Sequence[str], year: int, grade: int, kind: int, decided_on: str, valid_from: str, valid_to: str
-) -> bool:
+@lru_cache(maxsize=65_536)  # one object for equal bytes
+def _is_decision(decision: Decision) -> bool:
     try:
-        _check_decision(offices, year, grade, kind, decided_on, valid_from, valid_to)
+        _check_decision(decision.record)
+    except Invalid:
+        return False
+    return True
+
+
+def _is_record(record: records_pb2.GradeRecord) -> bool:
+    try:
+        check_grade_record(record)
     except Invalid:
         return False
     return True
@@ -128,22 +123,21 @@ def check_grade_record(record: records_pb2.GradeRecord) -> None:
     _require(_HOLDS[kind](record.taxpayer_id), "grade.id", "the identifier does not hold as one of its kind")
     _require(len(record.names) > 0, "grade.names", "no name")
     _check_texts(record.names, MAX_NAMES, "grade.names")
-    _check_decision(*_FIELDS(record)[3:])
+    _check_decision(record)
 
 
-def _check_decision(
-    offices: Sequence[str], year: int, grade: int, kind: int, decided_on: str, valid_from: str, valid_to: str
-) -> None:
+def _check_decision(record: records_pb2.GradeRecord) -> None:
     """Everything but identifier and names."""
-    _check_texts(offices, MAX_TAX_OFFICES, "grade.tax_offices")
+    _check_texts(record.tax_offices, MAX_TAX_OFFICES, "grade.tax_offices")
+    year = record.evaluation_year
     _require(FIRST_YEAR <= year <= LAST_YEAR, "grade.year", "no evaluation year")
-    _require(grade in _GRADES, "grade.grade", "the grade is missing or unknown")
-    _require(kind in _DECISION_KINDS, "grade.decision_kind", "unknown kind of decision")
-    _check_date(decided_on, "grade.decided_on")
-    _check_date(valid_from, "grade.validity")
-    _check_date(valid_to, "grade.validity")
-    if valid_from and valid_to:
-        _require(valid_from <= valid_to, "grade.validity", "the validity ends before it begins")
+    _require(record.grade in _GRADES, "grade.grade", "the grade is missing or unknown")
+    _require(record.decision_kind in _DECISION_KINDS, "grade.decision_kind", "unknown kind of decision")
+    _check_date(record.decided_on, "grade.decided_on")
+    _check_date(record.valid_from, "grade.validity")
+    _check_date(record.valid_to, "grade.validity")
+    if record.valid_from and record.valid_to:
+        _require(record.valid_from <= record.valid_to, "grade.validity", "the validity ends before it begins")
 
 
 def _check_texts(texts: Sequence[str], most: int, basis: str) -> None:

@@ -10,7 +10,7 @@ import os
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -18,6 +18,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from xinyi.errors import Invalid
 
 PREFIX = "XINYI_"
+#: Keys that only the environment may carry: a settings file is backed up, mailed and shown.
+_SECRETS = {"pin"}
 #: Variables of the programs themselves, not of the settings file.
 _RESERVED = {"XINYI_HOME", "XINYI_TRACE"}
 
@@ -72,6 +74,7 @@ def load_settings(path: Path, model: type[S], *, table: str = "") -> S:
         raise SettingsInvalid(f"{path} does not exist", basis="settings.file") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsInvalid(f"{path} is not TOML: {error}", basis="settings.file") from error
+    _check_secrets(path, values)
     prefix = PREFIX
     if table:
         values = values.get(table, {})
@@ -96,6 +99,18 @@ def _check_environment(model: type[Settings], prefix: str) -> None:
             )
 
 
+def _check_secrets(path: Path, values: dict[str, Any], place: str = "") -> None:
+    for name, value in values.items():
+        if name in _SECRETS:
+            raise SettingsInvalid(
+                f"{path}: {place}{name} is a secret and has no place in this file: take it out, give it as "
+                f"{PREFIX}{(place + name).replace('.', '__').upper()} or in the file that {place}{name}_file names",
+                basis="settings.secret",
+            )
+        if isinstance(value, dict):
+            _check_secrets(path, value, f"{place}{name}.")
+
+
 def _explain(error: ValidationError, model: type[BaseModel], table: str) -> str:
     sentences = []
     for problem in error.errors(include_input=False, include_url=False):
@@ -112,8 +127,12 @@ def _explain(error: ValidationError, model: type[BaseModel], table: str) -> str:
 def _names(model: type[BaseModel]) -> set[str]:
     names = set(model.model_fields)
     for field in model.model_fields.values():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            names |= _names(field.annotation)
+        for kind in (
+            field.annotation,
+            *get_args(field.annotation),
+        ):  # a table, or a table that may be missing
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                names |= _names(kind)
     return names
 
 

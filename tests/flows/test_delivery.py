@@ -13,7 +13,8 @@ from adapters.bank.client import BankClient
 from adapters.bank.fetch import Receiver, fetch_from_folder, fetch_from_gateway
 from adapters.bank.folder import Folder
 from adapters.bank.inbox import Inbox
-from adapters.bank.landing import PROJECTION, Landing
+from adapters.bank.landing import Landing
+from adapters.bank.rows import COLUMNS
 from adapters.bank.sending import send_by_folder, send_by_network
 from adapters.party.home import Home
 from adapters.tables.landing import SqlTarget
@@ -36,7 +37,7 @@ async def inbox(home: Home, port: int) -> AsyncIterator[None]:
 
 def land(home: Home) -> list[Any]:
     return Landing(
-        home, lambda _: SqlTarget(f"sqlite:///{home.path}/bank.db", "grade_a", PROJECTION.columns)
+        home, lambda _: SqlTarget(f"sqlite:///{home.path}/bank.db", "grade_a", COLUMNS)
     ).land_all()
 
 

@@ -13,6 +13,7 @@ import pytest
 from proto.vectors import make
 from xinyi import checks
 from xinyi.errors import Invalid
+from xinyi.grade_columns import GradeColumns
 from xinyi.v1 import records_pb2
 
 PROTO = Path(__file__).parents[2] / "proto"
@@ -50,10 +51,8 @@ def test_every_rule_in_the_contract_has_a_vector_and_every_vector_a_rule() -> No
     }
 
 
-def chunk(records: list[records_pb2.GradeRecord]) -> records_pb2.GradeChunk:
-    return records_pb2.GradeChunk(
-        records=[records_pb2.SaltedGradeRecord(salt=b"s" * 32, record=record) for record in records]
-    )
+def chunk(records: list[records_pb2.GradeRecord]) -> GradeColumns:
+    return GradeColumns([record.SerializeToString(deterministic=True) for record in records])
 
 
 def test_a_chunk_passes_exactly_where_each_of_its_records_does() -> None:
@@ -71,7 +70,7 @@ def test_a_chunk_passes_exactly_where_each_of_its_records_does() -> None:
         expected = next(
             (rule for rule in (make.verdict(checks.check_grade_record, r) for r in records) if rule), ""
         )
-        assert make.verdict(checks.check_grade_chunk, chunk(records)) == expected
+        assert make.verdict(checks.check_grade_records, chunk(records)) == expected
 
 
 def test_a_refusal_names_the_place_and_no_taxpayer() -> None:
@@ -79,7 +78,7 @@ def test_a_refusal_names_the_place_and_no_taxpayer() -> None:
     broken = make.grade_record()
     broken.names[:] = ["某某公司\n"]
     with pytest.raises(Invalid) as refused:
-        checks.check_grade_chunk(chunk([make.grade_record(), broken]))
+        checks.check_grade_records(chunk([make.grade_record(), broken]))
     assert refused.value.basis == "grade.names"
     assert "record 1 " in refused.value.explanation
     assert "某某" not in str(refused.value)
@@ -90,5 +89,5 @@ def test_a_refusal_names_the_place_and_no_taxpayer() -> None:
 def test_a_chunk_has_1_to_1024_records(size: int) -> None:
     """More would not be one node of the tree."""
     with pytest.raises(Invalid) as refused:
-        checks.check_grade_chunk(chunk([make.grade_record()] * size))
+        checks.check_grade_records(chunk([make.grade_record()] * size))
     assert refused.value.basis == "chunk.records"

@@ -1,0 +1,96 @@
+"""Chunks of an edition as the bureau sends them: verified on any core, then staged in small transactions.
+
+What is staged is durable, and not real: the edition's row, which the door commits, does that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from sqlalchemy import Connection, insert
+
+from audit.chunk_stream import ChunkStream, SealedChunk
+from audit.entries import canonical_json
+from gateway.rules.products import check_grades
+from gateway.store import editions, parties, tables
+from gateway.store.db import Database
+from xinyi.errors import NotEntitled, Unknown
+from xinyi.processes import Crew
+from xinyi.v1 import edition_pb2, envelope_pb2
+
+#: Chunks committed together: other writers never wait long.
+STAGE_CHUNKS = 16
+
+
+class Intake:
+    """One stream of chunks. Make it with `open`."""
+
+    def __init__(
+        self,
+        database: Database,
+        manifest_digest: bytes,
+        definition: dict[str, Any],
+        manifest: edition_pb2.Manifest,
+        blinding_key: bytes,
+        staged: tuple[int, bytes],
+        crew: Crew | None,
+    ) -> None:
+        self._database = database
+        self._digest = manifest_digest
+        self._definition = definition
+        start, after = staged
+        self._stream = ChunkStream(manifest, blinding_key, self._take, crew, start=start, after=after)
+        self._verified: list[dict[str, Any]] = []
+
+    @classmethod
+    async def open(cls, database: Database, party: str, manifest_digest: bytes, crew: Crew | None) -> Intake:
+        """Goes on behind the chunks that are staged. Raises Unknown, NotEntitled."""
+
+        def read(conn: Connection) -> Intake:
+            intake = editions.find_intake(conn, manifest_digest)
+            if intake is None:
+                raise Unknown("begin the edition before its chunks", basis="edition.intake")
+            sealed = envelope_pb2.Envelope.FromString(intake["envelope"])
+            manifest = edition_pb2.Manifest.FromString(sealed.payload)  # verified by BeginEdition
+            if manifest.origin != party:
+                raise NotEntitled("a bureau publishes its own editions only", basis="edition.origin")
+            product = parties.find_product(conn, manifest.product)
+            definition = json.loads(product["definition"]) if product is not None else {}
+            staged = editions.staged(conn, manifest_digest)
+            return cls(database, manifest_digest, definition, manifest, intake["blinding_key"], staged, crew)
+
+        return await database.read(read)
+
+    @property
+    def next_chunk(self) -> int:
+        """The first one that is not staged, once `settle` and `stage` are through."""
+        return self._stream.handed_on
+
+    async def take(self, number: int, data: bytes) -> None:
+        """Raises VerificationError or Invalid at the first chunk that does not hold."""
+        await asyncio.to_thread(self._stream.put, number, data)
+        if len(self._verified) >= STAGE_CHUNKS:
+            await self.stage()
+
+    async def settle(self) -> None:
+        """Waits for the chunks whose verification is under way. Raises as `take` does."""
+        await asyncio.to_thread(self._stream.drain)
+
+    async def stage(self) -> None:
+        rows, self._verified = self._verified, []
+        if rows:
+            await self._database.write(lambda conn: conn.execute(insert(tables.chunks), rows))
+
+    def _take(self, chunk: SealedChunk) -> None:
+        check_grades(self._definition, chunk.examined.grades)
+        self._verified.append(
+            {
+                "manifest_digest": self._digest,
+                "number": chunk.number,
+                "data": chunk.data,
+                "last_key": chunk.examined.last_key,
+                "grades": canonical_json({str(grade): n for grade, n in chunk.examined.grades.items()}),
+            }
+        )

@@ -1,0 +1,644 @@
+"""A second verifier of the evidence formats, written from docs/evidence-format.md with the standard library.
+
+It imports nothing of ours. Signatures are checked by the openssl command, fields are read from the .proto files,
+trees are computed as RFC 6962 defines them. It is small and slow, and only for tests.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import re
+import subprocess
+import tempfile
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+CONTRACT = Path(__file__).parents[2] / "proto/xinyi/v1"
+
+
+class False_(Exception):  # noqa: N801
+    """What is shown does not hold. `code` as in the vectors."""
+
+    def __init__(self, code: str, why: str = "") -> None:
+        super().__init__(why or code)
+        self.code = code
+
+
+SIGNATURE, DIGEST, PROOF, ENCODING = (
+    f"verification.{word}" for word in ("signature", "digest", "proof", "encoding")
+)
+
+
+def sha256(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+def need(holds: bool, code: str, why: str = "") -> None:
+    if not holds:
+        raise False_(code, why)
+
+
+# ── the one expected encoding (§1) ───────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Field:
+    name: str
+    kind: str
+    repeated: bool
+
+
+@lru_cache
+def contract() -> tuple[dict[str, dict[int, Field]], frozenset[str]]:
+    """({message: {number: field}}, enums) of every .proto file."""
+    text = "".join(path.read_text(encoding="utf-8") for path in CONTRACT.glob("*.proto"))
+    text = re.sub(r"//.*", "", text)
+    messages = {}
+    for name, body in re.findall(r"message (\w+) \{([^}]*)\}", text):
+        found = re.findall(r"(repeated )?(\w+) (\w+) = (\d+);", body)
+        messages[name] = {int(number): Field(label, kind, bool(many)) for many, kind, label, number in found}
+    return messages, frozenset(re.findall(r"enum (\w+) \{", text))
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    value = 0
+    for place in range(10):
+        need(at < len(data), ENCODING, "cut off")
+        byte = data[at]
+        at += 1
+        value |= (byte & 127) << (7 * place)
+        if byte < 128:
+            need(byte != 0 or place == 0, ENCODING, "number longer than it must be")
+            need(value < 1 << 64, ENCODING)
+            return value, at
+    raise False_(ENCODING, "number of more than ten bytes")
+
+
+def read(message: str, data: bytes) -> dict[str, Any]:
+    """The fields of a message in the one expected encoding; absent ones as zero, "", b"", [] or None."""
+    messages, enums = contract()
+    fields = messages[message]
+    found: dict[str, Any] = {f.name: [] if f.repeated else _absent(f, enums) for f in fields.values()}
+    at = last = 0
+    while at < len(data):
+        tag, at = _varint(data, at)
+        number, wire = tag >> 3, tag & 7
+        need(number in fields, ENCODING, "unknown field")
+        f = fields[number]
+        need(number > last or (number == last and f.repeated), ENCODING, "order, or a field given twice")
+        last = number
+        numeric = f.kind in ("uint32", "uint64", "bool") or f.kind in enums
+        need(wire == (0 if numeric else 2), ENCODING, "wire type")
+        value, at = _varint(data, at)
+        if numeric:
+            need(value != 0 or f.repeated, ENCODING, "zero written out")
+            limit = {"uint32": 1 << 32, "bool": 2}.get(f.kind, 1 << 64)
+            need(value < limit, ENCODING, "too large")
+            need(f.kind not in enums or value < 1 << 31 or value >= (1 << 64) - (1 << 31), ENCODING)
+            found_value: Any = value
+        else:
+            need(at + value <= len(data), ENCODING, "cut off")
+            raw, at = data[at : at + value], at + value
+            found_value = _content(f, raw)
+        if f.repeated:
+            found[f.name].append(found_value)
+        else:
+            found[f.name] = found_value
+    return found
+
+
+def _absent(f: Field, enums: frozenset[str]) -> Any:
+    if f.kind in ("string", "bytes"):
+        return "" if f.kind == "string" else b""
+    return 0 if f.kind in ("uint32", "uint64", "bool") or f.kind in enums else None
+
+
+def _content(f: Field, raw: bytes) -> Any:
+    if f.kind not in ("string", "bytes"):
+        return read(f.kind, raw)
+    need(bool(raw) or f.repeated, ENCODING, "empty value written out")
+    if f.kind == "bytes":
+        return raw
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise False_(ENCODING, "no UTF-8") from error
+
+
+# ── keys and signatures (§2) ─────────────────────────────────────────────────────────────────────────────────
+
+ED25519, P256, SM2 = 1, 2, 3
+_ED_PREFIX = bytes.fromhex("302a300506032b6570032100")
+_EC_PREFIX = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004")
+_P = 2**255 - 19
+_D = -121665 * pow(121666, -1, _P) % _P
+#: y of the points whose order divides 8; two of order 8 share each of the last two.
+_SMALL_Y = {
+    1,
+    _P - 1,
+    0,
+    int.from_bytes(bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little"),
+    int.from_bytes(bytes.fromhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"), "little"),
+}  # fmt: skip
+_Q = 2**256 - 2**224 + 2**192 + 2**96 - 1
+_B = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
+
+
+def check_public_key(algorithm: int, spki: bytes) -> None:
+    if algorithm == ED25519:
+        need(len(spki) == 44 and spki.startswith(_ED_PREFIX), "invalid")
+        encoded = int.from_bytes(spki[12:], "little")
+        y, sign = encoded % (1 << 255), encoded >> 255
+        need(y < _P, "invalid", "not canonical")
+        u, v = (y * y - 1) % _P, (_D * y * y + 1) % _P
+        x_squared = u * pow(v, -1, _P) % _P
+        need(x_squared == 0 or pow(x_squared, (_P - 1) // 2, _P) == 1, "invalid", "no point")
+        need(not (x_squared == 0 and sign), "invalid", "not canonical")
+        need(y not in _SMALL_Y, "invalid", "small order")
+    elif algorithm == P256:
+        need(len(spki) == 91 and spki.startswith(_EC_PREFIX), "invalid")
+        x, y = int.from_bytes(spki[27:59], "big"), int.from_bytes(spki[59:], "big")
+        need(x < _Q and y < _Q and (y * y - (x**3 - 3 * x + _B)) % _Q == 0, "invalid", "no point")
+    else:
+        need(algorithm == SM2, "invalid")
+
+
+@cache
+def signature_holds(algorithm: int, spki: bytes, message: bytes, signature: bytes) -> bool:
+    """What the openssl command says."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, data in (("key", spki), ("message", message), ("signature", signature)):
+            (Path(folder) / name).write_bytes(data)
+        command = (
+            "openssl pkeyutl -verify -pubin -keyform DER -inkey key -rawin -in message -sigfile signature"
+        )
+        words = command.split() + (["-digest", "sha256"] if algorithm == P256 else [])
+        return subprocess.run(words, cwd=folder, capture_output=True, check=False).returncode == 0
+
+
+@dataclass(frozen=True)
+class Key:
+    algorithm: int
+    spki: bytes
+    party: str = ""
+    holder: str = ""
+
+    @property
+    def keyid(self) -> str:
+        return hashlib.sha256(self.spki).hexdigest()
+
+
+# ── documents (§1) ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def payload_type(message: str) -> str:
+    return f"application/vnd.xinyi.{re.sub(r'(?<!^)(?=[A-Z])', '-', message).lower()}.v1+protobuf"
+
+
+def pre_encoding(kind: str, payload: bytes) -> bytes:
+    need(all(ord(c) < 128 for c in kind), ENCODING)
+    return b" ".join([b"DSSEv1", str(len(kind)).encode(), kind.encode(), str(len(payload)).encode(), payload])
+
+
+@dataclass(frozen=True)
+class Document:
+    kind: str
+    payload: bytes
+    signatures: tuple[tuple[str, bytes], ...]
+
+    @classmethod
+    def of(cls, data: bytes) -> Document:
+        fields = read("Envelope", data)
+        signatures = tuple((s["keyid"], s["sig"]) for s in fields["signatures"])
+        return cls(fields["payload_type"], fields["payload"], signatures)
+
+    @property
+    def signed(self) -> bytes:
+        return pre_encoding(self.kind, self.payload)
+
+    @property
+    def digest(self) -> bytes:
+        return sha256(self.signed)
+
+    def open(self, message: str, trusted: dict[str, Key]) -> tuple[dict[str, Any], list[Key]]:
+        """Fields and signers, by the numbered steps of §1."""
+        need(self.kind == payload_type(message), ENCODING, "another type")
+        need(1 <= len(self.signatures) <= 8, SIGNATURE, "count")
+        need(len({keyid for keyid, _ in self.signatures}) == len(self.signatures), SIGNATURE, "twice")
+        signers = []
+        for keyid, signature in self.signatures:
+            key = trusted.get(keyid)
+            if key is not None and key.algorithm != SM2:
+                need(signature_holds(key.algorithm, key.spki, self.signed, signature), SIGNATURE)
+                signers.append(key)
+        need(bool(signers), SIGNATURE, "nobody known")
+        return read(message, self.payload), signers
+
+
+# ── trees (§3, §4) ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def leaf_hash(leaf: bytes) -> bytes:
+    return sha256(b"\0" + leaf)
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    return sha256(b"\1" + left + right)
+
+
+def split(size: int) -> int:
+    """The largest power of two below it."""
+    return 1 << (size - 1).bit_length() - 1
+
+
+def root_of(hashes: list[bytes]) -> bytes:
+    """MTH of RFC 6962 §2.1, as it stands there."""
+    if len(hashes) < 2:
+        return hashes[0] if hashes else sha256(b"")
+    k = split(len(hashes))
+    return node_hash(root_of(hashes[:k]), root_of(hashes[k:]))
+
+
+def included(leaf: bytes, index: int, size: int, proof: list[bytes]) -> bytes:
+    """The root that a proof leads to."""
+    need(0 <= index < size and len(proof) < 64 and all(len(h) == 32 for h in proof), PROOF)
+    if size == 1:
+        need(not proof, PROOF, "too long")
+        return leaf
+    need(bool(proof), PROOF, "too short")
+    k = split(size)
+    if index < k:
+        return node_hash(included(leaf, index, k, proof[:-1]), proof[-1])
+    return node_hash(proof[-1], included(leaf, index - k, size - k, proof[:-1]))
+
+
+def check_consistency(old: int, new: int, old_root: bytes, new_root: bytes, proof: list[bytes]) -> None:
+    need(old <= new and len(proof) < 64 and all(len(h) == 32 for h in proof), PROOF)
+    if old in (0, new):
+        need(not proof and old_root == (new_root if old else sha256(b"")), PROOF)
+        return
+    need(_grown(old, new, old_root, proof, True) == (old_root, new_root), PROOF)
+
+
+def _grown(old: int, new: int, old_root: bytes, proof: list[bytes], whole: bool) -> tuple[bytes, bytes]:
+    if old == new:
+        need(len(proof) == (0 if whole else 1), PROOF)
+        value = old_root if whole else proof[0]
+        return value, value
+    need(bool(proof), PROOF, "too short")
+    k = split(new)
+    if old <= k:
+        before, after = _grown(old, k, old_root, proof[:-1], whole)
+        return before, node_hash(after, proof[-1])
+    before, after = _grown(old - k, new - k, old_root, proof[:-1], False)
+    return node_hash(proof[-1], before), node_hash(proof[-1], after)
+
+
+def tile_path(level: str, index: int, width: int) -> str:
+    digits = str(index).zfill(3 * -(-len(str(index)) // 3))
+    groups = [digits[i : i + 3] for i in range(0, len(digits), 3)]
+    path = "/".join(["tile", level, *(f"x{g}" for g in groups[:-1]), groups[-1]])
+    return path if width == 256 else f"{path}.p/{width}"
+
+
+def tile_files(leaves: list[bytes]) -> dict[str, bytes]:
+    files = {}
+    for start in range(0, len(leaves), 256):
+        part = leaves[start : start + 256]
+        data = b"".join(len(leaf).to_bytes(2, "big") + leaf for leaf in part)
+        files[tile_path("entries", start // 256, len(part))] = data
+    row, level = [leaf_hash(leaf) for leaf in leaves], 0
+    while row:
+        for start in range(0, len(row), 256):
+            part = row[start : start + 256]
+            files[tile_path(str(level), start // 256, len(part))] = b"".join(part)
+        row = [root_of(row[i : i + 256]) for i in range(0, len(row) // 256 * 256, 256)]
+        level += 1
+    return files
+
+
+# ── editions (§3) ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def record_leaf(blinding_key: bytes, identifier: str, salt: bytes, record: bytes) -> bytes:
+    blinded = hmac.new(blinding_key, identifier.encode(), "sha256").digest()
+    return b"\1" + blinded + sha256(b"xinyi-record-v1\0" + salt + record)
+
+
+def check_chunk(
+    data: bytes, number: int, manifest: dict[str, Any], blinding_key: bytes, after: bytes
+) -> bytes:
+    """Last blinded key of a chunk that is the one the manifest seals."""
+    commitment = sha256(b"xinyi-blinding-key-v1\0" + blinding_key)
+    need(len(blinding_key) == 32 and commitment == manifest["blinding_key_commitment"], DIGEST)
+    read("GradeChunk", data)
+    salted = read("Chunk", data)["records"]
+    need(1 <= len(salted) <= 1024 and all(len(s["salt"]) == 32 for s in salted), ENCODING)
+    hashes = []
+    for one in salted:
+        record = read("GradeRecord", one["record"])
+        leaf = record_leaf(blinding_key, record["taxpayer_id"], one["salt"], one["record"])
+        need(leaf[1:33] > after, PROOF, "order")
+        after = leaf[1:33]
+        hashes.append(leaf_hash(leaf))
+    expected = min(1024, manifest["record_count"] - 1024 * number)
+    need(len(hashes) == expected, PROOF, "count")
+    need(root_of(hashes) == manifest["chunk_roots"][number], DIGEST)
+    return after
+
+
+# ── the log (§4) ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def log_leaf(salt: bytes, opening: bytes) -> bytes:
+    return b"\1" + sha256(b"xinyi-log-entry-v1\0" + salt + opening)
+
+
+_ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def canonical(value: Any) -> str:
+    """§4: one text for one row."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{canonical(k)}:{canonical(value[k])}" for k in sorted(value)) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(canonical, value)) + "]"
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    if isinstance(value, int):
+        return str(value)
+    text = value.hex() if isinstance(value, bytes) else value
+    return '"' + "".join(_ESCAPES.get(c) or (c if c >= " " else f"\\u{ord(c):04x}") for c in text) + '"'
+
+
+def verifier_key(text: str) -> tuple[str, bytes]:
+    """(name, public key) of a log."""
+    parts = text.split("+", 2)
+    need(len(parts) == 3, ENCODING)
+    try:
+        raw = base64.b64decode(parts[2], validate=True)
+    except ValueError as error:
+        raise False_(ENCODING) from error
+    need(len(raw) == 33 and raw[0] == 1, ENCODING)
+    need(sha256(parts[0].encode() + b"\n" + raw)[:4].hex() == parts[1], ENCODING)
+    check_public_key(ED25519, _ED_PREFIX + raw[1:])
+    return parts[0], raw[1:]
+
+
+def check_note(note: bytes, log_key: str) -> tuple[int, bytes]:
+    """(size, root) of a checkpoint that the log signed."""
+    name, public = verifier_key(log_key)
+    match = re.fullmatch(r"(([^\n]+)\n(0|[1-9][0-9]*|[^\n]*)\n([^\n]*)\n)\n((?:[^\n]+\n)+)", note.decode())
+    need(match is not None, ENCODING)
+    assert match is not None
+    body, origin, size, root, block = match.groups()
+    need(origin == name, SIGNATURE, "another log")
+    need(re.fullmatch("0|[1-9][0-9]*", size) is not None, ENCODING)
+    value = _base64(root)
+    need(len(value) == 32, ENCODING)
+    found = False
+    for line in block.splitlines():
+        parts = line.split(" ")
+        need(len(parts) == 3 and parts[0] == "—", ENCODING)
+        raw = _base64(parts[2]) if parts[1] == name else b""
+        if raw[:4] == sha256(name.encode() + b"\n\1" + public)[:4]:
+            need(signature_holds(ED25519, _ED_PREFIX + public, body.encode(), raw[4:]), SIGNATURE)
+            found = True
+    need(found, SIGNATURE, "nobody known")
+    return int(size), value
+
+
+def _base64(text: str) -> bytes:
+    try:
+        value = base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise False_(ENCODING) from error
+    need(base64.b64encode(value).decode() == text, ENCODING)
+    return value
+
+
+def check_tlog_proof(data: bytes, leaf: bytes, log_key: str) -> tuple[int, int]:
+    """(index, size of the tree)."""
+    head, separator, note = data.partition(b"\n\n")
+    lines = head.decode().split("\n")
+    need(bool(separator) and len(lines) > 1 and lines[0] == "c2sp.org/tlog-proof@v1", ENCODING)
+    index = re.fullmatch("index (0|[1-9][0-9]*)", lines[1])
+    need(index is not None, ENCODING)
+    assert index is not None
+    proof = [_base64(line) for line in lines[2:]]
+    size, root = check_note(note, log_key)
+    need(included(leaf_hash(leaf), int(index[1]), size, proof) == root, PROOF)
+    return int(index[1]), size
+
+
+# ── proofs alone (§8, §9) and the export (§5, §6) ────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Policy:
+    log_key: str
+    gateway: str
+    bureaus: frozenset[str]
+    keys: dict[str, Key]
+
+    @classmethod
+    def of(cls, text: str) -> Policy:
+        value = tomllib.loads(text)
+        words = {"ed25519": ED25519, "ecdsa_p256_sha256": P256, "sm2_sm3": SM2}
+        keys = [
+            Key(words[k["algorithm"]], base64.b64decode(k["spki"]), k["party"], k["holder"])
+            for k in value["keys"]
+        ]
+        return cls(
+            value["log_key"], value["gateway"], frozenset(value["bureaus"]), {k.keyid: k for k in keys}
+        )
+
+
+Files = dict[str, bytes]
+
+
+def check_record_proof(files: Files, policy: Policy) -> None:
+    described = json.loads(files["proof.json"])
+    need(described["format"] == "xinyi-record-proof/1", ENCODING)
+    bureau = {keyid: key for keyid, key in policy.keys.items() if key.party in policy.bureaus}
+    sealed = Document.of(files["manifest.dsse"])
+    manifest, makers = sealed.open("Manifest", bureau)
+    approval, approvers = Document.of(files["approval.dsse"]).open("Approval", bureau)
+    need(manifest["origin"] in policy.bureaus, "invalid")
+    need(any(k.holder == manifest["issued_by"] and k.party == manifest["origin"] for k in makers), SIGNATURE)
+    need(approval["manifest_digest"] == sealed.digest and approval["origin"] == manifest["origin"], "invalid")
+    need(any(k.holder == approval["approved_by"] for k in approvers), SIGNATURE)
+    publishers = {manifest["issued_by"], *(key.holder for key in makers)}
+    need("/person/" in approval["approved_by"] and approval["approved_by"] not in publishers, "invalid")
+    need(not {k.keyid for k in makers} & {k.keyid for k in approvers}, "invalid")
+    read("GradeRecord", files["record.bin"])
+    salt, blinded = bytes.fromhex(described["salt"]), bytes.fromhex(described["blinded_key"])
+    need(len(salt) == len(blinded) == 32, ENCODING)
+    leaf = b"\1" + blinded + sha256(b"xinyi-record-v1\0" + salt + files["record.bin"])
+    proof = [bytes.fromhex(h) for h in described["proof"]]
+    root = included(leaf_hash(leaf), described["index"], manifest["record_count"], proof)
+    need(root == manifest["root"], PROOF)
+
+
+def check_entry_proof(files: Files, log_key: str) -> None:
+    leaf = log_leaf(files["salt.bin"], files["opening.bin"])
+    need(len(files["salt.bin"]) == 32, ENCODING)
+    need(files["leaf.bin"] == leaf, DIGEST)
+    check_tlog_proof(files["entry.tlog-proof"], leaf, log_key)
+    documents = [files[name] for name in sorted(files) if name.startswith("documents/")]
+    entry = read("LogEntry", files["opening.bin"])
+    need([Document.of(d).digest for d in documents] == entry["documents"], DIGEST)
+
+
+@dataclass
+class Findings:
+    """Check → "false" or "cannot decide"; a check that holds is not in it."""
+
+    found: dict[str, str] = field(default_factory=dict)
+
+    def refute(self, check: str) -> None:
+        self.found[check] = "false"
+
+    def undecide(self, check: str) -> None:
+        self.found.setdefault(check, "cannot decide")
+
+
+#: The checks of docs/evidence-format.md §6 that are made here.
+EXPORT_CHECKS = {"checkpoint", "files", "tree", "openings", "seals", "rows", "records"}
+_NAMES = re.compile(
+    r"checkpoint|export\.json|openings\.jsonl|documents\.jsonl|state/[a-z_]+\.jsonl|"
+    r"chunks/[0-9a-f]{64}/[0-9]{6}\.chunk|blinding/[0-9a-f]{64}\.key|tile/.*"
+)
+
+
+def check_export(files: Files, policy: Policy) -> dict[str, str]:
+    findings = Findings()
+    description = json.loads(files["export.json"])
+    size, root = description["size"], b""
+    try:
+        size, root = check_note(files["checkpoint"], policy.log_key)
+    except False_:
+        findings.refute("checkpoint")
+    leaves = _leaves(files)
+    expected = tile_files(leaves)
+    misplaced = [n for n in files if not _NAMES.fullmatch(n) or (n.startswith("tile/") and n not in expected)]
+    if misplaced:
+        findings.refute("files")
+    changed = [name for name, data in expected.items() if files.get(name) != data]
+    if changed or (root and root_of([leaf_hash(leaf) for leaf in leaves]) != root):
+        findings.refute("tree")
+    entries = _entries(files, leaves, findings)
+    documents = [_document(line) for line in files["documents.jsonl"].splitlines()]
+    _check_seals(documents, policy, findings)
+    _check_rows(files, entries, size, findings)
+    if description["with_records"]:
+        _check_records(files, {d.digest: d for d in documents}, entries, findings)
+    return findings.found
+
+
+def _leaves(files: Files) -> list[bytes]:
+    names = sorted((n for n in files if n.startswith("tile/entries/")), key=lambda n: n.replace(".p", ""))
+    data = b"".join(files[name] for name in names)
+    return [data[i + 2 : i + 35] for i in range(0, len(data), 35)]
+
+
+def _entries(files: Files, leaves: list[bytes], findings: Findings) -> dict[int, dict[str, Any]]:
+    """Index → entry of every opening that its leaf commits to."""
+    entries = {}
+    for line in files["openings.jsonl"].splitlines():
+        value = json.loads(line)
+        if canonical(value).encode() != line or value.get("erased"):
+            findings.refute("openings")  # no vector has a logged erasure
+            continue
+        salt, opening = bytes.fromhex(value["salt"]), base64.b64decode(value["opening"])
+        if log_leaf(salt, opening) != leaves[value["index"]]:
+            findings.refute("openings")
+            continue
+        entries[value["index"]] = read("LogEntry", opening)
+    return entries
+
+
+def _document(line: bytes) -> Document:
+    value = json.loads(line)
+    signatures = tuple((s["keyid"], base64.b64decode(s["sig"])) for s in value["signatures"])
+    document = Document(value["payloadType"], base64.b64decode(value["payload"]), signatures)
+    need(document.digest.hex() == value["digest"] and canonical(value).encode() == line, ENCODING)
+    return document
+
+
+def _check_seals(documents: list[Document], policy: Policy, findings: Findings) -> None:
+    """Pinned keys, and those that parties which are not pinned registered themselves."""
+    keys, pinned = dict(policy.keys), {key.party for key in policy.keys.values()}
+    for document in documents:
+        if document.kind == payload_type("KeyRegistration"):
+            shown = read("KeyRegistration", document.payload)["key"]
+            key = Key(shown["algorithm"], shown["spki"], shown["party"], shown["holder"])
+            if key.party not in pinned:
+                check_public_key(key.algorithm, key.spki)
+                keys[key.keyid] = key
+    names = {payload_type(name): name for name in contract()[0]}
+    for document in documents:
+        try:
+            document.open(names[document.kind], keys)
+        except False_:
+            findings.refute("seals")
+
+
+def _check_rows(files: Files, entries: dict[int, dict[str, Any]], size: int, findings: Findings) -> None:
+    last: dict[tuple[str, str], tuple[int, bytes]] = {}
+    for index in sorted(entries):
+        for change in entries[index]["changes"]:
+            last[change["table"], change["key"]] = (index, change["row_sha256"])
+    columns = {table: list(json.loads(key)) for table, key in last}
+    missing = max((i for i in range(size) if i not in entries), default=-1)
+    shown = set()
+    for name, line in _rows(files):
+        try:
+            row = json.loads(line)
+            need(canonical(row).encode() == line, ENCODING)
+            key = canonical({column: row[column] for column in columns[name]}) if name in columns else ""
+            at, digest = last.get((name, key), (-1, b""))
+            if sha256(line) != digest:
+                findings.undecide("rows") if missing > at else findings.refute("rows")
+            shown.add((name, key))
+        except (False_, ValueError):
+            findings.refute("rows")
+    for (table, key), (_, digest) in last.items():
+        if f"state/{table}.jsonl" not in files:
+            findings.undecide("rows")
+        elif digest and (table, key) not in shown:
+            findings.refute("rows")
+
+
+def _rows(files: Files) -> Iterator[tuple[str, bytes]]:
+    for name, data in files.items():
+        table = name.removeprefix("state/").removesuffix(".jsonl")
+        if name.startswith("state/") and table not in ("answers", "refusals"):
+            yield from ((table, line) for line in data.splitlines())
+
+
+def _check_records(
+    files: Files, documents: dict[bytes, Document], entries: dict[int, dict[str, Any]], findings: Findings
+) -> None:
+    for entry in entries.values():
+        if entry["kind"] not in ("edition.ready", "edition.held"):
+            continue
+        digest = entry["documents"][0]
+        manifest, after = read("Manifest", documents[digest].payload), b""
+        for number in range(len(manifest["chunk_roots"])):
+            data = files.get(f"chunks/{digest.hex()}/{number:06d}.chunk")
+            if data is None:
+                findings.undecide("records")
+                break
+            try:
+                after = check_chunk(data, number, manifest, files[f"blinding/{digest.hex()}.key"], after)
+            except False_:
+                findings.refute("records")
+                break
