@@ -10,7 +10,6 @@ import base64
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from audit import envelope
 from audit.checkpoint import Checkpoint
 from audit.entries import canonical_json
 from audit.tiles import Piece, TileStream
@@ -25,7 +24,7 @@ def write(
     head: Checkpoint,
     *,
     entries: Iterable[tuple[bytes, bytes, bytes]],
-    documents: Iterable[envelope_pb2.Envelope],
+    documents: Iterable[tuple[bytes, envelope_pb2.Envelope]],
     state: Iterable[tuple[str, Iterable[Mapping[str, Any]]]],
     chunks: Iterable[tuple[bytes, int, bytes]] | None = None,
     blinding_keys: Iterable[tuple[bytes, bytes]] | None = None,
@@ -40,8 +39,8 @@ def write(
         head: a published checkpoint.
         entries: (leaf, salt, opening), exactly `head.size` of them from index 0 on; salt and opening empty
             where they were erased.
-        documents: in any order, every document that was kept at the moment of the state, and those that
-            later entries name.
+        documents: (digest it is kept under, document) in any order, of every document that was kept at the
+            moment of the state, and those that later entries name.
         state: (table, its rows), for every logged table and those the log finds by other ways.
         chunks: (manifest digest, number, serialised Chunk) of every edition; None leaves the records out.
         blinding_keys: (manifest digest, key) of every edition, beside `chunks`.
@@ -50,7 +49,7 @@ def write(
     """
     yield "checkpoint", head.note
     yield from _tree(entries)
-    yield from _lines("documents.jsonl", (document_line(document) for document in documents))
+    yield from _lines("documents.jsonl", (document_line(*kept) for kept in documents))
     for table, rows in state:
         yield from _lines(f"state/{table}.jsonl", (canonical_json(row) for row in rows))
     for manifest_digest, number, chunk in chunks or ():
@@ -74,11 +73,11 @@ def opening_line(index: int, salt: bytes, opening: bytes) -> str:
     return f'{{"index":{index},"opening":"{base64.b64encode(opening).decode()}","salt":"{salt.hex()}"}}'
 
 
-def document_line(sealed: envelope_pb2.Envelope) -> str:
+def document_line(digest: bytes, sealed: envelope_pb2.Envelope) -> str:
     """One line of documents.jsonl: a DSSE envelope in JSON, with the document's digest beside it."""
     return canonical_json(
         {
-            "digest": envelope.digest(sealed).hex(),
+            "digest": digest.hex(),
             "payload": base64.b64encode(sealed.payload).decode(),
             "payloadType": sealed.payload_type,
             "signatures": [

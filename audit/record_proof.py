@@ -24,6 +24,7 @@ from xinyi.v1 import edition_pb2, envelope_pb2, records_pb2
 
 FORMAT = "xinyi-record-proof/1"
 MAX_FILE_BYTES = 4 << 20
+_EVIDENCE = ("approval.dsse", "manifest.dsse", "proof.json", "record.bin")
 
 _README = """\
 This folder proves one record of a tax credit edition, without any other taxpayer's data.
@@ -110,20 +111,13 @@ class RecordProof:
     @classmethod
     def read(cls, folder: Path) -> RecordProof:
         """Raises EncodingInvalid, FileNotFoundError."""
+        held = {name: _read(folder / name) for name in _EVIDENCE}
         try:
-            described = json.loads(_read(folder / "proof.json").decode())
-            if described["format"] != FORMAT or set(described) != {
-                "blinded_key",
-                "format",
-                "index",
-                "proof",
-                "salt",
-            }:
-                raise EncodingInvalid(f"proof.json is not one of {FORMAT}")
-            return cls(
-                manifest=envelope_pb2.Envelope.FromString(_read(folder / "manifest.dsse")),
-                approval=envelope_pb2.Envelope.FromString(_read(folder / "approval.dsse")),
-                record=_read(folder / "record.bin"),
+            described = json.loads(held["proof.json"].decode())
+            found = cls(
+                manifest=envelope_pb2.Envelope.FromString(held["manifest.dsse"]),
+                approval=envelope_pb2.Envelope.FromString(held["approval.dsse"]),
+                record=held["record.bin"],
                 salt=bytes.fromhex(described["salt"]),
                 blinded_key=bytes.fromhex(described["blinded_key"]),
                 index=int(described["index"]),
@@ -131,6 +125,12 @@ class RecordProof:
             )
         except (DecodeError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise EncodingInvalid("this folder is no record proof") from error
+        # One folder for one proof: hex, JSON and protobuf read more than one way of writing.
+        written = found.files()
+        for name, data in held.items():
+            if written[name] != data:
+                raise EncodingInvalid(f"{name} is not in the one form of {FORMAT}")
+        return found
 
 
 def make(

@@ -28,6 +28,12 @@ def tile_path(level: int | str, index: int, width: int) -> str:
     return path if width == TILE_WIDTH else f"{path}.p/{width}"
 
 
+def tile_place(path: str) -> tuple[int, int]:
+    """(level, index) of a hash tile, from its path."""
+    _, level, *groups = path.partition(".p/")[0].split("/")
+    return int(level), int("".join(groups).replace("x", ""))
+
+
 class TileStream:
     """Takes leaves in order and gives the files of the tree as each becomes complete."""
 

@@ -20,7 +20,7 @@ from gateway.rules.entitlement import check_entitlement
 from gateway.rules.partners import check_right
 from gateway.store import deliveries as store
 from gateway.store import editions, parties, tables
-from xinyi.errors import Conflict, Unknown
+from xinyi.errors import Conflict, Contradiction, Unknown
 from xinyi.v1 import edition_pb2, exchange_pb2
 
 #: Dates of agreements are Chinese calendar days.
@@ -203,7 +203,7 @@ def record_receipt(
     assert edition is not None  # foreign key
     rules.check_receipt(receipt, delivery, edition, party)
     if x.get(tables.receipts, receipt.delivery_id, receipt.stage) is not None:
-        raise Conflict("another receipt of this stage was given before", basis="receipt.conflict")
+        raise Contradiction("another receipt of this stage was given before", basis="receipt.conflict")
     state = rules.state_after(delivery, receipt.stage)
     digest = x.document(opened.envelope)
     row = {

@@ -9,8 +9,9 @@ import asyncio
 import json
 from typing import Any
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection
 
+from audit.bulk import insert_rows
 from audit.chunk_stream import ChunkStream, SealedChunk
 from audit.entries import canonical_json
 from gateway.rules.products import check_grades
@@ -79,9 +80,10 @@ class Intake:
         await asyncio.to_thread(self._stream.drain)
 
     async def stage(self) -> None:
+        """A chunk that another upload of this edition staged meanwhile is the same chunk."""
         rows, self._verified = self._verified, []
         if rows:
-            await self._database.write(lambda conn: conn.execute(insert(tables.chunks), rows))
+            await self._database.write(lambda conn: insert_rows(conn, tables.chunks, rows, "keep"))
 
     def _take(self, chunk: SealedChunk) -> None:
         check_grades(self._definition, chunk.examined.grades)

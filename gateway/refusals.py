@@ -21,7 +21,7 @@ from gateway.exchange import Door, Exchange
 from gateway.metrics import REFUSALS
 from gateway.store import tables
 from xinyi.errors import (
-    Conflict,
+    Contradiction,
     ExchangeError,
     HeadConflict,
     NotAuthenticated,
@@ -34,8 +34,6 @@ from xinyi.v1 import envelope_pb2, exchange_pb2
 #: Different refusals of one party that are signed and logged in a day (UTC); what comes after is counted.
 A_DAY = 200
 
-#: Bases that say: one id, two contents. Never a retry, always a person's business.
-_TWO_CONTENTS = frozenset({"receipt.conflict"})
 #: A digest, a delivery id, a leaf.
 _DIGEST = re.compile(r"[0-9a-f]{64}(?:[0-9a-f]{2})?")
 _POLL = envelope.payload_type(exchange_pb2.PullRequest)
@@ -172,8 +170,10 @@ def _subject(x: Exchange, request: Request, *, poll: bool) -> str:
 def _alarm(request: Request, error: ExchangeError) -> None:
     if isinstance(error, VerificationError):
         logger.error("alarm.verification", method=request.method, code=error.code, party=request.caller.party)
-    elif isinstance(error, Conflict) and error.basis in _TWO_CONTENTS:
-        logger.error("alarm.conflict", method=request.method, basis=error.basis, party=request.caller.party)
+    elif isinstance(error, Contradiction):
+        logger.error(
+            "alarm.contradiction", method=request.method, basis=error.basis, party=request.caller.party
+        )
 
 
 def _day(now_ms: int) -> str:

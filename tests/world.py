@@ -136,15 +136,14 @@ class World:
         last: date = date(2099, 12, 31),
         product: str = "grade-a",
         signing: str = "",
+        permits: exchange_pb2.DisclosureClass = exchange_pb2.DISCLOSURE_CLASS_PUBLIC,
     ) -> Home:
         """An active bank with an agreement and an entitlement, which trusts the bureau's two persons."""
         home = await self.admit(f"xinyi://{CITY}/{name}/machine/main", "BANK", signing=signing)
         for person in (MAKER, APPROVER):
             self.pin(home, self.homes[person].signer().key)
         identity = await self.gateway.door.run(
-            lambda x: agreements.add(
-                x, home.party, "1", first, last, exchange_pb2.DISCLOSURE_CLASS_PUBLIC, OPERATOR
-            )
+            lambda x: agreements.add(x, home.party, "1", first, last, permits, OPERATOR)
         )
         await self.gateway.door.run(
             lambda x: agreements.entitle(x, home.party, product, identity, channel, target, OPERATOR)
@@ -194,12 +193,13 @@ class World:
                 )
                 if begun.HasField("answer"):
                     return client.accept(begun.answer, edition.manifest)
-                stub.PutChunks(
-                    publication_service_pb2.PutChunksRequest(
-                        manifest_digest=edition.digest, number=n, data=edition.chunks[n]
+                if begun.next_chunk < len(edition.chunks):
+                    stub.PutChunks(
+                        publication_service_pb2.PutChunksRequest(
+                            manifest_digest=edition.digest, number=n, data=edition.chunks[n]
+                        )
+                        for n in range(begun.next_chunk, len(edition.chunks))
                     )
-                    for n in range(begun.next_chunk, len(edition.chunks))
-                )
                 answer = stub.CommitEdition(
                     publication_service_pb2.CommitEditionRequest(call=client.wrap(edition.manifest))
                 ).answer

@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 
 import structlog
@@ -25,7 +25,7 @@ from adapters.bank.receipts import RECEIVED
 from adapters.bank.settings import InboxSettings
 from adapters.bank.spool import Intake, SpooledEdition
 from adapters.party.home import Home
-from xinyi.errors import Invalid, NotEntitled, Unavailable
+from xinyi.errors import Contradiction, Invalid, NotEntitled, Unavailable, VerificationError
 from xinyi.processes import Crew, Processes
 from xinyi.server import caller, serve
 from xinyi.v1 import envelope_pb2, inbox_service_pb2_grpc
@@ -44,7 +44,8 @@ class Inbox(inbox_service_pb2_grpc.InboxServiceServicer):
 
     async def Offer(self, request: pb.OfferRequest, context: Any) -> pb.OfferResponse:
         self._check_gateway(context)
-        return await _in_thread(self._offer, request)
+        with _alarming():
+            return await _in_thread(self._offer, request)
 
     async def PutChunks(
         self, requests: AsyncIterator[pb.InboxServicePutChunksRequest], context: Any
@@ -53,7 +54,7 @@ class Inbox(inbox_service_pb2_grpc.InboxServiceServicer):
         first = await anext(aiter(requests), None)
         if first is None:
             raise Invalid("the stream holds no chunk", basis="chunks.empty")
-        with ExitStack() as stack:
+        with _alarming(), ExitStack() as stack:
             intake = await _in_thread(self._open, first.delivery_id, stack)
             if intake is not None:
                 try:
@@ -109,6 +110,19 @@ class Inbox(inbox_service_pb2_grpc.InboxServiceServicer):
         return receipt
 
 
+@contextmanager
+def _alarming() -> Iterator[None]:
+    """A gateway that shows what does not hold, or two things for one, is more than a refused call."""
+    try:
+        yield
+    except VerificationError as error:
+        log.error("alarm.verification", code=error.code, basis=error.basis)
+        raise
+    except Contradiction as error:
+        log.error("alarm.contradiction", basis=error.basis)
+        raise
+
+
 async def _in_thread(work: Callable[..., T], *arguments: Any) -> T:
     """Runs in a thread. A cancelled call waits for it: the delivery's lock must not go while it still writes."""
     running = asyncio.ensure_future(asyncio.to_thread(work, *arguments))
@@ -116,6 +130,7 @@ async def _in_thread(work: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
         await asyncio.wait([running])
+        running.exception()  # nobody is left to hear of it
         raise
 
 

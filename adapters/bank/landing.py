@@ -120,6 +120,8 @@ class Landing:
             target.close()
 
     def _land_into(self, target: Target, edition: SpooledEdition, package: VerifiedPackage) -> Result:
+        # `fetch` may have died after its rename: what is ready is held.
+        self._spool.hold(package)
         shown = target.landed(package.product)
         again = shown is not None and shown.delivery_id == package.delivery_id
         if shown is not None and again:

@@ -29,7 +29,7 @@ from audit.chunk_stream import ChunkStream, SealedChunk
 from audit.envelope import digest
 from xinyi import files
 from xinyi.errors import (
-    Conflict,
+    Contradiction,
     EncodingInvalid,
     ExchangeError,
     Invalid,
@@ -210,7 +210,7 @@ class Spool:
     def open_intake(self, package: VerifiedPackage) -> Intake:
         """Begins or resumes; call under `lock`, after `find` found nothing.
 
-        Raises Conflict where the same delivery began with another document; VerificationError or Conflict
+        Raises Contradiction where the same delivery began with another document; VerificationError or Conflict
         where the edition cannot follow the one that is held.
         """
         check_succession(package, self.held(package.product))
@@ -311,10 +311,10 @@ class Spool:
 
 
 def check_same_delivery(edition: SpooledEdition, package: VerifiedPackage) -> None:
-    """Raises Conflict where this id came with another delivery document before."""
+    """Raises Contradiction where this id came with another delivery document before."""
     known = digest(edition.package().delivery)
     if known != package.delivery.digest:
-        raise Conflict("this delivery id came with another document before", basis="delivery.changed")
+        raise Contradiction("this delivery id came with another document before", basis="delivery.changed")
 
 
 def is_delivery_id(name: str) -> bool:

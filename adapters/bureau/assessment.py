@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from itertools import compress, repeat
 from operator import attrgetter
 from typing import NamedTuple
-from zlib import crc32
 
 from adapters.bureau import decisions
 from adapters.bureau.decisions import Decision, Decisions
@@ -28,7 +28,7 @@ from xinyi.v1 import edition_pb2, records_pb2
 #: A row that becomes a record, alone or merged with others of its identifier:
 #: (blinded key, row number, fingerprint, its warnings between blanks, GradeRecord of this row alone).
 #: Fingerprints are equal for rows that are wholly identical in the source. Plain values, to spill to disk.
-Draft = tuple[bytes, int, int, str, bytes]
+Draft = tuple[bytes, int, bytes, str, bytes]
 
 FIELDS = frozenset(("taxpayer_id", "name", *decisions.FIELDS))
 _REQUIRED = frozenset(("taxpayer_id", "name", "evaluation_year", "grade"))
@@ -98,13 +98,14 @@ class Assessor:
         self._id, self._name = positions["taxpayer_id"], positions["name"]
         self._declared = profile.identifiers.get("taxpayer_id", "undeclared")
         self._decisions = Decisions(profile, positions)
-        #: Drafts by grade.
-        self.grades: Counter[int] = Counter()
+        self._grades: Counter[int] = Counter()
 
     # Many rows at once
 
-    def block(self, first: int, rows: Sequence[Sequence[str]]) -> tuple[list[Draft], list[Assessed]]:
-        """(drafts of the clean rows, how all others end). Empty rows are passed over.
+    def block(
+        self, first: int, rows: Sequence[Sequence[str]]
+    ) -> tuple[list[Draft], list[Assessed], Counter[int]]:
+        """(drafts of the clean rows, how all others end, drafts by grade). Empty rows are passed over.
 
         Args:
             first: number of the first row.
@@ -127,7 +128,9 @@ class Assessor:
                 clean[i] = 0
             drafts = self._drafts(*(list(compress(c, clean)) for c in (numbers, whole, ids, names, decided)))
             odd = sorted(odd + [numbers[i] for i in doubtful])
-        return drafts, [self.row(number, rows[number - first]) for number in odd if any(rows[number - first])]
+        others = [self.row(number, rows[number - first]) for number in odd if any(rows[number - first])]
+        grades, self._grades = self._grades, Counter()
+        return drafts, others, grades
 
     def _drafts(
         self,
@@ -138,7 +141,7 @@ class Assessor:
         decided: list[Decision],
     ) -> list[Draft]:
         """Of rows with a valid USCC, one clean name and a clean decision."""
-        self.grades.update(map(attrgetter("grade"), decided))
+        self._grades.update(map(attrgetter("grade"), decided))
         encoded = list(map(str.encode, ids))
         records = [
             _USCC_RECORD % (identifier, len(name), name, decision.tail)
@@ -172,7 +175,7 @@ class Assessor:
     def row(self, number: int, cells: Sequence[str]) -> Assessed:
         """How this row ends, whatever it holds."""
         if len(cells) != self._width:
-            return _ended(number, cells, ["row.columns"], "none")
+            return _broken(number, cells)
         raw = cells[self._id]
         identifier = identifiers.normalise(raw)
         name = self._profile.tidy("name", cells[self._name])
@@ -186,13 +189,14 @@ class Assessor:
         ).SerializeToString()
         key = self._blind(identifier.encode())
         draft = (key, number, _fingerprint(cells), " ".join(rules), head + decision.tail)
-        self.grades[decision.grade] += 1
+        self._grades[decision.grade] += 1
         return _ended(number, cells, rules, group, identifier, draft)
 
     def _identify(self, raw: str, identifier: str) -> tuple[Reading, list[str], str]:
         """(as what it is taken, rules, group)."""
         if isinstance(raw, NumberCell) or identifiers.is_spreadsheet_number(identifier):
-            return Reading.NONE, ["id.spreadsheet_number"], "number"
+            person = ["person.identifier"] if identifiers.may_have_been_resident(identifier) else []
+            return Reading.NONE, [*person, "id.spreadsheet_number"], "person" if person else "number"
         if not identifier:
             return Reading.NONE, ["id.missing"], "none"
         if identifiers.is_resident_like(identifier):
@@ -207,6 +211,16 @@ class Assessor:
             rule, group = "id.length", "other"
         rules = ["id.normalised"] if raw != identifier else []
         return found, [*rules, rule] if rule else rules, group
+
+
+def _broken(number: int, cells: Sequence[str]) -> Assessed:
+    """A row whose cells cannot be told apart: withheld where any of them may name a natural person."""
+    texts = [identifiers.normalise(cell) for cell in cells]
+    if any(identifiers.is_resident_like(t) or identifiers.may_have_been_resident(t) for t in texts):
+        return _ended(number, cells, ["person.identifier", "row.columns"], "none")
+    if any(is_personal_name(cell.strip()) for cell in cells):
+        return _ended(number, cells, ["person.name", "row.columns"], "none")
+    return _ended(number, cells, ["row.columns"], "none")
 
 
 def _uscc_rule(identifier: str, found: Reading) -> tuple[str, str]:
@@ -247,8 +261,8 @@ _SOME_USCC = "91000000000000000" + identifiers.uscc_check_character("91000000000
 _CENTURIES = ("19", "20", "21")
 
 
-def _fingerprint(cells: Sequence[str]) -> int:
-    return crc32("\x1f".join(cells).encode())
+def _fingerprint(cells: Sequence[str]) -> bytes:
+    return sha256("\x1f".join(cells).encode()).digest()[:16]
 
 
 def _ended(

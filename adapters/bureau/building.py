@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from adapters.bureau.chunks import ChunkWriter, new_salts
-from adapters.bureau.comparison import Predecessor
+from adapters.bureau.chunks import ChunkWriter
+from adapters.bureau.comparison import ComparisonFile
 from adapters.bureau.editions import Edition, Editions
 from adapters.bureau.rows import Progress, Rows
 from adapters.tables.reading import Table
@@ -24,6 +24,7 @@ from audit.entries import canonical_json
 from audit.keys import Signer, party_of
 from xinyi import checks, files
 from xinyi.errors import Invalid
+from xinyi.processes import Crew
 from xinyi.v1 import edition_pb2, records_pb2
 
 
@@ -46,42 +47,44 @@ def build(
     place: Place,
     signers: Sequence[Signer],
     progress: Progress = lambda rows: None,
+    crew: Crew | None = None,
 ) -> Edition:
-    """Raises Invalid where the table cannot be read or holds nothing to publish."""
+    """Args: crew — who works on large tables; this process where None.
+
+    Raises Invalid where the table cannot be read or holds nothing to publish.
+    """
     with editions.building() as workplace:
         scratch = workplace / "scratch"
         files.make_directory(scratch)
-        same_year = place.previous is not None and place.previous.manifest.period.year == place.period.year
-        blinding_key = place.previous.blinding_key if place.previous and same_year else os.urandom(32)
-        blind = records.blinder(blinding_key)
+        previous = place.previous
+        same_year = previous is not None and previous.manifest.period.year == place.period.year
+        blinding_key = previous.blinding_key if previous is not None and same_year else os.urandom(32)
         # 1
-        rows = Rows(table, blind, scratch, workplace / "mend.csv")
+        rows = Rows(table, blinding_key, scratch, crew)
         rows.read(progress)
         # 2, 3
-        predecessor = None
-        if place.previous is not None:
-            files.make_directory(scratch / "previous")
-            predecessor = Predecessor(
-                place.previous, blind, scratch / "previous", workplace / "comparison.csv"
-            )
+        comparison = None
+        if previous is not None:
+            rows.set_previous(previous)
+            comparison = ComparisonFile(workplace / "comparison.csv")
         with ChunkWriter(workplace / "chunks") as chunks:
-            for items in rows.records():
-                salts = new_salts(len(items))
-                if predecessor is not None:
-                    predecessor.compare(items, salts, keep_salts=same_year)
-                chunks.add(items, salts)
-        if predecessor is not None:
-            predecessor.close()
+            for part in rows.parts(sealed=True, keeps_salts=same_year):
+                chunks.add(part.entries, part.hashes)
+                if comparison is not None and part.compared is not None:
+                    comparison.add(part.compared)
+        if comparison is not None:
+            comparison.close()
+        rows.write_mend(workplace / "mend.csv")
         # 4
-        comparison = predecessor.counts if predecessor is not None else None
-        manifest = _manifest(rows, place, chunks, blinding_key, signers[0].key.holder, comparison)
+        counts = comparison.counts if comparison is not None else None
+        manifest = _manifest(rows, place, chunks, blinding_key, signers[0].key.holder, counts)
         sealed = envelope.seal(manifest, *signers)
         report = describe(rows) | {
             "manifest": envelope.digest(sealed).hex(),
             "product": place.product,
             "period": f"{place.period.year}-{place.period.month:02d}",
             "sequence": place.sequence,
-            "comparison": _counts(comparison) if comparison is not None else None,
+            "comparison": _counts(counts) if counts is not None else None,
         }
         files.create(workplace / "report.json", canonical_json(report).encode())
         files.create(workplace / "blinding.key", blinding_key)

@@ -1,8 +1,7 @@
-"""Records in ascending order → salted leaves, chunks on disk, subtree roots."""
+"""Records in ascending order → chunks on disk, subtree roots."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -17,7 +16,7 @@ class ChunkWriter:
         self.path = path
         self.count = 0
         self.chunk_roots: list[bytes] = []
-        self._salted: list[tuple[bytes, bytes]] = []
+        self._entries: list[bytes] = []
         self._hashes: list[bytes] = []
         self._file: BinaryIO
 
@@ -27,30 +26,25 @@ class ChunkWriter:
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if kind is None and self._salted:
-            self._write(len(self._salted))
+        if kind is None and self._entries:
+            self._write(len(self._entries))
         self._file.close()
 
-    def add(self, items: Sequence[tuple[bytes, bytes]], salts: Sequence[bytes]) -> None:
-        """Args: items — (blinded key, serialised record), all above what was added before."""
-        self._salted += [(salt, record) for salt, (_, record) in zip(salts, items, strict=True)]
-        self._hashes += records.leaf_hashes(items, salts)
-        self.count += len(items)
-        while len(self._salted) >= records.CHUNK_RECORDS:
-            self._write(records.CHUNK_RECORDS)
+    def add(self, entries: Sequence[bytes], hashes: Sequence[bytes]) -> None:
+        """Args: entries, hashes — as MergedPart has them, all above what was added before."""
+        self._entries += entries
+        self._hashes += hashes
+        self.count += len(entries)
+        whole = len(self._entries) - len(self._entries) % records.CHUNK_RECORDS
+        for start in range(0, whole, records.CHUNK_RECORDS):
+            self._write(records.CHUNK_RECORDS, start)
+        del self._entries[:whole], self._hashes[:whole]
 
     @property
     def root(self) -> bytes:
         return merkle.root(self.chunk_roots)
 
-    def _write(self, size: int) -> None:
-        data = records.chunk_bytes(self._salted[:size])
+    def _write(self, size: int, start: int = 0) -> None:
+        data = b"".join(self._entries[start : start + size])
         self._file.write(len(data).to_bytes(4, "big") + data)
-        self.chunk_roots.append(merkle.root(self._hashes[:size]))
-        del self._salted[:size], self._hashes[:size]
-
-
-def new_salts(count: int) -> list[bytes]:
-    """Randomness of the operating system, 32 bytes each."""
-    random = os.urandom(records.SALT_BYTES * count)
-    return [random[i : i + records.SALT_BYTES] for i in range(0, len(random), records.SALT_BYTES)]
+        self.chunk_roots.append(merkle.root(self._hashes[start : start + size]))

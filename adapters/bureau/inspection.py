@@ -10,19 +10,26 @@ from typing import Any
 
 from adapters.bureau.rows import Rows
 from adapters.tables.reading import Table
-from audit import records
 from xinyi.errors import DigestMismatch
+from xinyi.processes import Crew
 from xinyi.v1 import edition_pb2
 
 
-def inspect(table: Table, progress: Callable[[int], None], *, mend: Path | None = None) -> Rows:
-    """Args: mend — where to write the CSV of rows to mend; it names taxpayers."""
+def inspect(
+    table: Table, progress: Callable[[int], None], *, mend: Path | None = None, crew: Crew | None = None
+) -> Rows:
+    """Args:
+    mend: where to write the CSV of rows to mend; it names taxpayers.
+    crew: who works on large tables; this process where None.
+    """
     with tempfile.TemporaryDirectory(prefix="xinyi-") as scratch:
         # Only order and equality matter here, so any blinding key will do.
-        rows = Rows(table, records.blinder(os.urandom(32)), Path(scratch), mend or Path(scratch) / "mend.csv")
+        rows = Rows(table, os.urandom(32), Path(scratch), crew)
         rows.read(progress)
-        for _ in rows.records():
+        for _ in rows.parts(sealed=False):
             pass
+        if mend is not None:
+            rows.write_mend(mend)
     return rows
 
 

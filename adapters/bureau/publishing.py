@@ -18,6 +18,7 @@ from adapters.party.gateway import GatewayClient
 from adapters.party.home import Home
 from adapters.tables.reading import Table
 from xinyi.errors import Conflict, Invalid, VerificationError
+from xinyi.processes import Crew
 from xinyi.v1 import edition_pb2
 from xinyi.v1 import publication_service_pb2 as pb
 
@@ -39,10 +40,12 @@ def publish(
     progress: Callable[[str, int], None],
     *,
     without_comparison: bool = False,
+    crew: Crew | None = None,
 ) -> Published:
     """Args:
     progress: called with what is counted ("rows" or "chunks") and how many are done.
     without_comparison: publish although this home has no copy of the predecessor.
+    crew: who works on large tables; this process where None.
 
     Raises Conflict where another edition has to be dealt with first.
     """
@@ -87,7 +90,7 @@ def publish(
             basis="edition.predecessor",
         )
     # 4
-    edition = build(editions, table, place, home.signers(), lambda rows: progress("rows", rows))
+    edition = build(editions, table, place, home.signers(), lambda rows: progress("rows", rows), crew)
     # 5
     return Published(
         edition, submission.submit(client, edition, lambda n: progress("chunks", n)), resumed=False

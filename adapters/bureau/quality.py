@@ -52,6 +52,20 @@ class Tally:
         #: Identifiers that stand in several rows which became drafts, by what those rows are.
         self.repeated: Counter[str] = Counter()
 
+    def add(self, other: Tally) -> None:
+        """Takes over what was counted of later rows."""
+        self.rows += other.rows
+        self.merged += other.merged
+        for own, counts in (
+            (self.outcomes, other.outcomes),
+            (self.rules, other.rules),
+            (self.groups, other.groups),
+            (self.repeated, other.repeated),
+        ):
+            own.update(counts)  # type: ignore[arg-type]
+        for rule, rows in other.first_rows.items():
+            self.first_rows[rule] = (self.first_rows[rule] + rows)[:_SHOWN]
+
     def count_clean(self, rows: int) -> None:
         self.rows += rows
         self.outcomes[ACCEPTED] += rows

@@ -57,9 +57,14 @@ def read_report(path: Path, opened: Opened[edition_pb2.Manifest]) -> dict[str, A
     return report
 
 
-def check_may_approve(status: pb.EditionStatus, manifest: edition_pb2.Manifest, holder: str) -> None:
-    """The same rule as the gateway's and the banks': said here before anything is signed."""
-    if manifest.issued_by == holder:
+def check_may_approve(status: pb.EditionStatus, manifest: edition_pb2.Manifest, home: Home) -> None:
+    """The same rule as the gateway's and the banks': said here before anything is signed.
+
+    Where this person's approval is sealed already, it goes out again, whatever state it brought about.
+    """
+    if submission.kept_decision(home, edition_pb2.Approval, status.manifest_digest).exists():
+        return
+    if manifest.issued_by == home.settings.holder:
         raise NotEntitled(
             "you published this edition: another person has to approve it", basis="approval.second_person"
         )

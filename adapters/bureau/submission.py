@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from google.protobuf.message import Message
 
 from adapters.bureau.editions import Edition
 from adapters.party.gateway import GatewayClient
+from adapters.party.home import Home
 from audit import envelope
 from audit.envelope import Opened
 from xinyi import files
@@ -75,15 +77,13 @@ def decide(client: GatewayClient, decision: Message) -> Opened[exchange_pb2.Ackn
     The sealed decision is kept first: after a crash or a lost answer the same bytes go out again.
     """
     home = client.home
-    digest: bytes = decision.manifest_digest  # type: ignore[attr-defined]
-    folder = home.state / "decisions"
-    files.make_directory(folder)
-    kept = folder / f"{digest.hex()}.{decision.DESCRIPTOR.name}.dsse"
+    kept = kept_decision(home, type(decision), decision.manifest_digest)  # type: ignore[attr-defined]
+    files.make_directory(kept.parent)
     if kept.exists():
         sealed = envelope_pb2.Envelope.FromString(kept.read_bytes())
     else:
         sealed = envelope.seal(decision, *home.signers())
-        files.create(kept, sealed.SerializeToString(deterministic=True))
+        files.write_atomically(kept, sealed.SerializeToString(deterministic=True))
     try:
         with errors_restored():
             answer = (
@@ -101,6 +101,11 @@ def decide(client: GatewayClient, decision: Message) -> Opened[exchange_pb2.Ackn
         answer.acknowledgement.SerializeToString(deterministic=True),
     )
     return acknowledgement
+
+
+def kept_decision(home: Home, kind: type[Message], digest: bytes) -> Path:
+    """Where this person's sealed decision of a kind on an edition is kept; there once it was sealed."""
+    return home.state / "decisions" / f"{digest.hex()}.{kind.DESCRIPTOR.name}.dsse"
 
 
 def list_editions(client: GatewayClient, product: str = "", digest: bytes = b"") -> list[pb.EditionStatus]:

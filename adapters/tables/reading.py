@@ -10,10 +10,12 @@ import csv
 import datetime
 import hashlib
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
+from typing import Any, Protocol
 
 from adapters.tables.encoding import Encoding, find_encoding
 from adapters.tables.profile import Profile
@@ -28,6 +30,43 @@ _MAX_LINE = 16 << 20
 Block = tuple[int, list[list[str]]]
 
 
+class Piece(Protocol):
+    """Rows that lie together, perhaps not parsed yet: any process may do that."""
+
+    def rows(self) -> list[list[str]]: ...
+
+
+@dataclass(frozen=True)
+class Parsed:
+    _rows: list[list[str]]
+
+    def rows(self) -> list[list[str]]:
+        return self._rows
+
+
+@dataclass(frozen=True)
+class Text:
+    """Whole lines of a text file without a quotation mark: no row goes over their end."""
+
+    data: bytes
+    encoding: str
+    delimiter: str
+    #: For errors: the file's name, the piece's first byte and first row.
+    name: str
+    offset: int
+    first: int
+
+    def rows(self) -> list[list[str]]:
+        """Raises Invalid."""
+        lines = io.StringIO(_decode(self.data, self.encoding, self.name, self.offset), newline="")
+        reader = csv.reader(lines, delimiter=self.delimiter, strict=True)
+        try:
+            return list(reader)
+        except csv.Error as error:
+            line = self.first + reader.line_num - 1
+            raise Invalid(f"{self.name}, line {line}: {error}", basis="source.csv") from error
+
+
 class NumberCell(str):
     """A cell of an identifier column in which the spreadsheet keeps a number: its digits may be lost."""
 
@@ -38,6 +77,15 @@ class NumberCell(str):
         text = super().__new__(cls, f"{number} (a number in cell {cell})")
         text.cell = cell
         return text
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _number_cell, (str(self), self.cell)
+
+
+def _number_cell(text: str, cell: str) -> NumberCell:
+    made = str.__new__(NumberCell, text)
+    made.cell = cell
+    return made
 
 
 @dataclass(frozen=True)
@@ -62,29 +110,62 @@ class Table:
 
     def blocks(self) -> Iterator[Block]:
         """The heading row alone, then blocks of rows. Raises Invalid, Conflict."""
-        if self.encoding == "xlsx":
-            return self._blocks_of_workbook()
-        return self._blocks_of_text()
+        for first, piece in self.pieces():
+            yield first, piece.rows()
 
-    def _blocks_of_text(self) -> Iterator[Block]:
-        profile = self.profile
-        texts = self._texts()
+    def pieces(self) -> Iterator[tuple[int, Piece]]:
+        """The same, each with its first row's number, and parsed only where that cannot wait.
+
+        A piece without quotation marks is parsed by whoever takes it. From the first quotation mark on a row may
+        go over any line's end, so everything is parsed here, in order. Raises Invalid, Conflict.
+        """
+        if self.encoding == "xlsx":
+            return ((first, Parsed(rows)) for first, rows in self._blocks_of_workbook())
+        return self._pieces_of_text()
+
+    def _pieces_of_text(self) -> Iterator[tuple[int, Piece]]:
+        blocks = self._lines()
+        offset, data = next(blocks, (self.mark, b""))
+        number = self.profile.header_row + 1
+        head = _head(data, self.profile.header_row)
+        if head and b'"' not in head:
+            yield number - 1, Parsed([self._text(head, offset, 1).rows()[-1]])
+            blocks = chain([(offset + len(head), data[len(head) :])], blocks)
+            for offset, data in blocks:
+                if b'"' in data:
+                    blocks = chain([(offset, data)], blocks)
+                    break
+                if data:
+                    yield number, self._text(data, offset, number)
+                    number += _line_count(data)
+            else:
+                return
+            rest = self._reader(blocks, number - 1)
+        else:
+            rest = self._reader(chain([(offset, data)], blocks), 0)
+            headings = list(islice(rest, self.profile.header_row))[self.profile.header_row - 1 :]
+            yield number - 1, Parsed(headings or [[]])
+        while rows := list(islice(rest, ROWS_PER_BLOCK)):
+            yield number, Parsed(rows)
+            number += len(rows)
+
+    def _text(self, data: bytes, offset: int, first: int) -> Text:
+        return Text(data, self.encoding, self.profile.delimiter, self.path.name, offset, first)
+
+    def _reader(self, blocks: Iterator[tuple[int, bytes]], before: int) -> Iterator[list[str]]:
+        """Rows of text in which a row may go over the end of a block. Args: before — lines already read."""
+        texts = (_decode(data, self.encoding, self.path.name, offset) for offset, data in blocks)
         # newline="": csv itself knows which line ends are inside quotes.
         lines = chain.from_iterable(io.StringIO(text, newline="") for text in texts)
-        reader = csv.reader(lines, delimiter=profile.delimiter, strict=True)
+        reader = csv.reader(lines, delimiter=self.profile.delimiter, strict=True)
         try:
-            for _ in range(profile.header_row - 1):
-                next(reader, None)
-            yield profile.header_row, [next(reader, [])]
-            number = profile.header_row + 1
-            while rows := list(islice(reader, ROWS_PER_BLOCK)):
-                yield number, rows
-                number += len(rows)
+            yield from reader
         except csv.Error as error:
-            raise Invalid(f"{self.path.name}, line {reader.line_num}: {error}", basis="source.csv") from error
+            line = before + reader.line_num
+            raise Invalid(f"{self.path.name}, line {line}: {error}", basis="source.csv") from error
 
-    def _texts(self) -> Iterator[str]:
-        """The file's text, cut behind newlines: in these encodings that byte is never part of a character."""
+    def _lines(self) -> Iterator[tuple[int, bytes]]:
+        """(offset, whole lines), cut behind newlines: in these encodings that byte is never part of a character."""
         digest = hashlib.sha256()
         rest = b""
         with self.path.open("rb", buffering=0) as file:
@@ -98,21 +179,12 @@ class Table:
                     if len(rest) > _MAX_LINE:
                         raise Invalid(f"{self.path.name} has a line of {len(rest)} bytes", basis="source.csv")
                     continue
-                yield self._decode(rest + block[:cut], offset)
+                yield offset, rest + block[:cut]
                 offset += len(rest) + cut
                 rest = block[cut:]
         if rest:
-            yield self._decode(rest, offset)
+            yield offset, rest
         self._check_unchanged(digest.digest())
-
-    def _decode(self, data: bytes, offset: int) -> str:
-        try:
-            return data.decode(self.encoding)
-        except UnicodeDecodeError as error:
-            raise Invalid(
-                f"{self.path.name} is not {self.encoding}: byte {offset + error.start} cannot be read",
-                basis="source.encoding",
-            ) from error
 
     def _blocks_of_workbook(self) -> Iterator[Block]:
         from python_calamine import CalamineError, CalamineWorkbook
@@ -171,6 +243,35 @@ def open_table(path: Path, profile: Profile, *, encoding: str = "") -> Table:
         return Table(path, profile, digest.digest(), size, "xlsx", "format")
     found: Encoding = find_encoding(path, encoding or profile.encoding)
     return Table(path, profile, digest.digest(), size, found.name, found.how, found.mark)
+
+
+def _decode(data: bytes, encoding: str, name: str, offset: int) -> str:
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise Invalid(
+            f"{name} is not {encoding}: byte {offset + error.start} cannot be read", basis="source.encoding"
+        ) from error
+
+
+_LINE = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n)")
+
+
+def _head(data: bytes, lines: int) -> bytes:
+    """The first lines with their ends; nothing where there are fewer."""
+    end = 0
+    for _ in range(lines):
+        found = _LINE.match(data, end)
+        if found is None:
+            return b""
+        end = found.end()
+    return data[:end]
+
+
+def _line_count(data: bytes) -> int:
+    """As the csv module counts: \\r\\n, \\n and \\r end a line; the last one may lack its end."""
+    ends = data.count(b"\n") + data.count(b"\r") - data.count(b"\r\n")
+    return ends if data.endswith((b"\n", b"\r")) else ends + 1
 
 
 def _row(cells: Sequence[object], number: int, identifiers: Mapping[int, int]) -> list[str]:

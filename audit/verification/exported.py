@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from audit.entries import canonical_json
+from audit.envelope import digest
 from audit.export import FORMAT, blinding_path, chunk_path, document_line, opening_line
 from audit.tiles import TILE_WIDTH, split_bundle, tile_path
 from xinyi.errors import EncodingInvalid
@@ -224,7 +225,7 @@ def read_document(line: bytes) -> envelope_pb2.Envelope:
                 for s in value["signatures"]
             ],
         )
-        same = document_line(sealed).encode() == line
+        same = document_line(digest(sealed), sealed).encode() == line
     except (KeyError, TypeError, ValueError):
         same = False
     if not same:

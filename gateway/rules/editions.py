@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from typing import Any
 
-from xinyi.errors import Conflict, NotEntitled
+from xinyi.errors import Conflict, Contradiction, NotEntitled
 from xinyi.v1 import edition_pb2
 
 _NEXT = {
@@ -54,7 +54,16 @@ def check_second_person(published: Set[str], decided: Set[str], *, is_person: bo
 
 
 def check_place(manifest: edition_pb2.Manifest, newest: Mapping[str, Any] | None) -> None:
-    """Raises Conflict unless the manifest follows the newest edition of its origin and product."""
+    """Raises Conflict unless the manifest follows the newest edition of its origin and product.
+
+    Contradiction where its place is taken.
+    """
+    if newest is not None and manifest.sequence <= newest["sequence"]:
+        raise Contradiction(
+            f"edition number {manifest.sequence} is here with another manifest; the newest is number "
+            f"{newest['sequence']}",
+            basis="edition.conflict",
+        )
     sequence = 1 if newest is None else newest["sequence"] + 1
     predecessor = b"" if newest is None else newest["manifest_digest"]
     if manifest.sequence != sequence or manifest.predecessor != predecessor:

@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, func, select
 
 from audit import export
-from audit.log import Log, log_entries
+from audit.log import Log, Tree, log_entries
+from audit.tiles import tile_place
 from gateway.exchange import Exchange
 from gateway.reception import Received, Reception
 from gateway.rules.partners import check_right
@@ -206,7 +207,8 @@ def _pieces(
     if head is None:
         raise Unavailable("nothing has been published yet")
     editions_shown = [row.manifest_digest for row in then.execute(select(tables.editions.c.manifest_digest))]
-    yield from export.write(
+    tree = Tree(now, head.size)
+    pieces = export.write(
         head,
         entries=((leaf, salt, opening) for _, leaf, salt, opening in log.openings(now, 0, head.size)),
         documents=_documents(then, now, log.openings(now, state_size, head.size)),
@@ -217,21 +219,26 @@ def _pieces(
         blinding_keys=_blinding_keys(then) if with_records else None,
         state_size=state_size,
     )
+    for path, data in pieces:
+        if path.startswith("tile/") and not path.startswith("tile/entries/"):
+            # As they are stored, not as they ought to be: proofs are made from them.
+            data = tree.tile(*tile_place(path))[: len(data)]
+        yield path, data
 
 
 def _documents(
     then: Connection, now: Connection, later: Iterator[tuple[int, bytes, bytes, bytes]]
-) -> Iterator[envelope_pb2.Envelope]:
-    """Every document of then, and those that later entries name."""
+) -> Iterator[tuple[bytes, envelope_pb2.Envelope]]:
+    """Every document of then under the digest it is kept by, and those that later entries name."""
     rows = then.execution_options(yield_per=PAGE).execute(
-        select(tables.documents.c.envelope).order_by(tables.documents.c.digest)
+        select(tables.documents).order_by(tables.documents.c.digest)
     )
     for row in rows:
-        yield envelope_pb2.Envelope.FromString(row.envelope)
+        yield row.digest, envelope_pb2.Envelope.FromString(row.envelope)
     named = {digest for *_, opening in later for digest in log_pb2.LogEntry.FromString(opening).documents}
     for digest in sorted(named):
         if editions.find_document(then, digest) is None:
-            yield editions.get_document(now, digest)
+            yield digest, editions.get_document(now, digest)
 
 
 def _rows(conn: Connection, table: Any) -> Iterator[dict[str, Any]]:

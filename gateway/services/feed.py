@@ -89,9 +89,11 @@ class Feed(FeedServiceServicer):
     ) -> AsyncIterator[pb.FetchChunksResponse]:
         who = caller(context)
         reception = self._reception
-        async with reception.refusals_signed(who, "FetchChunks", subject=request.delivery_id):
+        # What is no id is nobody's delivery: it reaches neither the database nor the log.
+        asked = request.delivery_id if checks.is_delivery_id(request.delivery_id) else ""
+        async with reception.refusals_signed(who, "FetchChunks", subject=asked):
             manifest_digest, total = await reception.database.read(
-                lambda conn: self._open_transfer(conn, request.delivery_id, who)
+                lambda conn: self._open_transfer(conn, asked, who)
             )
             if request.from_chunk > total:
                 raise Conflict(f"the edition has {total} chunks", basis="chunks.from")

@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection
 
 from audit import envelope
+from audit.bulk import insert_rows
 from audit.keys import keyid
 from audit.records import check_blinding_key, check_manifest_tree
 from gateway import delivery
@@ -275,15 +276,13 @@ def _begin(
 ) -> int:
     """Notes the intake; returns how many chunks are here already."""
     _check_place(conn, received.message)
-    if store.find_intake(conn, received.digest) is None:
-        conn.execute(
-            insert(tables.intakes).values(
-                manifest_digest=received.digest,
-                envelope=received.envelope.SerializeToString(),
-                blinding_key=blinding_key,
-                begun_at_ms=now_ms,
-            )
-        )
+    row = {
+        "manifest_digest": received.digest,
+        "envelope": received.envelope.SerializeToString(),
+        "blinding_key": blinding_key,
+        "begun_at_ms": now_ms,
+    }
+    insert_rows(conn, tables.intakes, [row], "keep")
     return store.staged(conn, received.digest)[0]
 
 

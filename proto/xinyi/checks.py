@@ -304,8 +304,13 @@ def delivery_id(manifest_digest: bytes, recipient: str) -> str:
     return hashlib.sha256(manifest_digest + b"\0" + recipient.encode()).hexdigest()
 
 
+def is_delivery_id(text: str) -> bool:
+    """Whether a delivery can have this id: 64 lower-case hex digits."""
+    return _HEX_DIGEST.fullmatch(text) is not None
+
+
 def check_delivery_receipt(receipt: exchange_pb2.DeliveryReceipt) -> None:
-    _require(_HEX_DIGEST.fullmatch(receipt.delivery_id) is not None, "receipt.delivery_id", "no delivery id")
+    _require(is_delivery_id(receipt.delivery_id), "receipt.delivery_id", "no delivery id")
     _check_digest(receipt.delivery_digest, "receipt.delivery_digest")
     _check_digest(receipt.manifest_digest, "receipt.manifest_digest")
     _require(receipt.stage in _STAGES, "receipt.stage", "the stage is missing or unknown")

@@ -5,7 +5,8 @@
     │   ├── NotAuthenticated    who the caller is cannot be told, or the document is not of the caller's party
     │   ├── NotEntitled         deny by default: no agreement, no entitlement, wrong state
     │   ├── Invalid             a message breaks a rule of the contract
-    │   ├── Conflict            same id, different content; or not possible in the present state
+    │   ├── Conflict            not possible in the present state
+    │   │   └── Contradiction       same id, different content: alarming
     │   └── Unknown             no such edition, delivery, entry
     ├── VerificationError   somebody lied, or bytes were changed: never retried, always alarming
     └── Unavailable         the network, a disk or a peer failed: retry later
@@ -64,6 +65,12 @@ class Invalid(Refused):
 class Conflict(Refused):
     code = "conflict"
     status = grpc.StatusCode.FAILED_PRECONDITION
+
+
+class Contradiction(Conflict):
+    """Two documents for one place: one side forgot what it said, or says two things."""
+
+    code = "conflict.content"
 
 
 class Unknown(Refused):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, data: bytes, *, mode: int = 0o600) -> None:
-    """A crash leaves the old file or the new one, beside it at most a `.tmp` that the next write replaces."""
+    """A crash leaves the old file or the new one, beside it at most a `.tmp` that nobody reads."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     temporary.unlink(missing_ok=True)
     _write_new(temporary, data, mode)

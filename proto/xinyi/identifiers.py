@@ -28,6 +28,7 @@ _ORGANISATION = re.compile(r"[0-9A-Z]{8}[0-9X]")
 _REGISTRATION = re.compile(r"[0-9]{15}")
 _RESIDENT = re.compile(r"[1-8][0-9]{16}[0-9X]")
 _SCIENTIFIC = re.compile(r"[0-9]+(?:\.[0-9]+)?E\+?[0-9]+")
+_CUT_OFF = re.compile(r"([0-9]{1,20})(?:\.([0-9]{1,20}))?(?:E\+?([0-9]{1,2}))?(?![0-9])")
 _BLANKS = re.compile(r"\s+")
 
 #: Stands for every character that the alphabet lacks.
@@ -144,6 +145,22 @@ def is_resident_like(identifier: str) -> bool:
         and old[0] in "12345678"
         and _is_birth_date("19" + old[6:12])
         and readings(old) == Reading.NONE
+    )
+
+
+def may_have_been_resident(text: str) -> bool:
+    """Whether a number that a spreadsheet cut off or wrote as 3.70102198001E+17 may be a resident number.
+
+    The last digits are gone, the division and the date of birth are not.
+    """
+    found = _CUT_OFF.match(text)
+    if found is None:
+        return False
+    whole, digits, exponent = found.groups(default="")
+    digits = whole + digits
+    length = int(exponent) + len(whole) if exponent else len(digits)
+    return (
+        length == 18 and len(digits) >= 14 and digits[0] in "12345678" and _is_birth_date(digits[6:14])
     )
 
 

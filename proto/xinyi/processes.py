@@ -11,7 +11,8 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from queue import LifoQueue
@@ -47,6 +48,17 @@ class Inline:
         except Exception as error:
             done.set_exception(error)
         return done
+
+
+def in_order(crew: Crew, work: Callable[..., T], calls: Iterable[tuple[Any, ...]]) -> Iterator[T]:
+    """Results in the order of the calls; as many are under way at a time as the crew works on."""
+    waiting: deque[Future[T]] = deque()
+    for args in calls:
+        waiting.append(crew.submit(work, *args))
+        while len(waiting) > crew.ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
 
 
 class Processes:

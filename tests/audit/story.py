@@ -16,6 +16,7 @@ from typing import Any
 from audit import checkpoint, entries, envelope, export, merkle, records
 from audit.keys import FileSigner, Signer, generate_private_key, keyid
 from audit.verification.policy import Policy
+from tests.world import made_up_uscc
 from xinyi import checks
 from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2, log_pb2, party_pb2, records_pb2
 
@@ -301,7 +302,7 @@ class Story:
         pieces = export.write(
             self.head(),
             entries=self.entries,
-            documents=self.documents.values(),
+            documents=self.documents.items(),
             state=state,
             chunks=chunks if with_records else None,
             blinding_keys=[(e.digest, e.blinding_key) for e in self.editions] if with_records else None,
@@ -354,7 +355,7 @@ def seal_edition(signer: FileSigner, count: int = 3, *signers: Signer, **changes
 
 def record_of(number: int) -> records_pb2.GradeRecord:
     return records_pb2.GradeRecord(
-        taxpayer_id=f"91999999{number:010d}",
+        taxpayer_id=made_up_uscc(number),
         identifier_kind=records_pb2.IDENTIFIER_KIND_USCC,
         names=[f"示例企业{number}有限公司"],
         evaluation_year=2018,

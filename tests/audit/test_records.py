@@ -231,3 +231,11 @@ def test_the_same_record_leaves_no_trace_between_two_editions(cast: Cast) -> Non
     assert leaves(first).isdisjoint(leaves(second))
     assert envelope.digest(first.manifest) != envelope.digest(second.manifest)
     assert isinstance(first.message, edition_pb2.Manifest)
+
+
+@pytest.mark.parametrize("length", [1, 91, 92, 93, 94, 127, 128, 300, 16_383, 16_384])
+def test_a_chunks_wire_form_is_protobufs(length: int) -> None:
+    """Entries put behind each other by hand are what protobuf writes, at every length of a length."""
+    salted_records = [(os.urandom(32), os.urandom(length)) for _ in range(3)]
+    entries = b"".join(records.chunk_entry(salt, record) for salt, record in salted_records)
+    assert entries == records.chunk_bytes(salted_records)

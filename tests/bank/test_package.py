@@ -63,9 +63,7 @@ def test_a_changed_byte_in_any_document_is_named(
 
 
 @pytest.mark.parametrize("name", ["delivery", "manifest", "approval"])
-def test_a_missing_document_is_named(
-    offers: Offers, edition: SealedEdition, trust: Trust, name: str
-) -> None:
+def test_a_missing_document_is_named(offers: Offers, edition: SealedEdition, trust: Trust, name: str) -> None:
     """An edition that nobody approved has no approval."""
     package = offers.package(edition)
     package.ClearField(name)  # type: ignore[arg-type]
@@ -153,7 +151,10 @@ def test_the_gateway_cannot_mint_an_edition(offers: Offers, trust: Trust) -> Non
 def test_a_bureau_that_is_not_named_is_not_taken(offers: Offers, edition: SealedEdition) -> None:
     """With origins in the settings, a pinned key of another party counts for nothing."""
     trust = Trust.of(
-        offers.bank.keyring(), recipient=offers.bank.party, gateway=GATEWAY, origins=["test-city/other-bureau"]
+        offers.bank.keyring(),
+        recipient=offers.bank.party,
+        gateway=GATEWAY,
+        origins=["test-city/other-bureau"],
     )
     assert refusal(offers.package(edition), trust).basis == "manifest.seal"
 

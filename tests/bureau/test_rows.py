@@ -14,10 +14,10 @@ import pytest
 from adapters.bureau import inspection, sources
 from adapters.bureau.assessment import Assessor
 from adapters.bureau.building import describe
-from adapters.bureau.partitions import Partitions
 from adapters.bureau.persons import is_personal_name, mask
 from adapters.bureau.rows import Rows
 from adapters.bureau.rules import RULES, WITHHELD
+from adapters.bureau.runs import PARTS, read_part, write_run
 from adapters.tables.profile import Profile
 from adapters.tables.reading import open_table
 from audit import records
@@ -25,6 +25,8 @@ from examples import generate
 from proto.vectors.make import old_number, uscc
 from xinyi import checks
 from xinyi.errors import Invalid
+from xinyi.identifiers import organisation_check_character, uscc_check_character
+from xinyi.processes import Processes
 from xinyi.v1 import records_pb2
 
 JIANGXI = Path(__file__).parents[2] / "examples/data/jiangxi_2018_A.csv"
@@ -160,7 +162,7 @@ def test_each_rule(cells: dict[str, str], rules: list[str]) -> None:
 
 def test_rows_of_another_width_are_rejected() -> None:
     """A shifted row would put one firm's grade under another's name."""
-    drafts, others = assessor().block(2, [GOOD, GOOD[:-1], [], [*GOOD, "x"], [""] * 8])
+    drafts, others, _ = assessor().block(2, [GOOD, GOOD[:-1], [], [*GOOD, "x"], [""] * 8])
     assert [draft[1] for draft in drafts] == [2]
     assert [(o.number, o.rules) for o in others] == [(3, ("row.columns",)), (5, ("row.columns",))]
 
@@ -236,9 +238,10 @@ def built(tmp_path: Path, lines: list[list[str]]) -> list[records_pb2.GradeRecor
         csv.writer(stream).writerows([HEADINGS, *lines])
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    rows = Rows(open_table(file, profile(encoding="utf-8")), BLIND, scratch, tmp_path / "again-mend.csv")
+    rows = Rows(open_table(file, profile(encoding="utf-8")), b"b" * 32, scratch)
     rows.read(lambda n: None)
-    return [records_pb2.GradeRecord.FromString(record) for part in rows.records() for _, record in part]
+    chunk = b"".join(entry for part in rows.parts(sealed=True) for entry in part.entries)
+    return [records_pb2.GradeRecord.FromString(record) for record in records.split_chunk(chunk)[1]]
 
 
 @pytest.mark.parametrize(
@@ -318,7 +321,10 @@ def test_the_shortcut_never_differs_from_the_single_row(tmp_path: Path) -> None:
         if chance.random() < 0.02:
             lines[-1] = lines[-1][: chance.randrange(8)]
     together, alone = assessor(), assessor()
-    drafts, others = together.block(2, lines)
+    drafts, others, grades = together.block(2, lines)
+    assert grades == Counter(records_pb2.GradeRecord.FromString(d[4]).grade for d in drafts) + Counter(
+        records_pb2.GradeRecord.FromString(o.draft[4]).grade for o in others if o.draft
+    )
     endings = [alone.row(number, line) for number, line in enumerate(lines, 2) if any(line)]
     assert len(drafts) > 1500
     assert sorted(drafts + [o.draft for o in others if o.draft]) == sorted(
@@ -327,7 +333,6 @@ def test_the_shortcut_never_differs_from_the_single_row(tmp_path: Path) -> None:
     clean = {draft[1] for draft in drafts}
     assert [e for e in endings if e.number not in clean] == others
     assert all(not e.rules for e in endings if e.number in clean)
-    assert together.grades == alone.grades
 
 
 def test_lost_digits_of_a_workbook_are_rejected_by_cell(tmp_path: Path) -> None:
@@ -384,19 +389,76 @@ def test_generated_cities_hold_clean_rows_alone(tmp_path: Path) -> None:
     assert rows.organisations.found() == []
 
 
-@pytest.mark.parametrize("held", [10, 1_000_000])
-def test_partitions_sort_what_spills_and_what_does_not(
-    tmp_path: Path, held: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Every item once, in ascending order, equal keys together; nothing is left on disk."""
-    monkeypatch.setattr("adapters.bureau.partitions._HELD", held)
+def test_runs_give_every_item_back_in_its_part(tmp_path: Path) -> None:
+    """Every item once, in ascending order, equal keys together, however many runs they came in."""
     chance = random.Random(1)
     items = [(chance.randbytes(32), n, "x") for n in range(5000)]
     items += [(items[n][0], -n, "y") for n in range(0, 5000, 7)]
-    partitions = Partitions(tmp_path)
-    for start in range(0, len(items), 100):
-        partitions.add(items[start : start + 100])
-    parts = list(partitions)
-    assert len(parts) == 256
+    for run, start in enumerate(range(0, len(items), 900)):
+        write_run(tmp_path, run, items[start : start + 900])
+    parts = [read_part(tmp_path, number) for number in range(PARTS)]
     assert [item for part in parts for item in part] == sorted(items)
-    assert not list(tmp_path.iterdir())
+
+
+def test_other_processes_come_to_the_same(tmp_path: Path) -> None:
+    """A large table with every kind of row: what several processes make of it is what one makes of it."""
+    file = tmp_path / "large.csv"
+    chance, lines = random.Random(3), [HEADINGS]
+    for n in range(60_000):
+        line = row(taxpayer_id=generated(n), name=f"示例企业{n % 9000}有限公司")
+        if chance.random() < 0.02:
+            line = chance.choice(
+                [row(taxpayer_id=old_number()), row(taxpayer_id="12"), line[:-1], row(grade="B"), row(name="")]
+            )
+        lines.append(line)
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream).writerows(lines)
+    table = open_table(file, profile(encoding="utf-8"))
+    assert table.size_bytes > 4 << 20
+    told = []
+    for crew in (None, Processes(2)):
+        mend = tmp_path / f"mend-{len(told)}.csv"
+        rows = inspection.inspect(table, lambda n: None, mend=mend, crew=crew)
+        told.append((describe(rows), mend.read_bytes()))
+        if crew is not None:
+            crew.close()
+    assert told[0] == told[1]
+    assert told[0][0]["repeated"]["identifiers"] > 0
+
+
+def generated(number: int) -> str:
+    organisation = f"{number:08d}"
+    code = "91990101" + organisation + organisation_check_character(organisation)
+    return code + uscc_check_character(code)
+
+
+def test_contradicting_rows_show_their_cells_as_they_stand(tmp_path: Path) -> None:
+    """Once each, in the table's order and under its headings, whether they were clean or warned at first."""
+    lines = [row(name="第一有限公司"), row(taxpayer_id="12"), row(grade="B", name=" 第一有限公司 ")]
+    inspected(tmp_path, lines)
+    with (tmp_path / "mend.csv").open(encoding="utf-8-sig", newline="") as file:
+        head, *mend = list(csv.reader(file))
+    assert head[4:] == HEADINGS
+    assert [(m[0], m[1], m[2]) for m in mend] == [
+        ("2", "quarantined", "record.grades_differ"),
+        ("3", "rejected", "id.length"),
+        ("4", "quarantined", "record.grades_differ"),
+    ]
+    assert [m[4:] for m in mend] == lines
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [*row(taxpayer_id="11010519491231002X"), "too many"],
+        ["张伟", *GOOD],
+        [*GOOD[:3], "11010519491231002x"],
+        row(taxpayer_id="1.10105194912310E+17"),
+    ],
+)
+def test_a_broken_row_keeps_nothing_of_a_person(tmp_path: Path, cells: list[str]) -> None:
+    """A cell too many, or digits that a spreadsheet rounded: number, name and date of birth stay out."""
+    rows = inspected(tmp_path, [cells, row()])
+    assert rows.tally.outcomes[WITHHELD] == 1
+    told = (tmp_path / "mend.csv").read_text(encoding="utf-8-sig") + str(describe(rows))
+    assert not any(word in told for word in ("19491231", "张伟", "11010519"))

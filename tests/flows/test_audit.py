@@ -37,7 +37,12 @@ async def xinyi_audit(*arguments: object) -> Outcome:
     """Runs the program as a process of its own."""
 
     def run() -> Outcome:
-        command = [sys.executable, "-c", "from adapters.auditor.cli import main; main()", *map(str, arguments)]
+        command = [
+            sys.executable,
+            "-c",
+            "from adapters.auditor.cli import main; main()",
+            *map(str, arguments),
+        ]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         return Outcome(done.returncode, done.stdout, done.stderr)
 
@@ -56,11 +61,11 @@ async def auditor(world: World) -> Home:
     return home
 
 
-async def a_month(world: World) -> None:
+async def a_month(world: World, records: int = 2500) -> None:
     """Two editions, the first refused once by rule; a pulled delivery with three receipts; refusals."""
     bank = await world.bank("bank-1")
     other = await world.bank("bank-2")
-    edition = world.seal(2500)
+    edition = world.seal(records)
     await world.submit(edition)
     with pytest.raises(NotEntitled):
         await world.approve(edition, MAKER)
@@ -75,7 +80,7 @@ async def a_month(world: World) -> None:
     for _ in range(2):
         with pytest.raises(NotEntitled):
             await world.fetch(other, exchange_pb2.Delivery.FromString(package.delivery.payload).delivery_id)
-    second = world.seal(1100, month=2, sequence=2, predecessor=edition.digest)
+    second = world.seal(min(records, 1100), month=2, sequence=2, predecessor=edition.digest)
     await world.submit(second)
     await world.decide(
         edition_pb2.Cancellation(

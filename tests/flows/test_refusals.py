@@ -74,8 +74,8 @@ async def test_a_second_receipt_is_refused_by_its_own_name(tmp_path: Path) -> No
         logged = entries(world, "refused")
         assert [list(entry.documents) for entry in logged] == [[r.document_digest] for r in refused[:2]]
         assert refused[0].leaf != refused[1].leaf == refused[2].leaf
-        assert all(e.detail.endswith(e.documents[0].hex()) and e.code == "conflict" for e in logged)
-        assert [event["event"] for event in said].count("alarm.conflict") == 3
+        assert all(e.detail.endswith(e.documents[0].hex()) and e.code == "conflict.content" for e in logged)
+        assert [event["event"] for event in said].count("alarm.contradiction") == 3
 
 
 async def test_what_a_caller_says_does_not_enter_the_log(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from adapters.bureau.commands.publishing import EncodingOption, counting
 from adapters.party.terminal import HomeOption, console
+from xinyi.processes import Processes
 
 Digest = Annotated[
     str, typer.Argument(metavar="EDITION", help="Six or more digits of the edition's manifest digest.")
@@ -41,9 +42,9 @@ def review(
     if report is not None:
         presentation.show_report(reviewing.read_report(report, manifest))
     if source is not None:
-        with counting() as count:
+        with counting() as count, Processes() as crew:
             table = sources.open_source(source, profile, encoding)
-            rows = inspection.inspect(table, lambda n: count("rows", n))
+            rows = inspection.inspect(table, lambda n: count("rows", n), crew=crew)
         inspection.check_against(manifest.message, rows)
         console.print(f"{source.name}: counted here, and the same as sealed", markup=False)
 
@@ -64,7 +65,7 @@ def approve(
     opened = Home.open(home)
     with GatewayClient(opened) as client:
         status, manifest = reviewing.find_edition(client, opened, edition)
-        reviewing.check_may_approve(status, manifest.message, opened.settings.holder)
+        reviewing.check_may_approve(status, manifest.message, opened)
         presentation.show_manifest(status, manifest)
         if not yes:
             typer.confirm("Publish this edition to all entitled banks?", abort=True)

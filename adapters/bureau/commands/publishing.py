@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from adapters.party.terminal import Exit, HomeOption, JsonOption, console, notices, print_json, progress
+from xinyi.processes import Processes
 
 File = Annotated[
     Path, typer.Argument(exists=True, dir_okay=False, help="CSV or XLSX as the bureau's system exports it.")
@@ -35,9 +36,9 @@ def inspect(
     """
     from adapters.bureau import building, inspection, presentation, sources
 
-    with counting() as count:
+    with counting() as count, Processes() as crew:
         table = sources.open_source(file, profile, encoding)
-        rows = inspection.inspect(table, lambda n: count("rows", n), mend=mend)
+        rows = inspection.inspect(table, lambda n: count("rows", n), mend=mend, crew=crew)
     report = building.describe(rows)
     if json:
         print_json(report)
@@ -70,10 +71,12 @@ def publish(
 
     opened = Home.open(home)
     month = sources.parse_period(period)
-    with counting() as count, GatewayClient(opened) as client:
+    with counting() as count, GatewayClient(opened) as client, Processes() as crew:
         table = sources.open_source(file, profile, encoding)
         of = product or table.profile.product
-        done = work.publish(opened, client, table, of, month, count, without_comparison=without_comparison)
+        done = work.publish(
+            opened, client, table, of, month, count, without_comparison=without_comparison, crew=crew
+        )
     folder = done.edition.path
     report = done.edition.report | {"outcome": done.outcome, "resumed": done.resumed, "folder": str(folder)}
     if json:

@@ -1,0 +1,212 @@
+"""What must be true when everything is over, however often anybody died: at the gateway, at a bank, offline.
+
+"Once" is said of effects: attempts (`delivery.transferred`, `delivery.failed`) may stand in the log repeatedly.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from adapters.party.home import Home
+from audit.checkpoint import TlogProof
+from audit.envelope import parse_strict
+from audit.log import log_entries
+from examples.generate import rows, write
+from gateway.config import Settings
+from gateway.store import editions, tables
+from gateway.store.db import open_engine
+from tests.crash.founding import AUDITOR, BUREAU, CITY, PRODUCT, home_of
+from tests.crash.programs import PATIENCE_S
+from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2, log_pb2
+
+STAGES = ("received", "accepted", "applied")
+
+
+@dataclass(frozen=True)
+class List:
+    """One month's list of made-up taxpayers."""
+
+    path: Path
+    count: int
+    seed: int
+
+    @classmethod
+    def make(cls, folder: Path, count: int, seed: int) -> List:
+        path = folder / f"list-{seed}.csv"
+        write(path, count, seed)
+        return cls(path, count, seed)
+
+    @cached_property
+    def taxpayers(self) -> list[str]:
+        return sorted(row[0] for row in rows(self.count, self.seed))
+
+
+@dataclass(frozen=True)
+class Account:
+    """The gateway's databases as they are now; the gateway may run."""
+
+    place: Path
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        engine = open_engine(Settings.load(self.place / "gateway").database_url)
+        try:
+            with engine.execution_options(reading=True).connect() as conn:
+                yield conn
+        finally:
+            engine.dispose()
+
+    def entries(self) -> list[log_pb2.LogEntry]:
+        with self.reading() as conn:
+            found = conn.execute(select(log_entries.c.opening).order_by(log_entries.c.id)).scalars()
+            return [log_pb2.LogEntry.FromString(opening) for opening in found]
+
+    def deliveries(self) -> list[dict[str, Any]]:
+        with self.reading() as conn:
+            return [dict(row) for row in conn.execute(select(tables.deliveries)).mappings()]
+
+    def states(self, digest: bytes) -> dict[str, str]:
+        return {
+            row["recipient"].removeprefix(f"{CITY}/"): row["state"]
+            for row in self.deliveries()
+            if row["manifest_digest"] == digest
+        }
+
+    def wait_for(self, digest: bytes, bank: str, state: str) -> None:
+        """Until the delivery has come so far."""
+        _wait(lambda: self.states(digest).get(bank) == state, f"the delivery to {bank} is not {state}")
+
+    def wait_for_transfer(self, digest: bytes, bank: str) -> None:
+        """Until all its files lie in the bank's folder."""
+        where = ("delivery.transferred", digest, f"{CITY}/{bank}")
+        _wait(
+            lambda: where in ((e.kind, e.manifest_digest, e.counterparty) for e in self.entries()),
+            f"nothing was carried to {bank}",
+        )
+
+    def check_editions(self, digests: list[bytes], counts: list[int]) -> None:
+        """Exactly these, each following the one before, all its records here, every effect logged once."""
+        with self.reading() as conn:
+            found = editions.list_editions(conn, BUREAU)
+            assert [row["manifest_digest"] for row in found] == digests
+            assert [row["sequence"] for row in found] == list(range(1, len(digests) + 1))
+            assert [row["state"] for row in found[:-1]] == ["SUPERSEDED"] * (len(digests) - 1)
+            assert found[-1]["state"] == "PUBLISHED"
+            assert [row["record_count"] for row in found] == counts
+            for row in found:
+                sealed = editions.get_document(conn, row["manifest_digest"])
+                manifest = parse_strict(sealed.payload, edition_pb2.Manifest)
+                assert row["root"] == manifest.root
+                assert editions.staged(conn, row["manifest_digest"])[0] == len(manifest.chunk_roots)
+            assert not conn.execute(select(tables.intakes)).all(), "an edition is still arriving"
+        effects = [(e.kind, e.manifest_digest) for e in self.entries() if e.kind.startswith("edition.")]
+        once = [(kind, d) for d in digests for kind in ("edition.ready", "edition.published")]
+        assert Counter(effects) == Counter(once)
+
+    def check_deliveries(self, digest: bytes, banks: list[str]) -> None:
+        """One of this edition to each of these banks, applied, every effect logged once."""
+        assert self.states(digest) == dict.fromkeys(banks, "APPLIED")
+        kinds = ["delivery.offered", *(f"receipt.{stage}" for stage in STAGES)]
+        effects = [
+            (e.kind, e.counterparty)
+            for e in self.entries()
+            if e.manifest_digest == digest
+            and e.delivery_id
+            and not e.kind.endswith((".transferred", ".failed"))
+        ]
+        assert Counter(effects) == Counter((kind, f"{CITY}/{bank}") for bank in banks for kind in kinds)
+
+
+def _wait(come: Callable[[], bool], otherwise: str) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        if come():
+            return
+        time.sleep(0.1)
+    raise AssertionError(otherwise)
+
+
+def check_bank(home: Path, digest: bytes, published: List, *, proofs: bool) -> None:
+    """Every record of this month landed once, nothing left over in the spool, the evidence complete.
+
+    Args:
+        proofs: whether the bank's way to the gateway brings it log proofs.
+    """
+    with sqlite3.connect(home / "bank.db") as conn:
+        landed = [row[0] for row in conn.execute("SELECT taxpayer_id FROM grade_a ORDER BY taxpayer_id")]
+        shown = conn.execute("SELECT manifest_digest, accepted, rejected FROM xinyi_landings").fetchall()
+        relations = conn.execute(
+            "SELECT count(*) FROM sqlite_master WHERE name GLOB 'grade_a__*[0-9]'"
+        ).fetchone()
+    conn.close()
+    assert landed == published.taxpayers
+    assert shown == [(digest.hex(), published.count, 0)]
+    assert relations[0] <= 2, "at most the edition before lies beside the one shown, until the next landing"
+    spool = home / "spool"
+    for empty in ("incoming", "ready", "refused", "outbox"):
+        assert _visible(spool / empty) == [], f"left over in {home.name}/spool/{empty}"
+    held = json.loads((spool / "held" / f"{PRODUCT}.json").read_text())
+    assert held["manifest_digest"] == digest.hex()
+    delivery = held["delivery_id"]
+    assert delivery in _visible(spool / "landed")
+    kept = spool / "landed" / delivery / "receipts"
+    assert _visible(kept) == sorted(f"{stage}.dsse" for stage in STAGES)
+    for stage in STAGES:
+        signed = {
+            (kept / f"{stage}.dsse").read_bytes(),
+            (spool / "sent" / f"{delivery}.{stage}.dsse").read_bytes(),
+            (home / "evidence" / delivery / f"{stage}.dsse").read_bytes(),
+        }
+        assert len(signed) == 1, f"{home.name} signed {stage} twice"
+    _check_evidence(home, delivery, proofs=proofs)
+
+
+def _check_evidence(path: Path, delivery_id: str, *, proofs: bool) -> None:
+    home = Home.open(path)
+    evidence = path / "evidence" / delivery_id
+    expected = {f"{name}.dsse" for name in ("manifest", "approval", "delivery")}
+    expected |= {f"{stage}{ending}" for stage in STAGES for ending in (".dsse", ".acknowledgement.dsse")}
+    expected |= {f"{stage}.tlog-proof" for stage in STAGES if proofs}
+    assert set(_visible(evidence)) == expected
+    for stage in STAGES if proofs else ():
+        sealed = envelope_pb2.Envelope.FromString((evidence / f"{stage}.acknowledgement.dsse").read_bytes())
+        leaf = exchange_pb2.Acknowledgement.FromString(sealed.payload).leaf
+        TlogProof.decode((evidence / f"{stage}.tlog-proof").read_bytes()).verify(leaf, home.log_key())
+
+
+def _visible(folder: Path) -> list[str]:
+    """Names that any program reads: what a killed one had half written begins with a dot."""
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def check_audit(place: Path, *, deliveries: int) -> None:
+    """The auditor's own export of the whole log holds offline."""
+    home = home_of(place, AUDITOR)
+    policy, export = place / "policy.toml", place / "export"
+    _audit("policy", "--bureau", BUREAU, "-o", policy, "--home", home)
+    _audit("export", export, "--records", "--purpose", "crash", "--home", home)
+    verdict = json.loads(_audit("verify", export, "--policy", policy, "--json"))
+    assert verdict["verdict"] == "holds", verdict
+    examined = {check["check"]: check["examined"] for check in verdict["checks"]}
+    assert examined["deliveries"] == deliveries
+    assert examined["receipts"] == len(STAGES) * deliveries
+
+
+def _audit(*words: object) -> str:
+    program = [sys.executable, "-c", "from adapters.auditor.cli import main; main()"]
+    done = subprocess.run([*program, *map(str, words)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{words[0]} ended with {done.returncode}: {done.stdout}{done.stderr}"
+    return done.stdout
