@@ -21,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from xinyi.errors import ExchangeError, Refused, Unavailable, VerificationError
+from xinyi.processes import collect_seldom
 from xinyi.settings import SettingsInvalid
 
 #: Results go to standard output, everything else (progress, notices, errors) to standard error.
@@ -65,6 +66,7 @@ def exit_code(error: BaseException) -> Exit:
 
 def run(app: typer.Typer) -> NoReturn:
     """Entry of a program: runs it, and turns what it raises into an exit code and one line."""
+    collect_seldom()
     try:
         app()
     except ExchangeError as error:
