@@ -89,7 +89,7 @@ EXCEPTIONS = {
     ("gateway.store.tables", "audit.log"): "one metadata, so that foreign keys and migrations see all tables",
     ("gateway.store.parties", "audit.keys"): "the registered keys of a party are read as a Keyring",
     ("gateway.rules.products", "audit.entries"): "a definition's text is the JSON that the log hashes",
-    ("adapters.bank.cli", "adapters.bank.landing"): "the command that lands, imported when it runs",
+    ("adapters.bank.commands", "adapters.bank.landing"): "the command that lands, imported when it runs",
     ("gateway.push", "gateway.folder"): "a push to a folder writes the folder channel's files",
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
@@ -74,7 +74,7 @@ class Receiver:
         self.receipts.post(edition)
         return edition
 
-    def finish(self, intake: Intake) -> SpooledEdition:
+    def finish(self, intake: Intake[Any]) -> SpooledEdition:
         """Signs RECEIVED and makes the edition ready. Call under the delivery's lock."""
         if not intake.complete:
             raise Unavailable("the transfer ended before its last chunk", basis="chunks.incomplete")

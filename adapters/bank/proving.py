@@ -26,6 +26,8 @@ def prove_record(home: Home, product: str, identifier: str, *, edition: str = ""
         home.keyring(), recipient=home.party, gateway=home.settings.gateway.party, origins=settings.origins
     )
     spooled, package = _newest(Spool(settings.spool), trust, product, edition)
+    if not (spooled.path / "chunks").exists():
+        raise Unknown("the records of this edition were purged here", basis="edition.purged")
     chunks = (spooled.chunk(number) for number in range(package.chunk_count))
     proof = record_proof.make(
         package.manifest.envelope,

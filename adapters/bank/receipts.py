@@ -83,10 +83,14 @@ class Receipts:
 
     def post(self, edition: SpooledEdition) -> None:
         """Puts into the outbox what was signed for this edition and not sent yet. Safe to repeat."""
-        for path in _in_order(edition.receipts.glob("*.dsse")):
+        for path in in_order(edition.receipts.glob("*.dsse")):
             name = f"{edition.delivery_id}.{path.name}"
-            if not (self.sent / name).exists() and not (self.outbox / name).exists():
+            if not self.holds(name):
                 files.write_atomically(self.outbox / name, path.read_bytes())
+
+    def holds(self, name: str) -> bool:
+        """Whether the receipt of this file name waits here or was answered."""
+        return (self.sent / name).exists() or (self.outbox / name).exists()
 
     def find(self, edition: SpooledEdition, stage: exchange_pb2.ReceiptStage) -> envelope_pb2.Envelope | None:
         path = edition.receipts / f"{stage_word(stage)}.dsse"
@@ -94,7 +98,7 @@ class Receipts:
 
     def waiting(self) -> list[Path]:
         """What the gateway has not answered yet: per delivery in the order of the stages."""
-        return _in_order(self.outbox.glob("*.dsse"))
+        return in_order(self.outbox.glob("*.dsse"))
 
     def mark_sent(self, path: Path) -> None:
         path.replace(self.sent / path.name)
@@ -119,7 +123,9 @@ def split_name(path: Path) -> tuple[str, str]:
     return delivery_id, stage
 
 
-def _in_order(paths: Iterable[Path]) -> list[Path]:
+def in_order(paths: Iterable[Path]) -> list[Path]:
+    """By delivery, then in the order of the stages."""
+
     def key(path: Path) -> tuple[str, int]:
         *delivery, stage = path.name.removesuffix(".dsse").split(".")
         return "".join(delivery), stage_of(stage)

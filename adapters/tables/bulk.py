@@ -45,6 +45,10 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     connection.execute("PRAGMA page_size = 16384")  # takes effect in a new, empty file only
 
 
+class _Abandoned(Exception):
+    """What the server is told of a COPY that is not finished."""
+
+
 class Bulk:
     """Write, then `finish`; `close` without it leaves what was committed so far, for the next run to drop."""
 
@@ -82,6 +86,9 @@ class Bulk:
         self.close()
 
     def close(self) -> None:
+        # psycopg's COPY holds the connection's lock until it ends; abandoned, it ends in an error at the server.
+        abandoned = _Abandoned("not finished")
+        self._copying.__exit__(_Abandoned, abandoned, None)
         self._connection.close()
 
     def _begin(self) -> None:

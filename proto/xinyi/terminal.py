@@ -20,6 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from xinyi import logs
 from xinyi.errors import ExchangeError, Refused, Unavailable, VerificationError
 from xinyi.processes import collect_seldom
 from xinyi.settings import SettingsInvalid
@@ -67,6 +68,8 @@ def exit_code(error: BaseException) -> Exit:
 def run(app: typer.Typer) -> NoReturn:
     """Entry of a program: runs it, and turns what it raises into an exit code and one line."""
     collect_seldom()
+    # What a command prints is its result; a service configures its logs by its settings.
+    logs.configure("readable", "WARNING")
     try:
         app()
     except ExchangeError as error:
@@ -127,8 +130,11 @@ def progress() -> Progress:
     )
 
 
-def findings(problems: Sequence[str], *, good: str) -> NoReturn:
+def findings(problems: Sequence[str], *, good: str, as_json: bool = False) -> NoReturn:
     """The end of every `check` command: what is wrong and what to do, or that all is well."""
+    if as_json:
+        print_json({"good": not problems, "problems": problems})
+        raise typer.Exit(Exit.USAGE if problems else Exit.DONE)
     for problem in problems:
         notices.print("[bold red]✗[/] ", end="")
         notices.print(problem, markup=False)

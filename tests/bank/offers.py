@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from adapters.bank.fetch import Fetched, Receiver
+from adapters.party import admission
 from adapters.party.home import Home
 from audit import envelope
+from audit.checkpoint import VerifierKey
 from audit.keys import Signer, keyid
 from gateway.authority import Authority
 from gateway.exchange import wall_clock
@@ -59,6 +61,7 @@ class Offers:
         bank = self.home(f"{name}/machine/main")
         for other in (self.gateway, self.maker, self.approver):
             self.pin(bank, other.signer().key)
+        bank.pin_log_key(str(VerifierKey.of(f"{GATEWAY}/log", self.gateway.signer())))
         return bank
 
     def pin(self, home: Home, key: party_pb2.PublicKey) -> None:
@@ -69,7 +72,7 @@ class Offers:
         place = self.path / "authority"
         authority = Authority(place) if place.exists() else Authority.create(place, CITY)
         for home in homes:
-            request = envelope_pb2.Envelope.FromString(home.registration(party_pb2.PARTY_KIND_BANK, ""))
+            request = envelope_pb2.Envelope.FromString(admission.request(home, party_pb2.PARTY_KIND_BANK))
             asked = party_pb2.KeyRegistration.FromString(request.payload).certificate_request
             (home.keys / "tls.crt").write_text(authority.issue(asked, home.settings.holder))
             (home.keys / "ca.crt").write_bytes(authority.pem)

@@ -1,4 +1,4 @@
-"""xinyi-bank inbox, status, check, prove: the bank's service, how it stands, and what it can prove."""
+"""inbox, status, prove, purge, check: the bank's service, how it stands, what it can prove and what it keeps."""
 
 from __future__ import annotations
 
@@ -12,10 +12,7 @@ from adapters.party.onboarding import problems
 from adapters.party.terminal import HomeOption, JsonOption
 from xinyi.terminal import console, findings, print_json
 
-app = typer.Typer()
 
-
-@app.command()
 def inbox(home: HomeOption) -> None:
     """Serve the inbox that the gateway dials, until SIGTERM.
 
@@ -31,7 +28,6 @@ def inbox(home: HomeOption) -> None:
     asyncio.run(serve(opened, BankSettings.of(opened).inbox))
 
 
-@app.command()
 def status(home: HomeOption, as_json: JsonOption = False) -> None:
     """Say what lies in the spool, which edition is held, and what waits to be sent.
 
@@ -57,13 +53,13 @@ def status(home: HomeOption, as_json: JsonOption = False) -> None:
         console.print(f"{name:18} {value}", markup=False)
 
 
-@app.command()
 def prove(
     home: HomeOption,
     taxpayer: Annotated[str, typer.Argument(help="The taxpayer's identifier.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="A new folder for the proof.")],
     product: Annotated[str, typer.Option()] = "grade-a",
     edition: Annotated[str, typer.Option(help="First digits of the manifest's digest.")] = "",
+    as_json: JsonOption = False,
 ) -> None:
     """Prove one record alone: its bytes, its salt, and its way to the root the bureau sealed.
 
@@ -77,12 +73,44 @@ def prove(
     output.mkdir(mode=0o700, parents=True)
     for name, data in proof.files().items():
         files.create(output / name, data)
-    console.print(f"proven: leaf {proof.index} of the edition; see {output}/README.txt", markup=False)
+    if as_json:
+        return print_json({"leaf": proof.index, "folder": output})
+    return console.print(f"proven: leaf {proof.index} of the edition; see {output}/README.txt", markup=False)
 
 
-@app.command()
-def check(home: HomeOption) -> None:
-    """Say what keeps this bank from working, and what to do."""
+def purge(
+    home: HomeOption,
+    older_than: Annotated[int, typer.Option(min=1, help="Days since it was landed or handed over.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Drop the records of editions that a newer one has followed. Documents, receipts and evidence stay.
+
+    A single record of what is dropped cannot be proven from here any more.
+
+    Example: xinyi-bank purge --older-than 400 --home ./bank-1
+    """
+    from dataclasses import asdict
+
+    from adapters.bank.ending import end
+    from adapters.bank.purging import purge as drop
+    from adapters.party.home import Home
+
+    done = drop(Home.open(home), days=older_than)
+    if as_json:
+        print_json(asdict(done))
+    else:
+        console.print(
+            f"dropped the records of {done.editions} editions and {done.transfers} broken transfers: "
+            f"{done.bytes} bytes"
+        )
+    end(bool(done.editions or done.transfers), "nothing to purge")
+
+
+def check(home: HomeOption, as_json: JsonOption = False) -> None:
+    """Say what keeps this bank from working, and what to do.
+
+    Example: xinyi-bank check --home ./bank-1
+    """
     from adapters.bank.settings import BankSettings
     from adapters.party.home import Home
 
@@ -94,4 +122,4 @@ def check(home: HomeOption) -> None:
         found.append(
             "no bureau's keys are pinned, so no edition will be taken: `trust FILE --fingerprint HEX`"
         )
-    findings(found, good="this bank can fetch, land and confirm")
+    findings(found, good="this bank can fetch, land and confirm", as_json=as_json)
