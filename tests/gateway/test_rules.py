@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gateway.rules.editions import check_second_person
 from gateway.rules.entitlement import check_entitlement
 from gateway.rules.partners import check_right, next_state
 from gateway.rules.products import catalogue, check_grades, quality_shortfall
@@ -190,3 +191,27 @@ def test_thresholds_hold_at_their_edge() -> None:
     over = edition_pb2.Quality(rows=10_000, accepted=9_899, rejected=101)
     assert quality_shortfall(definition("grade-a"), over) == "rejected rows: 1.01 %, at most 1.00 %"
     assert quality_shortfall(definition("grade-a"), edition_pb2.Quality()) == "the source has no rows"
+
+
+@pytest.mark.parametrize(
+    ("published", "decided", "basis"),
+    [
+        ({"issuer", "k1", "holder"}, {"other", "k2"}, None),
+        ({"issuer", "k1", "holder"}, {"issuer", "k2"}, "approval.second_person"),
+        ({"issuer", "k1", "holder"}, {"holder", "k2"}, "approval.second_person"),
+        ({"issuer", "k1", "holder"}, {"other", "k1"}, "approval.second_person"),
+        ({"issuer", "k1", "holder"}, {"other", "k2", "holder", "k3"}, "approval.second_person"),
+    ],
+)
+def test_the_second_person_shares_neither_name_nor_key(
+    published: set[str], decided: set[str], basis: str | None
+) -> None:
+    """Every signer of the manifest is a publisher, and every signer of the decision decides."""
+    if basis is None:
+        check_second_person(published, decided, is_person=True)
+        return
+    with pytest.raises(NotEntitled) as refused:
+        check_second_person(published, decided, is_person=True)
+    assert refused.value.basis == basis
+    with pytest.raises(NotEntitled, match="take a person"):
+        check_second_person(set(), decided, is_person=False)
