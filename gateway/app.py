@@ -14,7 +14,7 @@ import uvloop
 from prometheus_client import start_http_server
 
 from audit.log import HeadStore, Log
-from gateway import metrics
+from gateway import delivery, metrics
 from gateway.config import Settings
 from gateway.exchange import Clock, Door, wall_clock
 from gateway.folder import Collector
@@ -22,14 +22,11 @@ from gateway.push import Push
 from gateway.reception import Reception
 from gateway.sequencer import Sequencer
 from gateway.services.exchange_log import ExchangeLog
-from gateway.services.feed import Feed
+from gateway.services.feed import Feed, register_feed
 from gateway.services.publication import Publication
-from gateway.store import deliveries
 from gateway.store.db import Database, open_engine
 from xinyi.server import serve
 from xinyi.v1 import (
-    exchange_pb2,
-    feed_service_pb2_grpc,
     log_service_pb2_grpc,
     publication_service_pb2_grpc,
 )
@@ -87,9 +84,16 @@ class Service:
         self.failed: asyncio.Future[None] = self._loop.create_future()
         self._sequencer = Sequencer(gateway.log, self._fail)
         gateway.door.on_commit(self._sequencer.wake)
-        self._push = Push(gateway.reception, settings.tls(), expires_days=settings.delivery.expires_days)
+        self._push = Push(
+            gateway.reception,
+            settings.tls(),
+            expires_days=settings.delivery.expires_days,
+            max_attempts=settings.delivery.max_attempts,
+            workers=settings.delivery.workers,
+        )
+        self._feed = Feed(gateway.reception, expires_days=settings.delivery.expires_days)
         self._worker = Worker(gateway.database, settings.delivery.worker, gateway.clock)
-        self._collector = Collector(gateway.reception)
+        self._collector = Collector(gateway.reception, keep_days=settings.delivery.keep_days)
         self._workflows: Workflows | None = None
         self.port = 0
 
@@ -101,35 +105,31 @@ class Service:
         self._loop.call_soon_threadsafe(fail)
 
     async def start(self) -> None:
-        from gateway.workflows import Retrying, Steps, Workflows
+        from gateway.workflows import Steps, Workflows
 
         settings = self._gateway.settings
         self._sequencer.start()
-        steps = Steps(offer=self._push.offer, transfer=self._push.transfer, bury=self._push.bury)
-        retrying = Retrying(
-            max_attempts=settings.delivery.max_attempts,
-            backoff_s=settings.delivery.backoff_s,
-            workers=settings.delivery.workers,
-        )
         self._workflows = await asyncio.to_thread(
             lambda: Workflows(
                 settings.workflows_url,
                 self._worker.name,
-                steps,
-                retrying,
+                Steps(attempt=self._push.attempt, give_up=self._push.give_up),
+                workers=settings.delivery.workers,
                 due=self._due,
                 beat=self._worker.beat,
+                # A pause cannot be kept more finely than somebody looks.
+                sweep_s=min(5.0, settings.delivery.backoff_s),
+                keep_days=settings.delivery.keep_days,
             )
         )
         reception = self._gateway.reception
         publication = Publication(reception, lambda _: self._workflows.wake() if self._workflows else None)
-        feed = Feed(reception, expires_days=settings.delivery.expires_days)
         self._server, self.port = await serve(
             settings.listen,
             settings.tls(),
             [
                 (publication_service_pb2_grpc.add_PublicationServiceServicer_to_server, publication),
-                (feed_service_pb2_grpc.add_FeedServiceServicer_to_server, feed),
+                (register_feed, self._feed),
                 (log_service_pb2_grpc.add_LogServiceServicer_to_server, ExchangeLog(reception)),
             ],
             observe=metrics.observe,
@@ -139,18 +139,16 @@ class Service:
         log.info("gateway.serving", port=self.port, party=settings.party, mode=settings.mode)
 
     def _due(self) -> list[tuple[str, str]]:
-        """Deliveries the gateway itself has to carry, by workflow id and recipient."""
-        with self._gateway.database.reading() as conn:
-            rows = deliveries.list_deliveries(conn, ("QUEUED", "OFFERED"))
-        return [
-            (f"{row['delivery_id']}.{row['generation']}", row["recipient"])
-            for row in rows
-            if row["channel"] != exchange_pb2.CHANNEL_PULL
-        ]
+        """Deliveries the gateway itself has to carry now, by attempt and recipient."""
+        gateway = self._gateway
+        backoff_ms = int(gateway.settings.delivery.backoff_s * 1000)
+        with gateway.database.reading() as conn:
+            return delivery.due(conn, gateway.clock(), backoff_ms)
 
     async def stop(self, grace_s: float = 5.0) -> None:
         self._collecting.cancel()
         await self._server.stop(grace_s)
+        await self._feed.settle()
         if self._workflows is not None:
             await asyncio.to_thread(self._workflows.close)
         self._push.close()
