@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 
 from adapters.bank.evidence import Evidence, note_head
-from adapters.bank.package import Trust, VerifiedPackage, check_not_expired, verify_package
+from adapters.bank.package import (
+    Trust,
+    VerifiedPackage,
+    check_not_expired,
+    check_succession,
+    verify_package,
+)
 from adapters.bank.receipts import RECEIVED, Receipts
 from adapters.bank.rules import Tally
 from adapters.bank.settings import BankSettings
@@ -59,18 +65,32 @@ class Receiver:
     def known(self, package: VerifiedPackage) -> SpooledEdition | None:
         """The edition where it is complete here already; heals what a crash after its rename left undone.
 
-        Call under the delivery's lock. Raises Conflict where it was refused, or came with another document.
+        Call under the delivery's lock. One that was offered anew meanwhile keeps the Delivery it was taken
+        under: that is what its receipts name.
+
+        Raises Conflict where it was refused, or came with another document.
         """
         edition = self.spool.find(package.delivery_id)
         if edition is None:
             return None
-        check_same_delivery(edition, package)
+        renewed = check_same_delivery(edition, package)
         if edition.path.parent.name == "refused":
             raise Conflict("this delivery was refused here before; see refused/", basis="delivery.refused")
         self.spool.hold(package)
-        self.evidence.keep_package(package)
+        if not renewed:
+            self.evidence.keep_package(package)
         self.receipts.post(edition)
         return edition
+
+    def begin(self, package: VerifiedPackage) -> Intake:
+        """Opens or resumes the intake of what is not here yet. Call under the delivery's lock.
+
+        Raises Conflict where it is expired, or older than what is held (which is said first: nobody needs it
+        offered anew); else as `Spool.open_intake`.
+        """
+        check_succession(package, self.spool.held(package.product))
+        check_not_expired(package, time.time_ns() // 1_000_000)
+        return self.spool.open_intake(package)
 
     def finish(self, intake: Intake) -> SpooledEdition:
         """Signs RECEIVED and makes the edition ready. Call under the delivery's lock."""
@@ -89,8 +109,7 @@ class Receiver:
         with self.spool.lock(package.delivery_id):
             known = self.known(package)
             if known is None:
-                check_not_expired(package, time.time_ns() // 1_000_000)
-                intake = self.spool.open_intake(package)
+                intake = self.begin(package)
                 for number, data in chunks(package, intake.next_chunk):
                     intake.put(number, data)
                 self.finish(intake)
@@ -113,10 +132,19 @@ def fetch_from_gateway(receiver: Receiver, client: BankClient, products: Iterabl
 
 
 def fetch_from_folder(receiver: Receiver, folder: Folder, home: Home) -> list[Fetched]:
-    """Takes every complete delivery that lies in the folder and is not here yet, the oldest first."""
+    """Takes every complete delivery that lies in the folder and is not here yet, the oldest first.
 
-    def take(offer: FolderOffer) -> Fetched:
-        fetched = receiver.receive(offer.package(), offer.chunks)
+    What is older than the edition held lies there until the gateway removes it: nothing to do.
+    """
+
+    def take(offer: FolderOffer) -> Fetched | None:
+        try:
+            fetched = receiver.receive(offer.package(), offer.chunks)
+        except Conflict as error:
+            if error.basis != "edition.replayed":
+                raise
+            log.info("fetch.older", delivery=offer.edition.delivery_id)
+            return None
         evidence = offer.evidence()
         if evidence is not None:
             note_head(home, evidence)
