@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -108,6 +109,7 @@ class Service:
         from gateway.workflows import Steps, Workflows
 
         settings = self._gateway.settings
+        keep_days = settings.delivery.keep_days
         self._sequencer.start()
         self._workflows = await asyncio.to_thread(
             lambda: Workflows(
@@ -119,7 +121,7 @@ class Service:
                 beat=self._worker.beat,
                 # A pause cannot be kept more finely than somebody looks.
                 sweep_s=min(5.0, settings.delivery.backoff_s),
-                keep_days=settings.delivery.keep_days,
+                keep=timedelta(days=keep_days) if keep_days else None,
             )
         )
         reception = self._gateway.reception

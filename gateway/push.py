@@ -137,6 +137,7 @@ class Push:
                 )
                 receipt = answered.receipt
         except grpc.RpcError as broken:
+            self._hang_up(row["target"], row["recipient"])
             raise chunks.failure or _peer_error(broken) from broken
         # All chunks left, whatever the receipt is worth.
         self._transferred(row["delivery_id"], chunks.sent)
@@ -181,6 +182,13 @@ class Push:
             if key not in self._channels:
                 self._channels[key] = dial_sync(address, self._tls, name=server_name(party))
             return self._channels[key]
+
+    def _hang_up(self, address: str, party: str) -> None:
+        """The next attempt dials anew: a channel that failed has pauses of its own, we have ours."""
+        with self._lock:
+            channel = self._channels.pop((address, party), None)
+        if channel is not None:
+            channel.close()
 
     def _learn_head(self, party: str, note: bytes) -> None:
         """A head validly signed by this log: if it is ahead of ours, we run on a restored copy."""

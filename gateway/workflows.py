@@ -55,7 +55,7 @@ class Workflows:
     workers: attempts at one time, over all banks; one bank has one at a time.
     due: what ought to be running, "<delivery id>.…" with its queue partition: swept in regularly.
     beat: notes that this worker lives; returns the workers that do.
-    keep_days: finished workflows are forgotten after this; 0 keeps them.
+    keep: finished workflows are forgotten after this; None keeps them.
     """
 
     def __init__(
@@ -68,13 +68,13 @@ class Workflows:
         due: Callable[[], Sequence[tuple[str, str]]],
         beat: Callable[[], set[str]],
         sweep_s: float = 5.0,
-        keep_days: int = 0,
+        keep: timedelta | None = None,
     ) -> None:
         self._steps = steps
         self._due = due
         self._beat = beat
         self._sweep_s = sweep_s
-        self._keep_days = keep_days
+        self._keep = keep
         self._purged_at = float("-inf")
         self._stopping = threading.Event()
         self._wake = threading.Event()
@@ -135,8 +135,8 @@ class Workflows:
             DBOS.resume_workflows(orphans, queue_name=QUEUE)
         for attempt, partition in self._due():
             self._start(attempt, partition)
-        if self._keep_days and time.monotonic() - self._purged_at > PURGE_EVERY_S:
-            self._purge()
+        if self._keep is not None and time.monotonic() - self._purged_at > PURGE_EVERY_S:
+            self._purge(self._keep)
             self._purged_at = time.monotonic()
 
     def _start(self, attempt: str, partition: str) -> None:
@@ -152,9 +152,9 @@ class Workflows:
         with SetWorkflowID(f"{attempt}.{len(known)}"), SetEnqueueOptions(queue_partition_key=partition):
             DBOS.enqueue_workflow(QUEUE, self._workflow, delivery_id)
 
-    def _purge(self) -> None:
+    def _purge(self, keep: timedelta) -> None:
         """Nothing is lost: what an attempt did stands in the log."""
-        before = (datetime.now(UTC) - timedelta(days=self._keep_days)).isoformat()
+        before = (datetime.now(UTC) - keep).isoformat()
         count = 0
         while old := DBOS.list_workflows(
             status=list(_ENDED), completed_before=before, limit=500, load_input=False, load_output=False

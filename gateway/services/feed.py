@@ -21,7 +21,7 @@ from gateway.rules import deliveries as rules
 from gateway.store import deliveries as store
 from gateway.store import editions
 from xinyi import checks
-from xinyi.errors import Conflict, ExchangeError, Invalid, NotEntitled, Unknown
+from xinyi.errors import Conflict, ExchangeError, NotEntitled, Unknown
 from xinyi.server import Caller, caller
 from xinyi.v1 import exchange_pb2
 from xinyi.v1 import feed_service_pb2 as pb
@@ -90,13 +90,11 @@ class Feed(FeedServiceServicer):
     async def FetchChunks(self, request: pb.FetchChunksRequest, context: Any) -> AsyncIterator[bytes]:
         """Yields FetchChunksResponse as bytes, see `register_feed`."""
         who = caller(context)
-        # What the caller typed is named in a refusal only where it has the form of an id.
-        named = request.delivery_id if checks.is_delivery_id(request.delivery_id) else ""
-        async with self._reception.refusals_signed(who, "FetchChunks", subject=named):
-            if not named:
-                raise Invalid("a delivery id has 64 hexadecimal digits", basis="delivery.id")
+        # What is no id is nobody's delivery: it reaches neither the database nor the log.
+        asked = request.delivery_id if checks.is_delivery_id(request.delivery_id) else ""
+        async with self._reception.refusals_signed(who, "FetchChunks", subject=asked):
             manifest_digest, total = await self._reception.database.read(
-                lambda conn: self._open_transfer(conn, request.delivery_id, who)
+                lambda conn: self._open_transfer(conn, asked, who)
             )
             position = request.from_chunk
             if position > total:
@@ -118,7 +116,7 @@ class Feed(FeedServiceServicer):
             finally:
                 # Also when the bank's line broke: what left is logged, what did not is not.
                 ahead.cancel()
-                self._note(request.delivery_id, position - request.from_chunk, ended)
+                self._note(asked, position - request.from_chunk, ended)
 
     def _read_ahead(
         self, manifest_digest: bytes, start: int

@@ -330,6 +330,7 @@ def is_code(text: str) -> bool:
 
 
 def is_delivery_id(text: str) -> bool:
+    """Whether a delivery can have this id: 64 lower-case hex digits."""
     return _HEX_DIGEST.fullmatch(text) is not None
 
 
