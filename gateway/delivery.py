@@ -170,9 +170,8 @@ def due(conn: Connection, now_ms: int, backoff_ms: int) -> list[tuple[str, str]]
         if row["channel"] == exchange_pb2.CHANNEL_PULL:
             continue
         if rules.is_handed_over(row):
-            edition = editions.find_edition(conn, row["manifest_digest"])
-            assert edition is not None  # foreign key
-            if edition["state"] != "PUBLISHED" or not has_expired(conn, row, now_ms):
+            state = editions.edition_state(conn, row["manifest_digest"])
+            if state != "PUBLISHED" or not has_expired(conn, row, now_ms):
                 continue
         elif now_ms < rules.next_attempt_ms(row, backoff_ms):
             continue
@@ -197,9 +196,7 @@ def package(conn: Connection, delivery_id: str) -> exchange_pb2.DeliveryPackage:
 
 def read_chunks(conn: Connection, manifest_digest: bytes, start: int) -> list[tuple[int, bytes]]:
     """The next chunks of an edition under way, (number, bytes). Raises Conflict where it was stopped."""
-    edition = editions.find_edition(conn, manifest_digest)
-    assert edition is not None  # foreign key
-    if edition["state"] == "STOPPED":
+    if editions.edition_state(conn, manifest_digest) == "STOPPED":
         raise Conflict("this delivery was stopped by the bureau", basis="delivery.stopped")
     return editions.read_chunks(conn, manifest_digest, start, start + editions.READ_AHEAD)
 
