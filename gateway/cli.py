@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from gateway.commands import agreement, delivery, home, key, partner
+from gateway.commands import agreement, delivery, home, key, partner, product
 from xinyi.terminal import program, run
 
 app = program(
@@ -18,7 +18,7 @@ app.add_typer(home.certificate, name="certificate")
 app.add_typer(partner.app, name="partner")
 app.add_typer(key.app, name="key")
 app.add_typer(agreement.app, name="agreement")
-app.add_typer(agreement.product, name="product")
+app.add_typer(product.app, name="product")
 app.command()(agreement.entitle)
 app.command()(agreement.disentitle)
 app.add_typer(delivery.app, name="delivery")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from adapters.party.terminal import Exit, HomeOption, JsonOption, emit, notices, print_json, progress
+from adapters.party.terminal import Exit, HomeOption, JsonOption, emit, outcome, print_json, progress
 
 PolicyOption = Annotated[Path, typer.Option(help="Your own policy: log key, gateway, bureaus, pinned keys.")]
 
@@ -94,6 +94,7 @@ def prove_record(
     taxpayer: Annotated[
         str, typer.Option(prompt=True, help="identifier; asked for where it is not given")
     ] = "",
+    json: JsonOption = False,
 ) -> None:
     """One record of an edition with its way to the sealed root, and nothing of any other taxpayer.
 
@@ -106,7 +107,7 @@ def prove_record(
 
     proof = excerpt.prove_record(directory, load_policy(policy), edition, normalise(taxpayer))
     write_folder(output, proof.files())
-    notices.print(f"written: {output}", markup=False)
+    outcome({"folder": output, "leaf": proof.index}, f"written: {output}", as_json=json)
 
 
 def policy(

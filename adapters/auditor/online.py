@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from adapters.party.onboarding import problems
-from adapters.party.terminal import HomeOption, JsonOption, findings, notices, progress
+from adapters.party.terminal import HomeOption, JsonOption, findings, notices, outcome, progress
 from xinyi.errors import Invalid
 from xinyi.v1 import edition_pb2, exchange_pb2
 
@@ -82,6 +82,7 @@ def prove_entry(
     index: int,
     purpose: PurposeOption,
     output: Annotated[Path, typer.Option("-o", "--output", help="folder to make")],
+    json: JsonOption = False,
 ) -> None:
     """One entry with its documents and a receipt that other programs check, too.
 
@@ -100,7 +101,7 @@ def prove_entry(
         proof = EntryProof(found.salt, found.opening, tuple(found.documents), log.prove(found.leaf))
     proof.verify(opened.log_key())
     write_folder(output, proof.files())
-    notices.print(f"written: {output}", markup=False)
+    outcome({"folder": output, "index": index, "leaf": found.leaf}, f"written: {output}", as_json=json)
 
 
 def export(
@@ -108,6 +109,7 @@ def export(
     directory: Path,
     purpose: PurposeOption,
     records: Annotated[bool, typer.Option(help="With the records of every edition.")] = False,
+    json: JsonOption = False,
 ) -> None:
     """Carry the whole log away, to verify it offline. The directory appears when it is whole.
 
@@ -121,12 +123,15 @@ def export(
     query = exchange_pb2.LogQuery(purpose=purpose, export=True, with_records=records)
     with GatewayClient(Home.open(home)) as gateway, progress() as bar:
         task = bar.add_task("bytes", total=None)
+        total = 0
         for size in write_export(directory, LogClient(gateway).export(query)):
+            total += size
             bar.advance(task, size)
-    notices.print(f"written: {directory}; next: xinyi-audit verify {directory} --policy FILE", markup=False)
+    sentence = f"written: {directory}; next: xinyi-audit verify {directory} --policy FILE"
+    outcome({"folder": directory, "bytes": total}, sentence, as_json=json)
 
 
-def check(home: HomeOption) -> None:
+def check(home: HomeOption, json: JsonOption = False) -> None:
     """Say what is wrong with this home and what to do.
 
     Example: xinyi-audit check --home ./auditor
@@ -140,7 +145,7 @@ def check(home: HomeOption) -> None:
         found.append(
             "openings are shown to persons only: this home is a machine's (init --holder …/person/…)"
         )
-    findings(found, good="this home is complete")
+    findings(found, good="this home is complete", as_json=json)
 
 
 def _period(text: str) -> edition_pb2.Period:

@@ -10,6 +10,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from google.protobuf.json_format import MessageToDict
+
 from adapters.bureau import submission
 from adapters.bureau.standing import open_manifest
 from adapters.party.gateway import GatewayClient
@@ -36,6 +38,18 @@ def find_edition(
     if len(found) != 1:
         raise Unknown(f"{len(found)} editions at the gateway begin with {prefix}", basis="edition.unknown")
     return found[0], open_manifest(found[0], home)
+
+
+def describe(status: pb.EditionStatus, opened: Opened[edition_pb2.Manifest]) -> dict[str, Any]:
+    """What is sealed, for machines; the state is the gateway's word."""
+    manifest = opened.message
+    return {
+        "manifest": opened.digest.hex(),
+        "state": status.state,
+        **MessageToDict(
+            manifest, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+        ),
+    }
 
 
 def read_report(path: Path, opened: Opened[edition_pb2.Manifest]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import typer
 
 from adapters.party import admission
 from adapters.party.home import Home
-from adapters.party.terminal import HomeOption, console, emit, notices
+from adapters.party.terminal import HomeOption, JsonOption, emit, notices, outcome
 from audit import certificates, custody, pins
 from audit.keys import keyid
 from xinyi.errors import ExchangeError, Invalid
@@ -35,6 +35,7 @@ def add_commands(app: typer.Typer, *, kind: party_pb2.PartyKind = party_pb2.PART
         holder: Annotated[str, typer.Option(help="xinyi://<city>/<party>/<machine or person>/<name>")],
         gateway_address: Annotated[str, typer.Option(help="host:port of the gateway")],
         gateway_party: Annotated[str, typer.Option(help="<city>/<party> of the gateway")],
+        as_json: JsonOption = False,
     ) -> None:
         """Make a home with new keys.
 
@@ -42,7 +43,9 @@ def add_commands(app: typer.Typer, *, kind: party_pb2.PartyKind = party_pb2.PART
         --gateway-address 127.0.0.1:7443 --gateway-party demo-city/gateway
         """
         made = Home.create(home, holder, gateway_address, gateway_party)
-        console.print(f"{holder}\nfingerprint {keyid(made.signer().key)}", markup=False)
+        fingerprint = keyid(made.signer().key)
+        shown = {"holder": holder, "fingerprint": fingerprint}
+        outcome(shown, f"{holder}\nfingerprint {fingerprint}", as_json=as_json)
         notices.print(
             "Next: request -o FILE, and tell the gateway's operator the fingerprint by another way."
         )
@@ -71,6 +74,7 @@ def add_commands(app: typer.Typer, *, kind: party_pb2.PartyKind = party_pb2.PART
         home: HomeOption,
         file: Annotated[Path, typer.Argument(help="A key as `key -o` writes it.")],
         fingerprint: Annotated[str, typer.Option(help="The 64 digits on the agreement's annex.")],
+        as_json: JsonOption = False,
     ) -> None:
         """Pin a key, only when the typed fingerprint is its own.
 
@@ -80,13 +84,18 @@ def add_commands(app: typer.Typer, *, kind: party_pb2.PartyKind = party_pb2.PART
         if len(keys) != 1:
             raise Invalid("name a file with one key: each is compared by itself", basis="keys.file")
         Home.open(home).pin(keys[0], fingerprint)
-        console.print(f"pinned: {keys[0].holder}", markup=False)
+        outcome({"pinned": keys[0].holder}, f"pinned: {keys[0].holder}", as_json=as_json)
 
     @app.command()
-    def untrust(home: HomeOption, fingerprint: Annotated[str, typer.Argument()]) -> None:
-        """Stop trusting a key that was retired or reported compromised."""
+    def untrust(
+        home: HomeOption, fingerprint: Annotated[str, typer.Argument()], as_json: JsonOption = False
+    ) -> None:
+        """Stop trusting a key that was reported compromised. What a retired key signed stays valid: keep it.
+
+        Example: untrust 3f0a… --home ./home
+        """
         Home.open(home).unpin(fingerprint)
-        console.print("no longer trusted")
+        outcome({"unpinned": fingerprint}, "no longer trusted", as_json=as_json)
 
     @app.command()
     def install(
@@ -95,6 +104,7 @@ def add_commands(app: typer.Typer, *, kind: party_pb2.PartyKind = party_pb2.PART
         log_key: Annotated[str, typer.Option(help="Verifier key of the gateway's log, from the annex.")] = "",
         certificate: Annotated[Path | None, typer.Option(help="Chain of an outside CA (PEM).")] = None,
         ca: Annotated[Path | None, typer.Option(help="The outside CA (PEM).")] = None,
+        as_json: JsonOption = False,
     ) -> None:
         """Install the admission: certificate, CA, the log's key, a rotated key.
 
@@ -119,7 +129,8 @@ def add_commands(app: typer.Typer, *, kind: party_pb2.PartyKind = party_pb2.PART
                 "The log's key is not pinned yet. Compare with the annex, then give it as --log-key:"
             )
             notices.print(message.log_verifier_key, markup=False)
-        console.print(f"admitted: {message.holder}", markup=False)
+        shown = {"holder": message.holder, "log_key": message.log_verifier_key, "pinned": bool(log_key)}
+        outcome(shown, f"admitted: {message.holder}", as_json=as_json)
 
     @app.command()
     def key(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
+
+from xinyi.v1 import exchange_pb2
 
 if TYPE_CHECKING:
     from gateway.app import Gateway
@@ -22,6 +25,21 @@ OutputOption = Annotated[
     Path | None, typer.Option("-o", "--output", help="File; standard output without it.")
 ]
 ReasonOption = Annotated[str, typer.Option(help="Stands in the log; no taxpayer data.")]
+
+
+class Disclosure(StrEnum):
+    public = "public"
+    agreement = "agreement"
+    authorised = "authorised"
+    authority = "authority"
+
+    @property
+    def number(self) -> int:
+        return exchange_pb2.DisclosureClass.Value(f"DISCLOSURE_CLASS_{self.name.upper()}")
+
+    @classmethod
+    def of(cls, number: int) -> str:
+        return exchange_pb2.DisclosureClass.Name(number).removeprefix("DISCLOSURE_CLASS_").lower()
 
 
 def act(home: Path, work: Callable[[Gateway, Exchange], T]) -> T:

@@ -1,4 +1,4 @@
-"""agreement add, annex, suspend, resume, end, list; product list, enable, disable; entitle."""
+"""agreement add, annex, suspend, resume, end, list; entitle, disentitle."""
 
 from __future__ import annotations
 
@@ -10,29 +10,13 @@ from typing import Annotated
 
 import typer
 
-from gateway.commands import HomeOption, JsonOption, OutputOption, ReasonOption, act
-from xinyi.terminal import console, emit, print_json, program, table
+from gateway.commands import Disclosure, HomeOption, JsonOption, OutputOption, ReasonOption, act
+from xinyi.terminal import console, emit, outcome, print_json, program, table
 from xinyi.v1 import exchange_pb2, party_pb2
 
 app = program("Agreements: what they permit, from when until when, and their annexes.")
-product = program("Products: fixed field sets, each switched on or off as a whole.")
 
 _DAY = ["%Y-%m-%d"]
-
-
-class Disclosure(StrEnum):
-    public = "public"
-    agreement = "agreement"
-    authorised = "authorised"
-    authority = "authority"
-
-    @property
-    def number(self) -> int:
-        return exchange_pb2.DisclosureClass.Value(f"DISCLOSURE_CLASS_{self.name.upper()}")
-
-    @classmethod
-    def of(cls, number: int) -> str:
-        return exchange_pb2.DisclosureClass.Name(number).removeprefix("DISCLOSURE_CLASS_").lower()
 
 
 class ChannelName(StrEnum):
@@ -53,6 +37,7 @@ def add(
     first: Annotated[datetime, typer.Option("--from", formats=_DAY, help="First day in force, China.")],
     last: Annotated[datetime, typer.Option("--until", formats=_DAY, help="Last day in force.")],
     permits: Annotated[Disclosure, typer.Option("--class", help="The widest class it permits.")],
+    as_json: JsonOption = False,
 ) -> None:
     """Register an agreement; prints its id.
 
@@ -65,7 +50,7 @@ def add(
         home,
         lambda g, x: agreements.add(x, party, number, first.date(), last.date(), permits.number, g.holder),
     )
-    console.print(identity)
+    outcome({"agreement": identity}, identity, as_json=as_json)
 
 
 @app.command()
@@ -97,34 +82,46 @@ def _grouped(fingerprint: str) -> str:
     return " ".join(fingerprint[i : i + 4] for i in range(0, len(fingerprint), 4))
 
 
-def _change(home: Path, identity: str, decision: str, reason: str) -> None:
+def _change(home: Path, identity: str, decision: str, reason: str, as_json: bool) -> None:
     from gateway.office import agreements
 
     state = act(home, lambda g, x: agreements.change_state(x, identity, decision, reason, g.holder))
-    console.print(f"{identity} is {state}", markup=False)
+    outcome({"agreement": identity, "state": state}, f"{identity} is {state}", as_json=as_json)
 
 
 @app.command()
-def suspend(home: HomeOption, identity: str, reason: ReasonOption) -> None:
-    """Nothing flows under it until it is resumed."""
-    _change(home, identity, "suspend", reason)
+def suspend(home: HomeOption, identity: str, reason: ReasonOption, as_json: JsonOption = False) -> None:
+    """Nothing flows under it until it is resumed.
+
+    Example: xinyi-gateway agreement suspend 3f0a12345678 --reason "supervisor's letter 2018-17"
+    """
+    _change(home, identity, "suspend", reason, as_json)
 
 
 @app.command()
-def resume(home: HomeOption, identity: str, reason: ReasonOption) -> None:
-    """Put a suspended agreement in force again."""
-    _change(home, identity, "resume", reason)
+def resume(home: HomeOption, identity: str, reason: ReasonOption, as_json: JsonOption = False) -> None:
+    """Put a suspended agreement in force again.
+
+    Example: xinyi-gateway agreement resume 3f0a12345678 --reason "settled"
+    """
+    _change(home, identity, "resume", reason, as_json)
 
 
 @app.command()
-def end(home: HomeOption, identity: str, reason: ReasonOption) -> None:
-    """End an agreement before its last day."""
-    _change(home, identity, "end", reason)
+def end(home: HomeOption, identity: str, reason: ReasonOption, as_json: JsonOption = False) -> None:
+    """End an agreement before its last day.
+
+    Example: xinyi-gateway agreement end 3f0a12345678 --reason "both sides agreed"
+    """
+    _change(home, identity, "end", reason, as_json)
 
 
 @app.command("list")
 def list_agreements(home: HomeOption, as_json: JsonOption = False) -> None:
-    """Every agreement with its dates, class and state."""
+    """Every agreement with its dates, class and state.
+
+    Example: xinyi-gateway agreement list --json
+    """
     from gateway.office.inspection import read
     from gateway.store import parties
 
@@ -136,44 +133,6 @@ def list_agreements(home: HomeOption, as_json: JsonOption = False) -> None:
     return table("", columns, [[row[name] for name in columns] for row in rows])
 
 
-@product.command("list")
-def list_products(home: HomeOption, as_json: JsonOption = False) -> None:
-    """Every product, whether it is on, and its disclosure class."""
-    from gateway.office.inspection import read
-    from gateway.store import parties
-
-    rows = read(home, parties.list_products)
-    if as_json:
-        return print_json(rows)
-    columns = ["product", "version", "on", "class", "record_schema"]
-    rows = [
-        r | {"on": "on" if r["enabled"] else "off", "class": Disclosure.of(r["disclosure_class"])}
-        for r in rows
-    ]
-    return table("", columns, [[row[name] for name in columns] for row in rows])
-
-
-@product.command()
-def enable(home: HomeOption, name: str) -> None:
-    """Switch a product on.
-
-    Example: xinyi-gateway product enable grade-all
-    """
-    from gateway.office import agreements
-
-    act(home, lambda g, x: agreements.switch_product(x, name, True, g.holder))
-    console.print(f"{name} is on", markup=False)
-
-
-@product.command()
-def disable(home: HomeOption, name: str) -> None:
-    """Switch a product off: nothing of it is published or delivered."""
-    from gateway.office import agreements
-
-    act(home, lambda g, x: agreements.switch_product(x, name, False, g.holder))
-    console.print(f"{name} is off", markup=False)
-
-
 def entitle(
     home: HomeOption,
     party: str,
@@ -182,6 +141,7 @@ def entitle(
     channel: Annotated[ChannelName, typer.Option()],
     inbox: Annotated[str, typer.Option(help="host:port of the bank's inbox (push).")] = "",
     folder: Annotated[Path | None, typer.Option(help="Directory the two sides share (folder).")] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Entitle a partner to a product under an agreement, by one channel; again to change the channel.
 
@@ -192,7 +152,8 @@ def entitle(
 
     target = str(folder.resolve()) if folder is not None else inbox
     act(home, lambda g, x: agreements.entitle(x, party, name, agreement, channel.number, target, g.holder))
-    console.print(f"{party} receives {name} by {channel}", markup=False)
+    shown = {"party": party, "product": name, "agreement": agreement, "channel": channel.name}
+    outcome(shown, f"{party} receives {name} by {channel}", as_json=as_json)
 
 
 def disentitle(
@@ -200,9 +161,14 @@ def disentitle(
     party: str,
     name: Annotated[str, typer.Argument(metavar="PRODUCT")],
     reason: ReasonOption,
+    as_json: JsonOption = False,
 ) -> None:
-    """End a partner's entitlement to a product."""
+    """End a partner's entitlement to a product.
+
+    Example: xinyi-gateway disentitle demo-city/bank-1 grade-a --reason "contract ended"
+    """
     from gateway.office import agreements
 
     act(home, lambda g, x: agreements.end_entitlement(x, party, name, reason, g.holder))
-    console.print(f"{party} no longer receives {name}", markup=False)
+    shown = {"party": party, "product": name, "state": "ENDED"}
+    outcome(shown, f"{party} no longer receives {name}", as_json=as_json)

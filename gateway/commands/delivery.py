@@ -6,15 +6,18 @@ from typing import Annotated
 
 import typer
 
-from gateway.commands import HomeOption, ReasonOption, act
-from xinyi.terminal import console, program
+from gateway.commands import HomeOption, JsonOption, ReasonOption, act
+from xinyi.terminal import outcome, program
 
 app = program("Deliveries that need a person.")
 
 
 @app.command()
 def retry(
-    home: HomeOption, delivery: Annotated[str, typer.Argument(metavar="ID")], reason: ReasonOption
+    home: HomeOption,
+    delivery: Annotated[str, typer.Argument(metavar="ID")],
+    reason: ReasonOption,
+    as_json: JsonOption = False,
 ) -> None:
     """Take up a DEAD delivery again; the serving gateway carries it out.
 
@@ -23,4 +26,4 @@ def retry(
     from gateway.delivery import revive
 
     act(home, lambda gateway, x: revive(x, delivery, gateway.holder, reason))
-    console.print("queued again")
+    outcome({"delivery": delivery, "state": "QUEUED"}, "queued again", as_json=as_json)

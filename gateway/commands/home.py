@@ -10,7 +10,7 @@ import typer
 
 from gateway.commands import HomeOption, JsonOption, OutputOption
 from xinyi.settings import SettingsInvalid
-from xinyi.terminal import console, emit, findings, notices, print_json, program, table
+from xinyi.terminal import console, emit, findings, notices, outcome, print_json, program, table
 
 certificate = program("The gateway's own TLS certificate.")
 
@@ -37,6 +37,7 @@ def init(
     signing: Annotated[
         Path | None, typer.Option(help="TOML of [signing], where keys lie in a token or at a server.")
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Make a gateway's home: keys, certificate, databases, first log entry.
 
@@ -47,26 +48,36 @@ def init(
 
     plan = Plan(party or f"{city}/gateway", mode, listen, address, database, head_store, workflows)
     settings = found(home, plan, signing.read_text(encoding="utf-8") if signing else "")
-    console.print(f"party        {settings.party}")
-    console.print(f"fingerprint  {keyid(settings.signer().key)}")
-    console.print(f"log key      {settings.log_key()}")
+    shown = {
+        "party": settings.party,
+        "fingerprint": keyid(settings.signer().key),
+        "log key": str(settings.log_key()),
+    }
+    sentence = "\n".join(f"{name:13}{value}" for name, value in shown.items())
+    outcome({name.replace(" ", "_"): value for name, value in shown.items()}, sentence, as_json=as_json)
     if mode is Mode.production:
         notices.print("Next: `certificate request`, have your CA sign it, `certificate install`.")
 
 
-def check(home: HomeOption) -> None:
-    """Say what keeps this gateway from serving, and what to do."""
+def check(home: HomeOption, as_json: JsonOption = False) -> None:
+    """Say what keeps this gateway from serving, and what to do.
+
+    Example: xinyi-gateway check --home ./gateway
+    """
     from gateway.office.inspection import problems
 
     try:
         found = problems(home)
     except SettingsInvalid as error:
         found = [error.explanation]
-    findings(found, good=f"{home}: ready to serve")
+    findings(found, good=f"{home}: ready to serve", as_json=as_json)
 
 
-def upgrade(home: HomeOption) -> None:
-    """Move the database's schema to what this program needs. Stop the gateway and back up before."""
+def upgrade(home: HomeOption, as_json: JsonOption = False) -> None:
+    """Move the database's schema to what this program needs. Stop the gateway and back up before.
+
+    Example: xinyi-gateway upgrade --home ./gateway
+    """
     from gateway.config import Settings
     from gateway.store import migrations
     from gateway.store.db import open_engine
@@ -74,7 +85,7 @@ def upgrade(home: HomeOption) -> None:
     engine = open_engine(Settings.load(home).database_url)
     migrations.upgrade(engine)
     engine.dispose()
-    console.print(f"schema {migrations.newest()}")
+    outcome({"schema": migrations.newest()}, f"schema {migrations.newest()}", as_json=as_json)
 
 
 def serve(home: HomeOption) -> None:
@@ -97,7 +108,10 @@ def serve(home: HomeOption) -> None:
 
 
 def status(home: HomeOption, as_json: JsonOption = False) -> None:
-    """Editions, deliveries by state, and the head of the log."""
+    """Editions, deliveries by state, and the head of the log.
+
+    Example: xinyi-gateway status --home ./gateway --json
+    """
     from gateway.config import Settings
     from gateway.office.inspection import summary
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from gateway.commands import HomeOption, JsonOption, OutputOption, ReasonOption, act
-from xinyi.terminal import console, emit, notices, print_json, program, table
+from xinyi.terminal import emit, notices, outcome, print_json, program, table
 
 app = program("Keys that seal documents: the gateway's own, and the partners'.")
 
@@ -34,7 +34,10 @@ def show(home: HomeOption, output: OutputOption = None) -> None:
 
 @app.command("list")
 def list_keys(home: HomeOption, party: str = "", as_json: JsonOption = False) -> None:
-    """Every registered key with its state."""
+    """Every registered key with its state.
+
+    Example: xinyi-gateway key list --party demo-city/bank-1
+    """
     from gateway.office.inspection import read
     from gateway.store import parties
 
@@ -47,7 +50,9 @@ def list_keys(home: HomeOption, party: str = "", as_json: JsonOption = False) ->
 
 
 @app.command()
-def retire(home: HomeOption, fingerprint: Fingerprint, reason: ReasonOption) -> None:
+def retire(
+    home: HomeOption, fingerprint: Fingerprint, reason: ReasonOption, as_json: JsonOption = False
+) -> None:
     """The key signs nothing new from here on; what it signed stays valid.
 
     Example: xinyi-gateway key retire 3f0a… --reason "rotated"
@@ -55,7 +60,7 @@ def retire(home: HomeOption, fingerprint: Fingerprint, reason: ReasonOption) -> 
     from gateway.office import keys
 
     act(home, lambda gateway, x: keys.retire(x, fingerprint, reason, gateway.holder))
-    console.print("retired")
+    outcome({"fingerprint": fingerprint, "state": "RETIRED"}, "retired", as_json=as_json)
 
 
 @app.command()
@@ -64,6 +69,7 @@ def rotate(
     to: Annotated[
         str, typer.Option(help="Register this key, for instance token:document; a new file without it.")
     ] = "",
+    as_json: JsonOption = False,
 ) -> None:
     """Give the gateway a new document key. Start it again, have partners pin the key, retire the old one.
 
@@ -82,7 +88,7 @@ def rotate(
             notices.print(f'Registered. Put it into service: [signing] document = "{to}"', markup=False)
         else:
             new = keys.rotate_own(gateway.door, settings.custody, settings.signing.document)
-    console.print(f"fingerprint  {keyid(new.key)}")
+    outcome({"fingerprint": keyid(new.key)}, f"fingerprint  {keyid(new.key)}", as_json=as_json)
 
 
 @app.command()
@@ -93,6 +99,7 @@ def compromise(
     since: Annotated[
         datetime, typer.Option(formats=["%Y-%m-%dT%H:%M", "%Y-%m-%d"], help="UTC; doubt means earlier.")
     ],
+    as_json: JsonOption = False,
 ) -> None:
     """Somebody else may hold this key since then. Its party registers a new one afterwards.
 
@@ -102,4 +109,5 @@ def compromise(
 
     since_ms = int(since.replace(tzinfo=UTC).timestamp() * 1000)
     act(home, lambda g, x: keys.report_compromised(x, fingerprint, since_ms, reason, g.holder))
-    console.print("compromised: nothing it seals is accepted any more")
+    sentence = "compromised: nothing it seals is accepted any more"
+    outcome({"fingerprint": fingerprint, "state": "COMPROMISED"}, sentence, as_json=as_json)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway.commands import HomeOption, JsonOption, OutputOption, ReasonOption, act
-from xinyi.terminal import console, emit, notices, print_json, program, table
+from xinyi.terminal import emit, notices, outcome, print_json, program, table
 
 if TYPE_CHECKING:
     from audit.keys import Signer
@@ -35,6 +35,7 @@ def admit(
     fingerprint: Annotated[str, typer.Option(help="As the party told it by another way; compared.")] = "",
     certificate: Annotated[Path | None, typer.Option(help="Chain of an outside CA (PEM).")] = None,
     output: OutputOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Admit a party, a further person of it, or a rotated key; a new party begins in TESTING.
 
@@ -45,6 +46,8 @@ def admit(
     from gateway.office.admission import admit as enter
     from gateway.office.admission import certifier, open_registration, read_request
 
+    if as_json and output is None:
+        raise typer.BadParameter("--json takes -o: both would go to standard output")
     sealed = read_request(request.read_bytes())
     word = kind.name.upper() if kind is not None else ""
     chain = certificate.read_text() if certificate is not None else ""
@@ -58,44 +61,58 @@ def admit(
         return admission, key.holder, keyid(key)
 
     admission, holder, found = act(home, work)
-    notices.print(f"admitted     {holder}", markup=False)
-    notices.print(f"fingerprint  {found}")
+    if as_json:
+        print_json(
+            {"holder": holder, "fingerprint": found, "compared": bool(fingerprint), "admission": output}
+        )
+    else:
+        notices.print(f"admitted     {holder}", markup=False)
+        notices.print(f"fingerprint  {found}")
     if not fingerprint:
         notices.print("Compare this fingerprint with the party by another way before you activate it.")
     emit(output, admission.SerializeToString(deterministic=True))
 
 
-def _decide(home: Path, party: str, decision: str, reason: str) -> None:
+def _decide(home: Path, party: str, decision: str, reason: str, as_json: bool) -> None:
     from gateway.office import partners
 
     state = act(home, lambda gateway, x: partners.decide(x, party, decision, reason, gateway.holder))
-    console.print(f"{party} is {state}", markup=False)
+    outcome({"party": party, "state": state}, f"{party} is {state}", as_json=as_json)
 
 
 @app.command()
-def activate(home: HomeOption, party: str, reason: ReasonOption) -> None:
+def activate(home: HomeOption, party: str, reason: ReasonOption, as_json: JsonOption = False) -> None:
     """Let a partner use its rights.
 
     Example: xinyi-gateway partner activate demo-city/bank-1 --reason "connection test passed"
     """
-    _decide(home, party, "activate", reason)
+    _decide(home, party, "activate", reason, as_json)
 
 
 @app.command()
-def suspend(home: HomeOption, party: str, reason: ReasonOption) -> None:
-    """No new data; the partner may still confirm what it got."""
-    _decide(home, party, "suspend", reason)
+def suspend(home: HomeOption, party: str, reason: ReasonOption, as_json: JsonOption = False) -> None:
+    """No new data; the partner may still confirm what it got.
+
+    Example: xinyi-gateway partner suspend demo-city/bank-1 --reason "supervisor's letter 2018-17"
+    """
+    _decide(home, party, "suspend", reason, as_json)
 
 
 @app.command()
-def terminate(home: HomeOption, party: str, reason: ReasonOption) -> None:
-    """For good. The duty, and the right, to confirm stays."""
-    _decide(home, party, "terminate", reason)
+def terminate(home: HomeOption, party: str, reason: ReasonOption, as_json: JsonOption = False) -> None:
+    """For good. The duty, and the right, to confirm stays.
+
+    Example: xinyi-gateway partner terminate demo-city/bank-1 --reason "licence returned"
+    """
+    _decide(home, party, "terminate", reason, as_json)
 
 
 @app.command("list")
 def list_partners(home: HomeOption, as_json: JsonOption = False) -> None:
-    """Every party with its kind and state."""
+    """Every party with its kind and state.
+
+    Example: xinyi-gateway partner list --json
+    """
     from gateway.office.inspection import read
     from gateway.store import parties
 

@@ -1,4 +1,4 @@
-"""Agreements, their annexes, the products and who is entitled to them, as the operator changes them."""
+"""Agreements, their annexes and entitlements, as the operator changes them."""
 
 from __future__ import annotations
 
@@ -105,17 +105,6 @@ def annex(
         documents=[digest],
     )
     return sealed
-
-
-def switch_product(x: Exchange, product: str, enabled: bool, actor: str) -> None:
-    """Raises Unknown, Conflict."""
-    row = parties.find_product(x.conn, product)
-    if row is None:
-        raise Unknown(f"there is no product {product}", basis="product.unknown")
-    if bool(row["enabled"]) == enabled:
-        raise Conflict(f"{product} is {'on' if enabled else 'off'} already", basis="product.enabled")
-    x.replace(tables.products, row | {"enabled": int(enabled)})
-    x.log("product.enabled" if enabled else "product.disabled", actor=actor, product=product)
 
 
 def entitle(

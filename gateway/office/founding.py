@@ -20,9 +20,9 @@ from gateway.app import Gateway
 from gateway.authority import Authority
 from gateway.config import Settings
 from gateway.exchange import Exchange
+from gateway.office import catalogue
 from gateway.office.admission import key_row
 from gateway.rules.partners import ACTIVE
-from gateway.rules.products import catalogue
 from gateway.store import migrations, tables
 from gateway.store.db import check_apart, open_engine
 from xinyi import files
@@ -168,6 +168,6 @@ def _found(x: Exchange, settings: Settings) -> None:
         },
     )
     x.add(tables.keys, key_row(signer.key, digest, x.now_ms))
-    for product in catalogue():
+    for product in catalogue.shipped():
         x.add(tables.products, product)
     x.log("gateway.founded", actor=settings.holder, documents=[digest])

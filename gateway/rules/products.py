@@ -1,4 +1,4 @@
-"""The catalogue of products, as data, and what an edition of a product must satisfy. Pure.
+"""What a product is, and what an edition of it must satisfy. Pure.
 
 A product is a fixed field set, delivered whole. Thresholds are in basis points of all rows of the source;
 an edition that misses one is HELD, and a person may release it with a stated reason.
@@ -6,65 +6,107 @@ an edition that misses one is HELD, and a person may release it with a stated re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from audit.entries import canonical_json
-from xinyi.errors import Invalid
+from xinyi.checks import RECORD_SCHEMA, is_text
+from xinyi.errors import Conflict, Invalid
 from xinyi.v1 import edition_pb2, exchange_pb2, records_pb2
 
-_GRADE_FIELDS = [
-    "taxpayer_id",
-    "identifier_kind",
-    "names",
-    "tax_offices",
-    "evaluation_year",
-    "grade",
-    "decision_kind",
-    "decided_on",
-    "valid_from",
-    "valid_to",
-]
+_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+_CLASS = "DISCLOSURE_CLASS_"
+_CLASSES = {
+    name.removeprefix(_CLASS).lower(): number
+    for name, number in exchange_pb2.DisclosureClass.items()
+    if number
+}
+_GRADES = [name.removeprefix("GRADE_") for name in records_pb2.Grade.keys()[1:]]
+_FIELDS = [field.name for field in records_pb2.GradeRecord.DESCRIPTOR.fields]
+#: Fields that the contract wants in every record.
+_ALWAYS = {"taxpayer_id", "identifier_kind", "names", "evaluation_year", "grade"}
+_OUTCOMES = {"warned", "quarantined", "rejected", "withheld"}
+_DEFINITION = ("title", "legal_basis", "fields", "grades", "thresholds_bp")
+_KEYS = {"product", "version", "disclosure_class", "record_schema", *_DEFINITION}
 
-_THRESHOLDS_BP = {"rejected": 100, "quarantined": 200, "withheld": 500}
 
-_CATALOGUE: list[dict[str, Any]] = [
-    {
-        "product": "grade-a",
-        "version": 1,
-        "enabled": 1,
-        "disclosure_class": exchange_pb2.DISCLOSURE_CLASS_PUBLIC,
-        "record_schema": "xinyi.v1.GradeRecord",
-        "definition": {
-            "title": "A 级纳税人名单 (list of A-grade taxpayers)",
-            # 国家税务总局公告 2014 年第 40 号: the A list is published actively.
-            "legal_basis": "published by law: 国家税务总局公告 2014 年第 40 号",
-            "fields": _GRADE_FIELDS,
-            "grades": ["A"],
-            "thresholds_bp": _THRESHOLDS_BP,
-        },
-    },
-    {
-        "product": "grade-all",
-        "version": 1,
-        # Whether B, M, C and D may go out in bulk differs by province: a person switches this on.
+def product_row(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The row of the products table, switched off, that a product's TOML file describes.
+
+    Raises Invalid, naming the key that is wrong.
+    """
+    _require(set(values) == _KEYS, "keys", f"missing or unknown: {', '.join(sorted(set(values) ^ _KEYS))}")
+    name, version = values["product"], values["version"]
+    _require(
+        isinstance(name, str) and len(name) <= 64 and _NAME.fullmatch(name), "product", "lower-case words"
+    )
+    _require(type(version) is int and version >= 1, "version", "a number from 1 on")
+    for key in ("title", "legal_basis"):
+        _require(isinstance(values[key], str) and is_text(values[key], 200), key, "1 to 200 characters")
+    disclosure = values["disclosure_class"]
+    _require(disclosure in _CLASSES, "disclosure_class", f"one of {', '.join(_CLASSES)}")
+    _require(values["record_schema"] == RECORD_SCHEMA, "record_schema", f"known: {RECORD_SCHEMA}")
+    _check_words("fields", values["fields"], _FIELDS)
+    _require(set(values["fields"]) >= _ALWAYS, "fields", f"always: {', '.join(sorted(_ALWAYS))}")
+    _check_words("grades", values["grades"], _GRADES)
+    _require(bool(values["grades"]), "grades", "at least one")
+    thresholds = values["thresholds_bp"]
+    _require(
+        isinstance(thresholds, dict)
+        and thresholds.keys() <= _OUTCOMES
+        and all(type(limit) is int and 0 <= limit <= 10_000 for limit in thresholds.values()),
+        "thresholds_bp",
+        f"0 to 10000 for some of {', '.join(sorted(_OUTCOMES))}",
+    )
+    return {
+        "product": name,
+        "version": version,
         "enabled": 0,
-        "disclosure_class": exchange_pb2.DISCLOSURE_CLASS_AGREEMENT,
-        "record_schema": "xinyi.v1.GradeRecord",
-        "definition": {
-            "title": "纳税信用评价结果 (all grades)",
-            "legal_basis": "cooperation agreement: 税总发〔2015〕96号, 税总发〔2019〕113号",
-            "fields": _GRADE_FIELDS,
-            "grades": ["A", "B", "M", "C", "D", "UNRATED", "CANCELLED"],
-            "thresholds_bp": _THRESHOLDS_BP,
-        },
-    },
-]
+        "disclosure_class": _CLASSES[disclosure],
+        "record_schema": values["record_schema"],
+        "definition": canonical_json({key: values[key] for key in _DEFINITION}),
+    }
 
 
-def catalogue() -> list[dict[str, Any]]:
-    """Rows of the products table as a new gateway begins."""
-    return [product | {"definition": canonical_json(product["definition"])} for product in _CATALOGUE]
+def _check_words(key: str, words: Any, known: Sequence[str]) -> None:
+    holds = isinstance(words, list) and set(map(str, words)) <= set(known) and len(set(words)) == len(words)
+    _require(holds, key, f"each once, of {', '.join(known)}")
+
+
+def _require(holds: object, key: str, explanation: str) -> None:
+    if not holds:
+        raise Invalid(f"{key}: {explanation}", basis="product.definition")
+
+
+def check_follows(row: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    """Raises Conflict unless a changed product has the next version: two changes at once are told apart."""
+    if row["version"] != known["version"] + 1:
+        raise Conflict(
+            f"version {known['version']} of {known['product']} is in force: the next is "
+            f"{known['version'] + 1}, not {row['version']}",
+            basis="product.version",
+        )
+
+
+def check_schema(product: Mapping[str, Any], manifest: edition_pb2.Manifest) -> None:
+    """Raises Invalid where the records of an edition are of another schema than the product's."""
+    if manifest.record_schema != product["record_schema"]:
+        raise Invalid(
+            f"{product['product']} consists of {product['record_schema']}, not of {manifest.record_schema}",
+            basis="product.record_schema",
+        )
+
+
+def check_fields(definition: Mapping[str, Any], present: Iterable[str]) -> None:
+    """Raises Invalid where records say something that is not in the product's field set.
+
+    Args:
+        present: names of the fields that are set in any of them.
+    """
+    foreign = sorted(set(present).difference(definition.get("fields", ())))
+    if foreign:
+        raise Invalid(f"{', '.join(foreign)}: not a field of this product", basis="product.fields")
 
 
 def check_grades(definition: Mapping[str, Any], counts: Mapping[int, int]) -> None:

@@ -20,7 +20,7 @@ from gateway.intake import Intake
 from gateway.reception import Received, Reception
 from gateway.rules import editions as rules
 from gateway.rules.partners import check_right
-from gateway.rules.products import quality_shortfall
+from gateway.rules.products import check_schema, quality_shortfall
 from gateway.store import deliveries as delivery_store
 from gateway.store import editions as store
 from gateway.store import parties, tables
@@ -294,6 +294,7 @@ def _check_place(conn: Connection, manifest: edition_pb2.Manifest) -> Any:
         raise Unknown(f"there is no product {manifest.product!r:.60}", basis="product.unknown")
     if not product["enabled"]:
         raise NotEntitled(f"product {manifest.product} is switched off", basis="product.disabled")
+    check_schema(product, manifest)
     rules.check_place(manifest, store.newest_edition(conn, manifest.origin, manifest.product))
     return product
 

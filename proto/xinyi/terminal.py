@@ -106,6 +106,14 @@ def print_json(value: Mapping[str, Any] | Sequence[Any]) -> None:
     sys.stdout.write(text + "\n")
 
 
+def outcome(value: Mapping[str, Any], sentence: str, *, as_json: bool) -> None:
+    """What a command did: a line for machines, or a sentence for people."""
+    if as_json:
+        print_json(value)
+    else:
+        console.print(sentence, markup=False)
+
+
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """A table for people. Cells are shown as they are: no markup is read out of data."""
     grid = Table(title=title or None, title_justify="left", header_style="bold")

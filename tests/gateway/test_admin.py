@@ -311,6 +311,45 @@ def test_what_an_agreement_does_not_permit_cannot_be_entitled(
     check_state_is_the_log_s(home)
 
 
+def test_the_catalogue_is_data(bank: Home, home: Path, terminal: Terminal, tmp_path: Path) -> None:
+    """show, change, add: each version in force is a logged row, and a new product is off until a person says so."""
+    file = tmp_path / "product.toml"
+    terminal.ok(app, "product", "show", "grade-a", "-o", file)
+    text = file.read_text()
+    assert terminal(app, "product", "change", file).code == 3, "the version in force is no change"
+    file.write_text(text.replace("version = 1", "version = 2").replace("rejected = 100", "rejected = 50"))
+    terminal.ok(app, "product", "change", file)
+    last = log_of(home)[-1]
+    assert (last.kind, last.product, last.detail) == ("product.changed", "grade-a", "version 2")
+    row = json.loads(terminal.ok(app, "product", "show", "grade-a", "--json").out)
+    assert (row["version"], row["enabled"]) == (2, 1)
+    assert json.loads(row["definition"])["thresholds_bp"]["rejected"] == 50
+    assert terminal(app, "product", "change", file).code == 3, "nor is the same file again"
+
+    file.write_text(text.replace('"grade-a"', '"grade-m"').replace('["A"]', '["M"]'))
+    assert terminal(app, "product", "change", file).code == 3
+    terminal.ok(app, "product", "add", file)
+    assert log_of(home)[-1].kind == "product.added"
+    assert terminal(app, "product", "add", file).code == 3
+    listed = json.loads(terminal.ok(app, "product", "list", "--json").out)
+    assert {row["product"]: row["enabled"] for row in listed} == {"grade-a": 1, "grade-all": 0, "grade-m": 0}
+    for wrong, told in (("fields = 3\n", "keys"), ("= [", "not TOML"), ("colour = 1\n" + text, "colour")):
+        file.write_text(wrong)
+        refused = terminal(app, "product", "add", file)
+        assert (refused.code, told in refused.err) == (3, True), wrong
+    assert terminal(app, "product", "show", "grade-x").code == 3
+    check_state_is_the_log_s(home)
+
+
+def test_what_is_shown_can_be_read_again(home: Path) -> None:
+    """A product as TOML is the same product, whatever characters stand in it."""
+    from gateway.office import catalogue
+
+    for row in catalogue.shipped():
+        (home / "shown.toml").write_text(catalogue.to_toml(row), encoding="utf-8")
+        assert catalogue.read(home / "shown.toml") | {"enabled": row["enabled"]} == row
+
+
 def test_the_folder_is_an_absolute_path(
     bank: Home, home: Path, gateway: Gateway, terminal: Terminal, tmp_path: Path
 ) -> None:
@@ -432,13 +471,6 @@ def test_without_a_home_every_command_says_what_to_do(tmp_path: Path, terminal: 
     for command in (("check",), ("serve",), ("status",), ("key", "show"), ("partner", "list"), ("upgrade",)):
         outcome = terminal(app, *command, "--home", tmp_path / "nowhere")
         assert (outcome.code, "run init first" in outcome.err) == (2, True), command
-
-
-def test_help_shows_examples(terminal: Terminal) -> None:
-    """Every command an operator types with arguments has one."""
-    for command in (("init",), ("partner", "admit"), ("partner", "activate"), ("agreement", "add"), ("entitle",),
-                    ("key", "compromise"), ("certificate", "install"), ("delivery", "retry"), ("serve",)):  # fmt: skip
-        assert "Example:" in terminal(app, *command, "--help").out, command
 
 
 def test_the_gateway_s_request_names_itself(home: Path) -> None:

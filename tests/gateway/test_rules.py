@@ -9,10 +9,18 @@ from typing import Any
 
 import pytest
 
+from gateway.office.catalogue import shipped
 from gateway.rules.editions import check_second_person
 from gateway.rules.entitlement import check_entitlement
 from gateway.rules.partners import check_right, next_state
-from gateway.rules.products import catalogue, check_grades, quality_shortfall
+from gateway.rules.products import (
+    check_fields,
+    check_follows,
+    check_grades,
+    check_schema,
+    product_row,
+    quality_shortfall,
+)
 from xinyi.errors import Conflict, Invalid, NotEntitled
 from xinyi.v1 import edition_pb2, exchange_pb2, records_pb2
 
@@ -155,7 +163,7 @@ def test_authorities_share_what_banks_do_not_get() -> None:
 
 def test_the_catalogue_begins_with_only_the_public_list_on() -> None:
     """Grades other than A leave nobody until a person switches them on."""
-    on = {row["product"]: (bool(row["enabled"]), row["disclosure_class"]) for row in catalogue()}
+    on = {row["product"]: (bool(row["enabled"]), row["disclosure_class"]) for row in shipped()}
     assert on == {
         "grade-a": (True, exchange_pb2.DISCLOSURE_CLASS_PUBLIC),
         "grade-all": (False, exchange_pb2.DISCLOSURE_CLASS_AGREEMENT),
@@ -164,13 +172,13 @@ def test_the_catalogue_begins_with_only_the_public_list_on() -> None:
 
 def test_the_field_set_is_the_records_whole() -> None:
     """A product's field set names exactly fields that the record has."""
-    for row in catalogue():
+    for row in shipped():
         fields = json.loads(row["definition"])["fields"]
         assert fields == [field.name for field in records_pb2.GradeRecord.DESCRIPTOR.fields]
 
 
 def definition(name: str) -> dict[str, Any]:
-    return next(json.loads(row["definition"]) for row in catalogue() if row["product"] == name)
+    return next(json.loads(row["definition"]) for row in shipped() if row["product"] == name)
 
 
 def test_only_the_product_s_own_grades() -> None:
@@ -215,3 +223,89 @@ def test_the_second_person_shares_neither_name_nor_key(
     assert refused.value.basis == basis
     with pytest.raises(NotEntitled, match="take a person"):
         check_second_person(set(), decided, is_person=False)
+
+
+def test_records_say_nothing_beyond_the_field_set() -> None:
+    """What is absent is no matter; what the product does not have is refused by the field's name."""
+    narrow = definition("grade-a") | {"fields": ["taxpayer_id", "identifier_kind", "names", "grade"]}
+    check_fields(narrow, ["taxpayer_id", "grade"])
+    check_fields(narrow, [])
+    with pytest.raises(Invalid, match="decided_on, valid_to") as refused:
+        check_fields(narrow, ["grade", "valid_to", "decided_on"])
+    assert refused.value.basis == "product.fields"
+    with pytest.raises(Invalid):
+        check_fields({}, ["grade"])
+    record = records_pb2.GradeRecord(taxpayer_id="x", decided_on="2018-04-20")
+    with pytest.raises(Invalid, match="decided_on"):
+        check_fields(narrow, [field.name for field, _ in record.ListFields()])
+
+
+def test_an_edition_is_of_the_product_s_schema() -> None:
+    """Another kind of record is refused before a chunk of it is taken."""
+    manifest = edition_pb2.Manifest(record_schema="xinyi.v1.GradeRecord")
+    check_schema({"product": "grade-a", "record_schema": "xinyi.v1.GradeRecord"}, manifest)
+    with pytest.raises(Invalid) as refused:
+        check_schema({"product": "grade-a", "record_schema": "xinyi.v2.GradeRecord"}, manifest)
+    assert refused.value.basis == "product.record_schema"
+
+
+PRODUCT: dict[str, Any] = {
+    "product": "grade-m",
+    "version": 1,
+    "title": "new enterprises",
+    "legal_basis": "agreement",
+    "disclosure_class": "agreement",
+    "record_schema": "xinyi.v1.GradeRecord",
+    "fields": ["taxpayer_id", "identifier_kind", "names", "evaluation_year", "grade"],
+    "grades": ["M"],
+    "thresholds_bp": {"rejected": 50},
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("product", "Grade M"),
+        ("product", 7),
+        ("version", 0),
+        ("version", True),
+        ("title", ""),
+        ("legal_basis", "two\nlines"),
+        ("disclosure_class", "secret"),
+        ("record_schema", "xinyi.v9.GradeRecord"),
+        ("fields", ["taxpayer_id"]),
+        ("fields", [*PRODUCT["fields"], "score"]),
+        ("fields", [*PRODUCT["fields"], "grade"]),
+        ("fields", "grade"),
+        ("grades", []),
+        ("grades", ["E"]),
+        ("grades", ["UNSPECIFIED"]),
+        ("thresholds_bp", {"accepted": 1}),
+        ("thresholds_bp", {"rejected": 10_001}),
+        ("thresholds_bp", {"rejected": 0.5}),
+        ("colour", "blue"),
+    ],
+)
+def test_a_wrong_definition_is_refused_by_its_key(key: str, value: Any) -> None:
+    """A product is data, and checked as such before it is in force."""
+    assert product_row(PRODUCT)["enabled"] == 0
+    with pytest.raises(Invalid, match=key) as refused:
+        product_row(PRODUCT | {key: value})
+    assert refused.value.basis == "product.definition"
+
+
+@pytest.mark.parametrize("key", PRODUCT)
+def test_every_key_of_a_definition_is_needed(key: str) -> None:
+    """Nothing is taken for granted."""
+    with pytest.raises(Invalid, match=key):
+        product_row({k: v for k, v in PRODUCT.items() if k != key})
+
+
+def test_versions_follow_each_other() -> None:
+    """Two operators who change the same version: the second is told."""
+    known = product_row(PRODUCT | {"version": 3})
+    check_follows(product_row(PRODUCT | {"version": 4}), known)
+    for version in (3, 5, 1):
+        with pytest.raises(Conflict) as refused:
+            check_follows(product_row(PRODUCT | {"version": version}), known)
+        assert refused.value.basis == "product.version"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from adapters.bureau.commands.publishing import EncodingOption, counting
-from adapters.party.terminal import HomeOption, console
+from adapters.party.terminal import HomeOption, JsonOption, console, notices, outcome, print_json
 from xinyi.processes import Processes
 
 Digest = Annotated[
@@ -26,6 +26,7 @@ def review(
     source: Annotated[Path | None, typer.Option(help="The source file, to count it yourself.")] = None,
     profile: Annotated[str, typer.Option(help="Mapping profile of --source.")] = "",
     encoding: EncodingOption = "",
+    json: JsonOption = False,
 ) -> None:
     """Show what an edition seals, fetched from the gateway and verified under pinned keys.
 
@@ -38,21 +39,29 @@ def review(
     opened = Home.open(home)
     with GatewayClient(opened) as client:
         status, manifest = reviewing.find_edition(client, opened, edition)
-    presentation.show_manifest(status, manifest)
+    if not json:
+        presentation.show_manifest(status, manifest)
     if report is not None:
-        presentation.show_report(reviewing.read_report(report, manifest))
+        agreeing = reviewing.read_report(report, manifest)
+        if not json:
+            presentation.show_report(agreeing)
     if source is not None:
         with counting() as count, Processes() as crew:
             table = sources.open_source(source, profile, encoding)
             rows = inspection.inspect(table, lambda n: count("rows", n), crew=crew)
         inspection.check_against(manifest.message, rows)
-        console.print(f"{source.name}: counted here, and the same as sealed", markup=False)
+        if not json:
+            console.print(f"{source.name}: counted here, and the same as sealed", markup=False)
+    if json:
+        shown = reviewing.describe(status, manifest)
+        print_json(shown | {"report_agrees": report is not None, "counted_here": source is not None})
 
 
 def approve(
     home: HomeOption,
     edition: Digest,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: JsonOption = False,
 ) -> None:
     """Approve another person's edition: it is published, and its deliveries begin.
 
@@ -66,22 +75,23 @@ def approve(
     with GatewayClient(opened) as client:
         status, manifest = reviewing.find_edition(client, opened, edition)
         reviewing.check_may_approve(status, manifest.message, opened)
-        presentation.show_manifest(status, manifest)
+        if not json:
+            presentation.show_manifest(status, manifest)
         if not yes:
-            typer.confirm("Publish this edition to all entitled banks?", abort=True)
-        outcome = reviewing.approve(client, opened, manifest.digest)
-    console.print(f"{outcome} {manifest.digest.hex()}", markup=False)
+            typer.confirm("Publish this edition to all entitled banks?", abort=True, err=True)
+        word = reviewing.approve(client, opened, manifest.digest)
+    _tell(word, manifest.digest.hex(), json)
 
 
-def release(home: HomeOption, edition: Digest, reason: Reason) -> None:
+def release(home: HomeOption, edition: Digest, reason: Reason, json: JsonOption = False) -> None:
     """Let a HELD edition go on to approval, although its quality misses the product's threshold.
 
     Example: release 3f9a0c --reason "the district's old numbers are mapped next month"
     """
-    _decide(home, edition, reason, "release")
+    _decide(home, edition, reason, "release", json)
 
 
-def cancel(home: HomeOption, edition: Digest, reason: Reason) -> None:
+def cancel(home: HomeOption, edition: Digest, reason: Reason, json: JsonOption = False) -> None:
     """Withdraw an edition before it is published; one that never reached the gateway is forgotten.
 
     Example: cancel 3f9a0c --reason "wrong month's file"
@@ -100,30 +110,40 @@ def cancel(home: HomeOption, edition: Digest, reason: Reason) -> None:
             known = list_editions(client, digest=pending[0].digest)
         if not known:
             drop_unsubmitted(opened, pending[0])
-            console.print(f"forgotten {pending[0].path.name}: it had not reached the gateway", markup=False)
-            return
-    _decide(home, edition, reason, "cancel")
+            notices.print("It had not reached the gateway.")
+            return _tell("forgotten", pending[0].path.name, json)
+    return _decide(home, edition, reason, "cancel", json)
 
 
-def stop(home: HomeOption, edition: Digest, reason: Reason) -> None:
+def stop(home: HomeOption, edition: Digest, reason: Reason, json: JsonOption = False) -> None:
     """Halt the deliveries that have not reached their bank yet; `status` says who already has the edition.
 
     Example: stop 3f9a0c --reason "grades of one district are wrong"
     """
-    _decide(home, edition, reason, "stop")
+    _decide(home, edition, reason, "stop", json)
 
 
-def _decide(home: Path, edition: str, reason: str, word: str) -> None:
+def _decide(home: Path, edition: str, reason: str, word: str, json: bool) -> None:
     from adapters.bureau import reviewing
+    from adapters.bureau.commands.watching import look, show
     from adapters.party.gateway import GatewayClient
     from adapters.party.home import Home
 
     opened = Home.open(home)
     with GatewayClient(opened) as client:
         _, manifest = reviewing.find_edition(client, opened, edition)
-        outcome = reviewing.DECISIONS[word](client, opened, manifest.digest, reason)
-        console.print(f"{outcome} {manifest.digest.hex()}", markup=False)
-        if word == "stop":
-            from adapters.bureau.commands.watching import show
+        done = reviewing.DECISIONS[word](client, opened, manifest.digest, reason)
+        if word != "stop":
+            return _tell(done, manifest.digest.hex(), json)
+        editions = look(client, opened, digest=manifest.digest)
+    if not json:
+        _tell(done, manifest.digest.hex(), json)
+    return show(editions, _told(done, manifest.digest.hex()) | {"editions": editions} if json else None)
 
-            show(client, opened, digest=manifest.digest)
+
+def _told(done: str, manifest: str) -> dict[str, Any]:
+    return {"outcome": done, "manifest": manifest}
+
+
+def _tell(done: str, manifest: str, json: bool) -> None:
+    outcome(_told(done, manifest), f"{done} {manifest}", as_json=json)

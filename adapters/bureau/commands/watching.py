@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,7 +22,9 @@ def status(
 ) -> None:
     """How editions and their deliveries stand. Manifests and the banks' receipts are verified here.
 
-    Exit code 4 where anything is false. Example: status --product grade-a --json
+    Exit code 4 where anything is false.
+
+    Example: status --product grade-a --json
     """
     from adapters.bureau import reviewing
     from adapters.party.gateway import GatewayClient
@@ -30,26 +33,32 @@ def status(
     opened = Home.open(home)
     with GatewayClient(opened) as client:
         digest = reviewing.find_edition(client, opened, edition)[1].digest if edition else b""
-        show(client, opened, product=product, digest=digest, json=json)
+        editions = look(client, opened, product=product, digest=digest)
+    show(editions, editions if json else None)
 
 
-def show(
-    client: GatewayClient, home: Home, *, product: str = "", digest: bytes = b"", json: bool = False
-) -> None:
-    """Prints; ends the program with exit code 4 where a manifest or a receipt is false."""
-    from adapters.bureau import presentation, standing
+def look(
+    client: GatewayClient, home: Home, *, product: str = "", digest: bytes = b""
+) -> list[dict[str, Any]]:
+    from adapters.bureau import standing
     from adapters.bureau.submission import list_editions
 
-    editions = [standing.describe(status, home) for status in list_editions(client, product, digest)]
-    if json:
-        print_json(editions)
+    return [standing.describe(status, home) for status in list_editions(client, product, digest)]
+
+
+def show(editions: list[dict[str, Any]], machine: Mapping[str, Any] | Sequence[Any] | None) -> None:
+    """Prints for people, or what is for a machine; exit code 4 where a manifest or a receipt is false."""
+    from adapters.bureau import presentation
+
+    if machine is not None:
+        print_json(machine)
     else:
         presentation.show_statuses(editions)
     if any(edition["false"] for edition in editions):
         raise typer.Exit(Exit.FALSE)
 
 
-def check(home: HomeOption) -> None:
+def check(home: HomeOption, json: JsonOption = False) -> None:
     """Say what keeps this home from working, and what to do about it.
 
     Example: check --home ./li-wei
@@ -59,4 +68,6 @@ def check(home: HomeOption) -> None:
     from adapters.party.onboarding import problems
 
     opened = Home.open(home)
-    findings([*problems(opened), *bureau_problems(opened)], good="this home can publish and decide")
+    findings(
+        [*problems(opened), *bureau_problems(opened)], good="this home can publish and decide", as_json=json
+    )
