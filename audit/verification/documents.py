@@ -154,6 +154,8 @@ class Dossier:
         with self._run.report["answers"].examine(f"document {found.hex()[:16]}…"):
             refusal = isinstance(answer, exchange_pb2.Refusal)
             # What was refused because nobody known had sealed it is not kept, and its entry names nothing.
+            if not leaf.kind:
+                raise EvidenceMissing(f"the opening of leaf {leaf.position} is missing")
             unkept = refusal and leaf.documents == 0
             if not unkept and not self._run.notes.is_named(answer.document_digest, leaf.position):
                 raise ProofInvalid(f"leaf {leaf.position} is not of the exchange this answers")
@@ -181,7 +183,11 @@ class Dossier:
                             "sealed with an algorithm that is not available here"
                         ) from error
                     raise
-                raise SignatureInvalid(self.history.explain(sealed, position) or error.explanation) from error
+                explanation = self.history.explain(sealed, position) or error.explanation
+                unknown = not any(self.history.keyring.find(s.keyid) for s in sealed.signatures)
+                if unknown and self._run.notes.missing_before(position):
+                    raise EvidenceMissing(f"{explanation}, and an earlier opening is missing") from error
+                raise SignatureInvalid(explanation) from error
             if kind in _GATEWAYS:
                 signer_of_party(opened.signers, self._run.policy.gateway)
             self._note_suspect(found, opened, position)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from google.protobuf.message import Message
 
@@ -38,8 +38,11 @@ def check(run: Run, dossier: Dossier) -> None:
         run.report["answers"].refute(
             f"document {document.hex()[:16]}…", "its answer is not the one kept for it"
         )
-    for leaf in run.notes.unfounded_refusals():
-        run.report["answers"].refute(f"refusal {leaf.hex()[:16]}…", "its row names no leaf of a refusal")
+    for leaf, unknown in run.notes.unfounded_refusals():
+        with run.report["answers"].examine(f"refusal {leaf.hex()[:16]}…"):
+            if unknown:
+                raise EvidenceMissing("the opening of the leaf that its row names is missing")
+            raise ProofInvalid("its row names no leaf of a refusal")
 
 
 def _check_line(run: Run, dossier: Dossier, line: bytes) -> None:
@@ -120,18 +123,16 @@ class _Entry:
     def delivery(self) -> None:
         delivery = self._first(exchange_pb2.Delivery)
         approval = self._dossier.open(delivery.message.approval_digest, edition_pb2.Approval)
-        if not self._run.notes.named_before(approval.digest, self._position, "edition.published"):
-            raise Invalid(
-                "no earlier leaf publishes the edition with this approval", basis="delivery.approval"
-            )
+        self._check_earlier(
+            approval, "publishes the edition with this approval", "delivery.approval", "edition.published"
+        )
         manifest = self._taken_in(delivery.message.manifest_digest)
         exchanges.check_delivery(self._entry, delivery, manifest, approval)
 
     def receipt(self) -> None:
         receipt = self._first(exchange_pb2.DeliveryReceipt)
         delivery = self._dossier.open(receipt.message.delivery_digest, exchange_pb2.Delivery)
-        if not self._run.notes.named_before(delivery.digest, self._position, "delivery.offered"):
-            raise Invalid("no earlier leaf offers this delivery", basis="receipt.delivery_digest")
+        self._check_earlier(delivery, "offers this delivery", "receipt.delivery_digest", "delivery.offered")
         manifest = self._manifest(receipt.message.manifest_digest)
         exchanges.check_receipt(self._entry, receipt, delivery, manifest)
 
@@ -164,11 +165,16 @@ class _Entry:
     def _taken_in(self, document: bytes) -> Opened[edition_pb2.Manifest]:
         """The same, of an edition that an earlier leaf took in."""
         manifest = self._manifest(document)
-        if not self._run.notes.named_before(document, self._position, *_INTAKES):
-            if self._run.notes.last_missing() >= 0:
-                raise EvidenceMissing("no opening that is here took in this edition")
-            raise Invalid("no earlier leaf took in this edition", basis="edition.unknown")
+        self._check_earlier(manifest, "takes in this edition", "edition.unknown", *_INTAKES)
         return manifest
+
+    def _check_earlier(self, document: Opened[Any], does: str, basis: str, *kinds: str) -> None:
+        """An earlier leaf of one of these kinds names the document; a missing opening may be the one."""
+        if self._run.notes.named_before(document.digest, self._position, *kinds):
+            return
+        if self._run.notes.missing_before(self._position):
+            raise EvidenceMissing(f"no earlier opening that is here {does}")
+        raise Invalid(f"no earlier leaf {does}", basis=basis)
 
     def _check_same_edition(self, document: bytes) -> None:
         if self._entry.manifest_digest != document:

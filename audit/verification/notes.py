@@ -112,6 +112,10 @@ class Notes:
             self._last_missing = -1 if row is None else int(row[0])
         return self._last_missing
 
+    def missing_before(self, position: int) -> bool:
+        """Whether an opening is not here that could have said what a later leaf rests on."""
+        return self._one("SELECT 1 FROM missing WHERE position < ? LIMIT 1", position) is not None
+
     def erase(self, leaf: bytes) -> None:
         self._add("INSERT OR IGNORE INTO erased VALUES (?)", leaf)
 
@@ -231,13 +235,12 @@ class Notes:
         row = self._one("SELECT party, day, detail FROM refusals WHERE leaf = ?", leaf)
         return None if row is None else (row[0], row[1], row[2])
 
-    def unfounded_refusals(self) -> Iterator[bytes]:
-        """Leaves that a row calls a refusal and the log does not."""
-        rows = self._db.execute(
-            "SELECT refusals.leaf FROM refusals LEFT JOIN leaves ON leaves.leaf = refusals.leaf "
-            "WHERE leaves.kind IS NOT 'refused'"
+    def unfounded_refusals(self) -> Iterator[tuple[bytes, bool]]:
+        """(leaf, whether its opening is missing) of those that a row calls a refusal and the log does not."""
+        yield from self._db.execute(
+            "SELECT refusals.leaf, leaves.kind IS '' FROM refusals "
+            "LEFT JOIN leaves ON leaves.leaf = refusals.leaf WHERE leaves.kind IS NOT 'refused'"
         )
-        yield from (leaf for (leaf,) in rows)
 
     def _one(self, statement: str, *values: object) -> Any:
         return self._db.execute(statement, values).fetchone()

@@ -139,6 +139,28 @@ def test_rows_of_an_earlier_moment_than_the_head_hold(cast: Cast, tmp_path: Path
 # ── lies in the story, told under the right keys ───────────────────────────────────────────────────────────
 
 
+def test_no_lawful_erasure_makes_anything_false(cast: Cast, tmp_path: Path) -> None:
+    """Whichever opening is erased, what rested on it cannot be decided, and nothing else suffers."""
+    for position in range(len(month(cast).entries)):
+        story = month(cast)
+        story.erase(position)
+        report = verify(story.export(tmp_path / str(position)), cast.policy())
+        assert report.verdict != FALSE, (position, report.findings)
+        assert report.notes["erased_openings"] == 1
+
+
+def test_an_erased_opening_hides_no_lie_about_what_came_before_it(cast: Cast, story: Story, check: Check) -> None:
+    """A delivery that nothing before it published is false, whatever is erased behind it."""
+    edition = seal_edition(cast.maker)
+    story.take_in(edition)
+    edition.approval = approve(edition, cast.approver)
+    story.offer(edition)
+    story.publish(edition, edition.approval)
+    story.log("partner.active")
+    story.erase(len(story.entries) - 1)
+    assert check(story)["deliveries"].verdict == FALSE
+
+
 def test_an_unlogged_erasure_is_found(story: Story, check: Check) -> None:
     """An opening that is missing without a logged document is a finding."""
     story.log("partner.active")
