@@ -54,7 +54,7 @@ def _live(city: City, plans: Sequence[BankPlan], samples: int) -> None:
 def test_the_gateway_may_die_anywhere(tmp_path: Path) -> None:
     """Nothing is lost, every effect is logged once, and the log of all its lives verifies."""
     plans = [plan(f"bank-{n}", channel, tmp_path) for n, channel in enumerate((PULL, PUSH, FOLDER), 1)]
-    _live(City(tmp_path, plans, rows=ROWS), plans, samples=15)
+    _live(City(tmp_path, plans, rows=ROWS), plans, samples=12)
 
 
 @pytest.mark.postgresql
@@ -63,4 +63,4 @@ def test_the_gateway_may_die_anywhere_on_postgresql(
 ) -> None:
     """The same, where a killed process leaves its connections and locks to the server."""
     plans = [plan(f"bank-{n}", channel, tmp_path) for n, channel in enumerate((PULL, PUSH), 1)]
-    _live(City(tmp_path, plans, rows=ROWS, database=postgresql_url), plans, samples=6)
+    _live(City(tmp_path, plans, rows=ROWS, database=postgresql_url), plans, samples=5)
