@@ -273,6 +273,7 @@ class _Intake:
         self._verifier: ChunkVerifier | None = None
         self._allowed: Callable[[Mapping[int, int]], None] = lambda counts: None
         self._verified: list[dict[str, Any]] = []
+        self._staged = 0
 
     @property
     def next_chunk(self) -> int:
@@ -291,11 +292,13 @@ class _Intake:
             definition = json.loads(product["definition"]) if product is not None else {}
             return (manifest, intake["blinding_key"]), *store.staged(conn, self._digest), definition
 
-        (manifest, blinding_key), staged, last_key, definition = await self._database.read(read)
-        self._verifier = ChunkVerifier(manifest, blinding_key, start=staged, after=last_key)
+        (manifest, blinding_key), self._staged, last_key, definition = await self._database.read(read)
+        self._verifier = ChunkVerifier(manifest, blinding_key, start=self._staged, after=last_key)
         self._allowed = lambda counts: check_grades(definition, counts)
 
     async def take(self, request: pb.PutChunksRequest) -> None:
+        if request.number < self._staged:
+            return  # verified and here since this caller asked where to begin: another upload was faster
         self._verified.append(await asyncio.to_thread(self._verify, request))
         if len(self._verified) >= STAGE_CHUNKS:
             await self.stage()
