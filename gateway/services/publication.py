@@ -281,16 +281,13 @@ class _Intake:
 
     async def open(self) -> None:
         def read(conn: Connection) -> tuple[Any, int, bytes, dict[str, Any]]:
-            intake = store.find_intake(conn, self._digest)
-            if intake is None:
-                raise Unknown("begin the edition before its chunks", basis="edition.intake")
-            sealed = envelope_pb2.Envelope.FromString(intake["envelope"])
+            sealed, blinding_key = _find_begun(conn, self._digest)
             manifest = edition_pb2.Manifest.FromString(sealed.payload)  # verified by BeginEdition
             if manifest.origin != self._who.party:
                 raise NotEntitled("a bureau publishes its own editions only", basis="edition.origin")
             product = parties.find_product(conn, manifest.product)
             definition = json.loads(product["definition"]) if product is not None else {}
-            return (manifest, intake["blinding_key"]), *store.staged(conn, self._digest), definition
+            return (manifest, blinding_key), *store.staged(conn, self._digest), definition
 
         (manifest, blinding_key), self._staged, last_key, definition = await self._database.read(read)
         self._verifier = ChunkVerifier(manifest, blinding_key, start=self._staged, after=last_key)
@@ -331,15 +328,25 @@ def _begin(
     conn: Connection, received: Received[edition_pb2.Manifest], blinding_key: bytes, now_ms: int
 ) -> int:
     """Notes the intake; returns how many chunks are here already."""
-    _check_place(conn, received.message)
-    row = {
-        "manifest_digest": received.digest,
-        "envelope": received.envelope.SerializeToString(),
-        "blinding_key": blinding_key,
-        "begun_at_ms": now_ms,
-    }
-    insert_rows(conn, tables.intakes, [row], "keep")
+    if store.find_edition(conn, received.digest) is None:  # else another upload was faster
+        _check_place(conn, received.message)
+        row = {
+            "manifest_digest": received.digest,
+            "envelope": received.envelope.SerializeToString(),
+            "blinding_key": blinding_key,
+            "begun_at_ms": now_ms,
+        }
+        insert_rows(conn, tables.intakes, [row], "keep")
     return store.staged(conn, received.digest)[0]
+
+
+def _find_begun(conn: Connection, manifest_digest: bytes) -> tuple[envelope_pb2.Envelope, bytes]:
+    """Manifest and blinding key of an intake, or of the edition where another upload made it real meanwhile."""
+    if (intake := store.find_intake(conn, manifest_digest)) is not None:
+        return envelope_pb2.Envelope.FromString(intake["envelope"]), intake["blinding_key"]
+    if (edition := store.find_edition(conn, manifest_digest)) is not None:
+        return store.get_document(conn, manifest_digest), edition["blinding_key"]
+    raise Unknown("begin the edition before its chunks", basis="edition.intake")
 
 
 def _check_place(conn: Connection, manifest: edition_pb2.Manifest) -> Any:
