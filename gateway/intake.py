@@ -43,6 +43,7 @@ class Intake:
         self._digest = manifest_digest
         self._definition = definition
         start, after = staged
+        self._staged = start
         self._stream = ChunkStream(
             manifest, blinding_key, examine_chunk, self._take, crew, start=start, after=after
         )
@@ -53,17 +54,14 @@ class Intake:
         """Goes on behind the chunks that are staged. Raises Unknown, NotEntitled."""
 
         def read(conn: Connection) -> Intake:
-            intake = editions.find_intake(conn, manifest_digest)
-            if intake is None:
-                raise Unknown("begin the edition before its chunks", basis="edition.intake")
-            sealed = envelope_pb2.Envelope.FromString(intake["envelope"])
+            sealed, blinding_key = _find_begun(conn, manifest_digest)
             manifest = edition_pb2.Manifest.FromString(sealed.payload)  # verified by BeginEdition
             if manifest.origin != party:
                 raise NotEntitled("a bureau publishes its own editions only", basis="edition.origin")
             product = parties.find_product(conn, manifest.product)
             definition = json.loads(product["definition"]) if product is not None else {}
             staged = editions.staged(conn, manifest_digest)
-            return cls(database, manifest_digest, definition, manifest, intake["blinding_key"], staged, crew)
+            return cls(database, manifest_digest, definition, manifest, blinding_key, staged, crew)
 
         return await database.read(read)
 
@@ -74,6 +72,8 @@ class Intake:
 
     async def take(self, number: int, data: bytes) -> None:
         """Raises VerificationError or Invalid at the first chunk that does not hold."""
+        if number < self._staged:
+            return  # verified and here since this caller asked where to begin: another upload was faster
         await asyncio.to_thread(self._stream.put, number, data)
         if len(self._verified) >= STAGE_CHUNKS:
             await self.stage()
@@ -100,3 +100,12 @@ class Intake:
                 "grades": canonical_json({str(grade): n for grade, n in chunk.examined.grades.items()}),
             }
         )
+
+
+def _find_begun(conn: Connection, manifest_digest: bytes) -> tuple[envelope_pb2.Envelope, bytes]:
+    """Manifest and blinding key of an intake, or of the edition where another upload made it real meanwhile."""
+    if (intake := editions.find_intake(conn, manifest_digest)) is not None:
+        return envelope_pb2.Envelope.FromString(intake["envelope"]), intake["blinding_key"]
+    if (edition := editions.find_edition(conn, manifest_digest)) is not None:
+        return editions.get_document(conn, manifest_digest), edition["blinding_key"]
+    raise Unknown("begin the edition before its chunks", basis="edition.intake")

@@ -275,14 +275,15 @@ def _begin(
     conn: Connection, received: Received[edition_pb2.Manifest], blinding_key: bytes, now_ms: int
 ) -> int:
     """Notes the intake; returns how many chunks are here already."""
-    _check_place(conn, received.message)
-    row = {
-        "manifest_digest": received.digest,
-        "envelope": received.envelope.SerializeToString(),
-        "blinding_key": blinding_key,
-        "begun_at_ms": now_ms,
-    }
-    insert_rows(conn, tables.intakes, [row], "keep")
+    if store.find_edition(conn, received.digest) is None:  # else another upload was faster
+        _check_place(conn, received.message)
+        row = {
+            "manifest_digest": received.digest,
+            "envelope": received.envelope.SerializeToString(),
+            "blinding_key": blinding_key,
+            "begun_at_ms": now_ms,
+        }
+        insert_rows(conn, tables.intakes, [row], "keep")
     return store.staged(conn, received.digest)[0]
 
 

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from adapters.bank.client import BankClient
 from adapters.bank.fetch import Receiver
@@ -252,3 +253,33 @@ async def test_two_uploads_of_one_edition_at_once_are_one(tmp_path: Path, databa
         assert len({answer.envelope.SerializeToString() for answer in answers}) == 1
         with world.gateway.database.reading() as conn:
             assert [d for _, d in editions.read_chunks(conn, edition.digest, 0, 9)] == edition.chunks
+
+
+async def test_an_upload_that_another_one_overtook_is_no_lie(tmp_path: Path) -> None:
+    """It was told to begin at 0, and meanwhile all is here, or real: it ends well, and nobody is alarmed."""
+    async with city(tmp_path) as world:
+        edition = world.seal(RECORDS)
+
+        def upload() -> list[int]:
+            with GatewayClient(world.homes[MAKER]) as client, errors_restored():
+                stub = PublicationServiceStub(client.channel)
+                call = client.wrap(edition.manifest)
+                stub.BeginEdition(
+                    publication.BeginEditionRequest(call=call, blinding_key=edition.blinding_key)
+                )
+
+                def put(count: int) -> int:
+                    requests = (
+                        publication.PutChunksRequest(manifest_digest=edition.digest, number=n, data=data)
+                        for n, data in enumerate(edition.chunks[:count])
+                    )
+                    return stub.PutChunks(requests).next_chunk
+
+                before = [put(3), put(CHUNKS), put(1)]
+                stub.CommitEdition(publication.CommitEditionRequest(call=call))
+                return [*before, put(2)]
+
+        with capture_logs() as logs:
+            assert await asyncio.to_thread(upload) == [3, CHUNKS, CHUNKS, CHUNKS]
+            assert (await world.submit(edition)).message.outcome == "edition.ready"
+        assert [line["event"] for line in logs if line["event"].startswith("alarm.")] == []
