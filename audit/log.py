@@ -287,9 +287,8 @@ class Log:
             raise HeadConflict("the log's tree does not lead to the head that was signed last")
 
     def _publish(self, conn: Connection, head: Checkpoint) -> None:
-        known = select(log_checkpoints.c.size).where(log_checkpoints.c.size == head.size)
-        if conn.execute(known).scalar() is None:
-            conn.execute(insert(log_checkpoints).values(size=head.size, note=head.note))
+        # Another process may publish the same head at the same moment.
+        insert_rows(conn, log_checkpoints, [{"size": head.size, "note": head.note}], "keep")
 
     def note_foreign_head(self, head: Checkpoint) -> None:
         """Remembers a head validly signed by this log that a partner showed; `sequence` must reach it.
