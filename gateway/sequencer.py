@@ -57,6 +57,10 @@ class Sequencer:
                 logger.critical("alarm.log_conflict", explanation=error.explanation)
                 self._fatal(error)
                 return
+            except Exception as error:  # whatever it is: this thread never ends by itself
+                logger.exception("alarm.log_stopped")
+                self._fatal(error)
+                return
             if stopping:
                 return
             self._wake.wait(IDLE_S)

@@ -94,6 +94,7 @@ BROAD_EXCEPTS = {
     "xinyi.terminal": "the command line's entry: one clear line on stderr and an exit code",
     "gateway.exchange": "one exchange's failure is that exchange's answer, never its neighbours'",
     "gateway.workflows": "the clock must outlive a blink of the database",
+    "gateway.sequencer": "a log that is signed no more stops the gateway, whatever the reason",
     "gateway.folder": "the clock must outlive one bad folder",
 }
 
