@@ -93,7 +93,7 @@ class Workflows:
             "use_listen_notify": False,
         }
         DBOS(config=config)
-        self._workflow = _register(steps)
+        self._workflow = _register(steps, self.wake)
         DBOS.launch()
         DBOS.register_queue(
             QUEUE, worker_concurrency=workers, partition_concurrency=1, polling_interval_sec=0.2
@@ -165,7 +165,7 @@ class Workflows:
             log.info("workflows.purged", count=count)
 
 
-def _register(steps: Steps) -> Callable[[str], None]:
+def _register(steps: Steps, ended: Callable[[], None]) -> Callable[[str], None]:
     @DBOS.step(
         name="attempt",
         retries_allowed=True,
@@ -180,5 +180,6 @@ def _register(steps: Steps) -> Callable[[str], None]:
     @DBOS.workflow(name="deliver")
     def deliver(delivery_id: str) -> None:
         attempt(delivery_id)
+        ended()  # another may have waited for its turn at this bank
 
     return deliver
