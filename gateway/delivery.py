@@ -162,20 +162,20 @@ def _log(
 def due(conn: Connection, now_ms: int, backoff_ms: int) -> list[tuple[str, str]]:
     """What the gateway itself has to carry now: a name for the next attempt at it, and the recipient.
 
-    The name changes with every attempt that left a trace, so that two who look at once begin it once. What
-    lies in a folder is due again when it has expired there, unless a newer edition took its place.
+    The name changes with every attempt that left a trace, so that two who look at once begin it once. A bank
+    gets the editions of a product in their order: to one that holds the newer, the older is a replay. What lies
+    in a folder is due again when it has expired there, unless a newer edition took its place.
     """
-    found = []
-    for row in store.list_deliveries(conn, rules.WAITING):
-        if row["channel"] == exchange_pb2.CHANNEL_PULL:
-            continue
+    found, taking_turns = [], set()
+    for row in store.carried_deliveries(conn, rules.WAITING):
+        turn = (row["recipient"], row["product"])
         if rules.is_handed_over(row):
-            state = editions.edition_state(conn, row["manifest_digest"])
-            if state != "PUBLISHED" or not has_expired(conn, row, now_ms):
-                continue
-        elif now_ms < rules.next_attempt_ms(row, backoff_ms):
-            continue
-        found.append((f"{row['delivery_id']}.{row['generation']}.{row['attempts']}", row["recipient"]))
+            is_due = row["edition_state"] == "PUBLISHED" and has_expired(conn, row, now_ms)
+        else:
+            is_due = turn not in taking_turns and now_ms >= rules.next_attempt_ms(row, backoff_ms)
+            taking_turns.add(turn)
+        if is_due:
+            found.append((f"{row['delivery_id']}.{row['generation']}.{row['attempts']}", row["recipient"]))
     return found
 
 

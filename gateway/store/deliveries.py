@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, select
 
 from gateway.store.rows import Row, first, rows
-from gateway.store.tables import deliveries, documents, receipts
-from xinyi.v1 import envelope_pb2
+from gateway.store.tables import deliveries, documents, editions, receipts
+from xinyi.v1 import envelope_pb2, exchange_pb2
 
 
 def find_delivery(conn: Connection, delivery_id: str) -> Row | None:
@@ -24,8 +24,14 @@ def deliveries_of_edition(conn: Connection, manifest_digest: bytes) -> list[Row]
     return rows(conn, query)
 
 
-def list_deliveries(conn: Connection, states: Sequence[str]) -> list[Row]:
-    query = select(deliveries).where(deliveries.c.state.in_(states)).order_by(deliveries.c.changed_at_ms)
+def carried_deliveries(conn: Connection, states: Sequence[str]) -> list[Row]:
+    """Deliveries that the gateway itself carries, the oldest edition first, with its `edition_state`."""
+    query = (
+        select(deliveries, editions.c.state.label("edition_state"))
+        .join(editions, editions.c.manifest_digest == deliveries.c.manifest_digest)
+        .where(deliveries.c.state.in_(states), deliveries.c.channel != exchange_pb2.CHANNEL_PULL)
+        .order_by(editions.c.sequence)
+    )
     return rows(conn, query)
 
 

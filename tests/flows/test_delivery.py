@@ -94,7 +94,7 @@ async def test_push_reaches_an_inbox_and_survives_its_absence(
 
         async def tried() -> bool:
             with world.gateway.database.reading() as conn:
-                return any(row["attempts"] for row in deliveries.list_deliveries(conn, ["OFFERED"]))
+                return any(row["attempts"] for row in deliveries.deliveries_of_edition(conn, edition.digest))
 
         await until(tried)
         async with inbox(bank, free_port):

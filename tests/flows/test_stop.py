@@ -22,7 +22,13 @@ from xinyi.v1 import edition_pb2, exchange_pb2, feed_service_pb2
 from xinyi.v1.feed_service_pb2_grpc import FeedServiceStub
 
 #: More than is read ahead at once, and more than the network holds for a bank that does not read.
-RECORDS = 80_000
+RECORDS = 60_000
+
+
+@pytest.fixture(autouse=True)
+def short_readings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four chunks at a time, so that an edition of a size for tests takes many."""
+    monkeypatch.setattr(editions, "READ_AHEAD", 4)
 
 
 async def stop(world: World, edition: SealedEdition) -> Any:
