@@ -1,6 +1,6 @@
 """Chunks of one edition as they arrive: each verified by itself on any core, handed on in order.
 
-    put → examine_chunk, in a crew's process → order against the chunk before → sink
+    put → examine, in a crew's process → order against the chunk before → sink
 
 Knows nothing of where chunks come from or where they go.
 """
@@ -11,8 +11,9 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
-from audit.records import ChunkVerifier, ExaminedChunk, examine_chunk
+from audit.records import ChunkVerifier, ExaminedChunk
 from xinyi.errors import ProofInvalid, VerificationError
 from xinyi.processes import Crew, Inline
 from xinyi.v1 import edition_pb2
@@ -21,17 +22,23 @@ from xinyi.v1 import edition_pb2
 _SMALL = 8
 
 
+E = TypeVar("E", bound=ExaminedChunk)
+#: (chunk's bytes, blinding key, sealed root) → what it comes to; may run in another process.
+Examine = Callable[[bytes, bytes, bytes], E]
+
+
 @dataclass(frozen=True)
-class SealedChunk:
+class SealedChunk(Generic[E]):
     """A chunk that is the one the manifest seals."""
 
     number: int
     data: bytes
-    examined: ExaminedChunk
+    examined: E
 
 
-class ChunkStream:
+class ChunkStream(Generic[E]):
     """Args:
+    examine: examine_chunk, or what begins with it.
     sink: gets each chunk, in order, once it is verified. What it raises comes out of `put` or `drain`.
     crew: who examines; small editions are examined here.
     start: the first chunk that will come.
@@ -42,7 +49,8 @@ class ChunkStream:
         self,
         manifest: edition_pb2.Manifest,
         blinding_key: bytes,
-        sink: Callable[[SealedChunk], None],
+        examine: Examine[E],
+        sink: Callable[[SealedChunk[E]], None],
         crew: Crew | None = None,
         *,
         start: int = 0,
@@ -51,9 +59,10 @@ class ChunkStream:
         self._verifier = ChunkVerifier(manifest, blinding_key, start=start, after=after)
         self._roots = manifest.chunk_roots
         self._key = blinding_key
+        self._examine = examine
         self._sink = sink
         self._crew: Crew = crew if crew is not None and len(self._roots) - start >= _SMALL else Inline()
-        self._waiting: deque[tuple[int, bytes, Future[ExaminedChunk]]] = deque()
+        self._waiting: deque[tuple[int, bytes, Future[E]]] = deque()
 
     @property
     def next_chunk(self) -> int:
@@ -80,7 +89,7 @@ class ChunkStream:
             expected = self.next_chunk
             self.drain()
             raise ProofInvalid(f"expected chunk {expected}, got {number}", basis="chunk")
-        future = self._crew.submit(examine_chunk, data, self._key, self._roots[number])
+        future = self._crew.submit(self._examine, data, self._key, self._roots[number])
         self._waiting.append((number, data, future))
         while len(self._waiting) > self._crew.ahead:
             self._settle()

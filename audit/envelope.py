@@ -7,6 +7,7 @@ Format: DSSE v1 protocol; policy on several signatures: docs/evidence-format.md 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -20,6 +21,9 @@ from xinyi.v1 import envelope_pb2, party_pb2
 
 MAX_SIGNATURES = 8
 MAX_PAYLOAD_BYTES = 4 << 20
+#: A valid signature may stand beside another by a key nobody knows: that one is kept and exported, too.
+MAX_SIGNATURE_BYTES = 512
+_KEY_ID = re.compile(r"[0-9a-f]{64}")
 
 M = TypeVar("M", bound=Message)
 
@@ -78,7 +82,7 @@ def open_sealed(envelope: envelope_pb2.Envelope, kind: type[M], keyring: Trusted
     3. the payload is in the one expected encoding.
 
     Raises:
-        SignatureInvalid: no signature of a known key, a wrong one, or a key id twice.
+        SignatureInvalid: no signature of a known key, a wrong one, a key id twice, or one in no known form.
         EncodingInvalid: another type, or bytes that parsers could read differently.
     """
     # 1
@@ -91,6 +95,8 @@ def open_sealed(envelope: envelope_pb2.Envelope, kind: type[M], keyring: Trusted
         raise SignatureInvalid(f"{len(signatures)} signatures; 1 to {MAX_SIGNATURES} are allowed")
     if len({s.keyid for s in signatures}) != len(signatures):
         raise SignatureInvalid("one key id stands twice in the envelope")
+    if not all(_KEY_ID.fullmatch(s.keyid) and len(s.sig) <= MAX_SIGNATURE_BYTES for s in signatures):
+        raise SignatureInvalid("a key id is no SHA-256 in hex, or a signature is none in its size")
     # 2
     signed = pre_encoding(envelope.payload_type, envelope.payload)
     signers = tuple(key for s in signatures if (key := keyring.verify(s.keyid, s.sig, signed)) is not None)

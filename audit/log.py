@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import structlog
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -24,17 +25,24 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    delete,
     insert,
     select,
     text,
     update,
 )
+from sqlalchemy.exc import IntegrityError
 
 from audit import checkpoint, entries, merkle
 from audit.bulk import insert_rows, read_numbered
 from audit.checkpoint import Checkpoint, VerifierKey
 from audit.keys import Signer
 from xinyi.errors import Conflict, HeadConflict, ProofInvalid, Unknown
+
+#: Notes that were compared with the tree and are remembered: a partner shows one of the last few.
+REMEMBERED = 4096
+
+logger = structlog.get_logger()
 
 #: Named, because a migration can only change what has a name.
 metadata = MetaData(
@@ -88,44 +96,98 @@ heads = Table(
 )
 
 
+# Two heads of one log, each validly signed, that cannot both be true: the proof, for people and for the
+# auditor. A row here stops every process that shares this store.
+head_conflicts = Table(
+    "head_conflicts",
+    head_metadata,
+    Column("origin", String, primary_key=True),
+    Column("size", BigInteger, primary_key=True),
+    Column("root", String, primary_key=True),  # base64
+    Column("shown", LargeBinary, nullable=False),  # the note a partner showed
+    Column("held", LargeBinary, nullable=False),  # the note that was signed last; empty before the first
+)
+
+
 class HeadStore:
-    """Holds the last signed head in a database of its own; refuses to go back."""
+    """Holds the last signed head in a database of its own; refuses to go back, and to go on in a conflict."""
 
     def __init__(self, engine: Engine, origin: str, key: VerifierKey) -> None:
         self._engine = engine
+        self._reading = engine.execution_options(reading=True)
         self._origin = origin
         self._key = key
 
     def read(self) -> Checkpoint | None:
-        with self._engine.connect() as conn:
-            note = conn.execute(select(heads.c.note).where(heads.c.origin == self._origin)).scalar()
-        return None if note is None else checkpoint.verify(note, self._key)
+        """The last signed head. Raises HeadConflict where a conflict was noted, by whichever process."""
+        with self._reading.connect() as conn:
+            self._check_agreed(conn)
+            note = self._note(conn)
+        return checkpoint.verify(note, self._key) if note else None
 
     def swap(self, old: Checkpoint | None, new: Checkpoint) -> None:
-        """Raises HeadConflict where the stored head is no longer `old`: another process signed meanwhile."""
-        values = {
-            "size": new.size,
-            "root": base64.b64encode(new.root).decode(),
-            "note": new.note,
-        }
+        """Raises HeadConflict where the stored head is no longer `old` (another process signed meanwhile), or
+        a conflict was noted.
+        """
+        values = {"size": new.size, "root": _text(new.root), "note": new.note}
+        h = heads.c
         with self._engine.begin() as conn:
+            self._check_agreed(conn)
             if old is None:
-                present = conn.execute(select(heads.c.size).where(heads.c.origin == self._origin)).scalar()
-                if present is not None:
-                    raise HeadConflict("the head store holds a head already")
-                conn.execute(insert(heads).values(origin=self._origin, **values))
+                try:
+                    conn.execute(insert(heads).values(origin=self._origin, **values))
+                except IntegrityError as error:
+                    raise HeadConflict("the head store holds a head already") from error
                 return
-            swapped = conn.execute(
-                update(heads)
-                .where(
-                    heads.c.origin == self._origin,
-                    heads.c.size == old.size,
-                    heads.c.root == base64.b64encode(old.root).decode(),
-                )
-                .values(**values)
-            )
-            if swapped.rowcount != 1:
+            same = (h.origin == self._origin, h.size == old.size, h.root == _text(old.root))
+            if conn.execute(update(heads).where(*same).values(**values)).rowcount != 1:
                 raise HeadConflict("another process moved the head")
+
+    def note_conflict(self, shown: Checkpoint) -> bytes:
+        """Keeps a head that contradicts this log beside the one signed last; returns the latter's note.
+
+        From here on `read` and `swap` refuse, in every process.
+        """
+        with self._engine.begin() as conn:
+            held = self._note(conn)
+            row = {"origin": self._origin, "size": shown.size, "root": _text(shown.root)}
+            insert_rows(conn, head_conflicts, [row | {"shown": shown.note, "held": held}], "keep")
+        return held
+
+    def conflicts(self) -> list[tuple[Checkpoint, Checkpoint | None]]:
+        """(head that was shown, head that was held then) of every conflict that was noted."""
+        c = head_conflicts.c
+        with self._reading.connect() as conn:
+            rows = conn.execute(select(c.shown, c.held).where(c.origin == self._origin)).all()
+        return [
+            (
+                checkpoint.verify(row.shown, self._key),
+                checkpoint.verify(row.held, self._key) if row.held else None,
+            )
+            for row in rows
+        ]
+
+    def settle(self) -> None:
+        """Forgets the conflicts: one history holds all of their heads."""
+        with self._engine.begin() as conn:
+            conn.execute(delete(head_conflicts).where(head_conflicts.c.origin == self._origin))
+
+    def _note(self, conn: Connection) -> bytes:
+        return conn.execute(select(heads.c.note).where(heads.c.origin == self._origin)).scalar() or b""
+
+    def _check_agreed(self, conn: Connection) -> None:
+        c = head_conflicts.c
+        if (
+            size := conn.execute(select(c.size).where(c.origin == self._origin).limit(1)).scalar()
+        ) is not None:
+            raise HeadConflict(
+                f"a partner showed a head of {size} leaves, signed by this log, that its tree does not have: "
+                "nothing is signed until a person has looked (docs/operations.md)"
+            )
+
+
+def _text(root: bytes) -> str:
+    return base64.b64encode(root).decode()
 
 
 class Tree:
@@ -137,6 +199,7 @@ class Tree:
         self._tiles: dict[tuple[int, int], bytes] = {}
 
     def tile(self, level: int, number: int) -> bytes:
+        """Raises ProofInvalid where somebody took it out of the database."""
         found = self._tiles.get((level, number))
         if found is None:
             found = self._conn.execute(
@@ -252,17 +315,29 @@ class Log:
         self.key = VerifierKey.of(origin, signer)
         self._lock = threading.Lock()
         self._seen: Checkpoint | None = None
+        #: Heads that lie on this log's tree, by note: one comparison for each note, not for each call.
+        self._agreed: dict[bytes, Checkpoint] = {}
+        self._agreed_lock = threading.Lock()
+        self._conflict: HeadConflict | None = None
 
     @property
     def newest(self) -> Checkpoint | None:
         """The newest head this process has signed or seen published."""
         return self._seen
 
+    @property
+    def conflict(self) -> HeadConflict | None:
+        """Why nothing is signed any more; None while all is well."""
+        return self._conflict
+
     def start(self) -> Checkpoint | None:
-        """Refuses a database that is behind the head store (a restored backup, a lost disk).
+        """Refuses a database that is behind the head store (a restored backup, a lost disk), and one that
+        lacks a head that was noted as a conflict. Where the database that a person brought back holds both
+        heads of every conflict, they are settled.
 
         Raises HeadConflict. Returns the head, published again where a crash came before publication.
         """
+        self._settle_conflicts()
         head = self._heads.read()
         if head is None:
             with self._reading.connect() as conn:
@@ -271,9 +346,34 @@ class Log:
                         "the log has checkpoints but the head store is empty: wrong head store?"
                     )
             return None
+        return self._adopt(head)
+
+    def check_signer(self) -> None:
+        """Signs the newest head once more. Raises SignatureInvalid where that is no signature of this log's key,
+        Unavailable.
+        """
+        if (head := self._seen) is not None:
+            again = checkpoint.sign(self.origin, head.size, head.root, self._signer)
+            checkpoint.verify(again.note, self.key)
+
+    def _settle_conflicts(self) -> None:
+        conflicts = self._heads.conflicts()
+        with self._reading.connect() as conn:
+            for shown, held in conflicts:
+                for head in (shown, held):
+                    if head is not None:
+                        self._check_covers(conn, head)
+        if conflicts:
+            self._heads.settle()
+            logger.warning("log.conflict_settled", heads=[shown.size for shown, _ in conflicts])
+
+    def _adopt(self, head: Checkpoint) -> Checkpoint:
+        """A head of the head store becomes this process's newest, published where that was not done."""
         with self._engine.begin() as conn:
             self._check_covers(conn, head)
             self._publish(conn, head)
+        self._remember(head)
+        self._seen = head
         return head
 
     def _check_covers(self, conn: Connection, head: Checkpoint) -> None:
@@ -284,20 +384,60 @@ class Log:
                 "stale copy; never run it. Bring the newest copy, or found a new log (docs/operations.md)"
             )
         if Tree(conn, have).root(head.size) != head.root:
-            raise HeadConflict("the log's tree does not lead to the head that was signed last")
+            raise HeadConflict(
+                f"the log's tree does not lead to the head of {head.size} leaves that it signed"
+            )
 
     def _publish(self, conn: Connection, head: Checkpoint) -> None:
-        known = select(log_checkpoints.c.size).where(log_checkpoints.c.size == head.size)
-        if conn.execute(known).scalar() is None:
-            conn.execute(insert(log_checkpoints).values(size=head.size, note=head.note))
+        """Two processes may come here with the same head at once."""
+        insert_rows(conn, log_checkpoints, [{"size": head.size, "note": head.note}], "keep")
+
+    def _remember(self, head: Checkpoint) -> None:
+        with self._agreed_lock:
+            self._agreed[head.note] = head
+            while len(self._agreed) > REMEMBERED:
+                del self._agreed[next(iter(self._agreed))]
+
+    # ── heads that partners show ───────────────────────────────────────────────────────────────────────
+
+    def agreed(self, note: bytes) -> Checkpoint | None:
+        """The head in a note that was compared before; None where `compare` has to."""
+        return self._agreed.get(note)
+
+    def compare(self, note: bytes) -> Checkpoint:
+        """The head in a note that a partner shows, once it is found on this log's tree.
+
+        Raises SignatureInvalid, EncodingInvalid; HeadConflict as `note_foreign_head`.
+        """
+        head = checkpoint.verify(note, self.key)
+        self.note_foreign_head(head)
+        self._remember(head)
+        return head
 
     def note_foreign_head(self, head: Checkpoint) -> None:
-        """Remembers a head validly signed by this log that a partner showed; `sequence` must reach it.
+        """Compares a head validly signed by this log with its tree.
 
-        Raises HeadConflict at once where this log is behind it: it runs on a restored copy.
+        Where the tree is behind it or leads elsewhere, this is a restored copy, or two histories were signed:
+        both notes are kept in the head store, and no process that shares it signs or starts again until a
+        person has acted. A crash before they are kept leaves nothing; the partner shows its head again.
+
+        Raises HeadConflict.
         """
-        with self._reading.connect() as conn:
-            self._check_covers(conn, head)
+        try:
+            with self._reading.connect() as conn:
+                self._check_covers(conn, head)
+        except HeadConflict as error:
+            self._conflict = error
+            held = self._heads.note_conflict(head)
+            logger.critical(
+                "alarm.head_conflict",
+                explanation=error.explanation,
+                shown=head.note.decode("utf-8", "replace"),
+                held=held.decode("utf-8", "replace"),
+            )
+            raise
+
+    # ── sequencing ─────────────────────────────────────────────────────────────────────────────────────
 
     def sequence(self, limit: int = 10_000) -> Checkpoint | None:
         """Gives pending entries their index, extends the tree, signs and publishes the new head.
@@ -306,9 +446,12 @@ class Log:
         A crash after 1 leaves integrated entries that the next run signs; after 2 a signed head that
         `start` or the next run publishes. Two processes: the database lock orders 1, the swap decides 2.
 
-        Returns the newest head, None where nothing was ever logged.
+        Returns the newest head, None where nothing was ever logged. Raises HeadConflict, ProofInvalid: the log
+        must not be signed any more. Whatever the database or the signer raises may be tried again.
         """
         with self._lock:
+            if self._conflict is not None:
+                raise self._conflict
             # 1
             with self._engine.begin() as conn:
                 lock(conn, SEQUENCER_LOCK)
@@ -316,24 +459,17 @@ class Log:
                 pending = _integrate(conn, tree.size, limit)
                 if pending:
                     tree.append([merkle.leaf_hash(leaf) for leaf in pending])
-                new_size, new_root = tree.size, tree.root() if pending or self._seen is None else b""
+                new_size, new_root = tree.size, tree.root() if pending else b""
             # 2
             if not pending and self._seen is not None and self._seen.size == new_size:
                 return self._seen
             old = self._heads.read()
-            if new_size == 0:
-                return old
+            if old is None and new_size == 0:
+                return None
             if old is not None and old.size >= new_size:
-                if old.size == new_size and new_root and old.root != new_root:
-                    raise HeadConflict("the head store holds another root for this size")
-                if old.size > new_size:
-                    # Another process integrated and signed between 1 and here.
-                    self._seen = None
-                    return old
-                self._seen = old
-                with self._engine.begin() as conn:
-                    self._publish(conn, old)
-                return old
+                # Signed by another process, or before a crash. An entry is integrated before it is signed, so
+                # that by now the tree covers this head, or the database is not the one it was.
+                return self._adopt(old)
             with self._reading.connect() as conn:
                 tree = Tree(conn, new_size)
                 root = new_root or tree.root()
@@ -347,11 +483,11 @@ class Log:
                 self._heads.swap(old, head)
             except HeadConflict:
                 self._seen = None
-                return self._heads.read()
+                return self._heads.read()  # the other process's head; adopted by the next run
             # 3
             with self._engine.begin() as conn:
-                lock(conn, SEQUENCER_LOCK)
                 self._publish(conn, head)
+            self._remember(head)
             self._seen = head
             return head
 
@@ -365,28 +501,37 @@ class Log:
     def prove(self, conn: Connection, leaf: bytes) -> Proof | None:
         """Inclusion of a leaf under the newest published head, checked here first.
 
-        None while the entry is pending or not published yet. Raises Unknown for a leaf this log never had.
+        None while the entry is pending or not published yet. Raises Unknown for a leaf this log never had,
+        ProofInvalid where the tree in the database does not lead to the head.
         """
+        position, head = self.position(conn, leaf), self.head(conn)
+        if position is None or head is None or position >= head.size:
+            return None
+        proof = Tree(conn, head.size).inclusion(position, head.size)
+        merkle.check_inclusion(merkle.leaf_hash(leaf), position, head.size, proof, head.root)
+        return Proof(position, proof, head.note)
+
+    def position(self, conn: Connection, leaf: bytes) -> int | None:
+        """Index of a leaf in the tree; None while its entry is pending. Raises Unknown."""
         row = conn.execute(select(log_entries.c.position).where(log_entries.c.leaf == leaf)).first()
         if row is None:
-            raise Unknown("this log has no such leaf")
-        head = self.head(conn)
-        if row.position is None or head is None or row.position >= head.size:
-            return None
-        proof = Tree(conn, head.size).inclusion(row.position, head.size)
-        merkle.check_inclusion(merkle.leaf_hash(leaf), row.position, head.size, proof, head.root)
-        return Proof(row.position, proof, head.note)
+            raise Unknown("this log has no such leaf", basis="log.leaf")
+        position: int | None = row.position
+        return position
 
     def consistency(self, conn: Connection, old_size: int) -> tuple[Checkpoint | None, list[bytes]]:
         """The newest published head and its consistency with the tree of `old_size`, checked here first.
 
-        Raises Conflict where the newest published head is smaller than `old_size`.
+        Raises Conflict where the newest published head is smaller than `old_size`, ProofInvalid where the tree
+        in the database does not lead to the head.
         """
         head = self.head(conn)
         if head is None:
             return None, []
         if old_size > head.size:
-            raise Conflict(f"the log has published {head.size} leaves; {old_size} were asked for")
+            raise Conflict(
+                f"the log has published {head.size} leaves; {old_size} were asked for", basis="log.size"
+            )
         tree = Tree(conn, head.size)
         proof = tree.consistency(old_size, head.size)
         old_root = tree.root(old_size)

@@ -192,10 +192,14 @@ class ExaminedChunk:
 
 
 def examine_chunk(data: bytes, blinding_key: bytes, root: bytes) -> ExaminedChunk:
-    """Everything about one chunk that does not need its neighbours.
+    """Everything about one chunk that does not need its neighbours. Raises as `verify_chunk` does."""
+    return examine(verify_chunk(data, blinding_key, root))
 
-    1. its bytes and the order in it (read_chunk), 2. it is the one with this root, 3. the field rules. In this
-    order, so that a changed byte is told as a changed byte and not as a bad record.
+
+def verify_chunk(data: bytes, blinding_key: bytes, root: bytes) -> VerifiedChunk:
+    """1. its bytes and the order in it (read_chunk), 2. it is the one with this root, 3. the field rules.
+
+    In this order, so that a changed byte is told as a changed byte and not as a bad record.
 
     Raises EncodingInvalid, ProofInvalid, DigestMismatch, Invalid.
     """
@@ -205,7 +209,12 @@ def examine_chunk(data: bytes, blinding_key: bytes, root: bytes) -> ExaminedChun
     _check_root(chunk, root)
     # 3
     checks.check_grade_records(chunk.records)
-    return ExaminedChunk(chunk.records.size, chunk.first_key, chunk.last_key, dict(chunk.records.grades()))
+    return chunk
+
+
+def examine(chunk: VerifiedChunk) -> ExaminedChunk:
+    grades = dict(chunk.records.grades())
+    return ExaminedChunk(chunk.records.size, chunk.first_key, chunk.last_key, grades)
 
 
 _kept_blinder = lru_cache(maxsize=16)(blinder)

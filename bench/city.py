@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
 from collections.abc import Iterator
@@ -12,6 +11,8 @@ from pathlib import Path
 
 from bench import processes
 from bench.processes import Server, python, run, serving
+
+NAME = "bench-city"
 
 
 def free_port() -> int:
@@ -29,8 +30,12 @@ class City:
     banks: int
 
     @classmethod
-    def found(cls, place: Path, banks: int, database: str = "sqlite:///gateway.db") -> City:
-        run(python("bench.founding", place, free_port(), banks, database))
+    def found(
+        cls, place: Path, banks: int, database: str = "sqlite:///gateway.db", *, with_inbox: bool = False
+    ) -> City:
+        """Args: with_inbox — one bank more, which the gateway dials, and an auditor."""
+        inbox = [f"127.0.0.1:{free_port()}"] if with_inbox else []
+        run(python("bench.founding", place, free_port(), banks, database, *inbox))
         return cls(place, banks)
 
     def copy(self, place: Path) -> City:
@@ -50,6 +55,10 @@ class City:
     @property
     def approver(self) -> Path:
         return self.place / "tax-bureau-wang-fang"
+
+    @property
+    def auditor(self) -> Path:
+        return self.place / "auditor-zhao-min"
 
     def bank(self, number: int) -> Path:
         return self.place / f"bank-{number}-main"
@@ -71,8 +80,3 @@ def postgresql() -> Iterator[str | None]:
         if "no PostgreSQL found" not in str(reason):
             raise
         yield None
-
-
-def quiet() -> dict[str, str]:
-    """Environment of programs whose progress display would only cost time."""
-    return {"TERM": "dumb", "NO_COLOR": "1", **{k: v for k, v in os.environ.items() if k == "TMPDIR"}}

@@ -5,13 +5,15 @@ The floors of a delivery stream the very chunks that the gateway holds.
 
 from __future__ import annotations
 
+import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.city import City
+from bench.city import NAME, City
 from bench.job import Bench, floor_server
-from bench.processes import Run, Server, program, python, run
+from bench.processes import Run, Server, program, python, run, serving
 from bench.report import Line
 
 BANKS = 50
@@ -23,11 +25,10 @@ IDENTIFIER = 0
 
 @dataclass(frozen=True)
 class Travelled:
-    """One edition's way through real programs: seconds of each part, peak memory of each program."""
+    """One edition's way through real programs, in seconds."""
 
     publish: float
     deliver: float
-    peaks: dict[str, float]
 
 
 def editions(bench: Bench) -> Iterator[Line]:
@@ -44,14 +45,12 @@ def editions(bench: Bench) -> Iterator[Line]:
         travels.append(_travel(city, source))
         run(python("bench.floors", "dump", city.gateway / "gateway.db", chunks))
         floors.append((publish_floor, _deliver_floor(bench, chunks)))
-    best = Travelled(
-        min(t.publish for t in travels), min(t.deliver for t in travels), _largest([t.peaks for t in travels])
-    )
+    best = Travelled(min(t.publish for t in travels), min(t.deliver for t in travels))
     publish_floor, deliver_floor = (min(of) for of in zip(*floors, strict=True))
     yield _line("publish: file → durable edition", best.publish, publish_floor, 2.5, 2.0)
     yield _line("deliver: stored edition → landed in SQLite", best.deliver, deliver_floor, 1.5, 1.2)
     yield from _further_banks(bench, city, chunks)
-    yield from _tenfold(bench, founded, best)
+    yield from _memory(bench, source)
 
 
 def _line(job: str, seconds: float, floor: float, target: float, aim: float | None = None) -> Line:
@@ -77,24 +76,12 @@ def _publish(city: City, source: Path) -> Run:
 def _travel(city: City, source: Path) -> Travelled:
     """File → gateway → approval → bank 1: fetched, verified, landed, signed for."""
     bank = city.bank(1)
-    with city.serving() as gateway:
+    with city.serving():
         published = _publish(city, source)
         edition = published.json["manifest"]
-        approved = run(program("xinyi-bureau", "approve", edition, "--yes", "--home", city.approver))
-        fetched = run(program("xinyi-bank", "fetch", "--home", bank))
-        landed = run(program("xinyi-bank", "land", "--home", bank))
-    peaks = {
-        "gateway": gateway.peak_mib,
-        "publish": published.peak_mib,
-        "approve": approved.peak_mib,
-        "fetch": fetched.peak_mib,
-        "land": landed.peak_mib,
-    }
-    return Travelled(published.seconds, fetched.seconds + landed.seconds, peaks)
-
-
-def _largest(all_peaks: list[dict[str, float]]) -> dict[str, float]:
-    return {name: max(peaks[name] for peaks in all_peaks) for name in all_peaks[0]}
+        run(program("xinyi-bureau", "approve", edition, "--yes", "--home", city.approver))
+        received = run(program("xinyi-bank", "receive", "--home", bank))
+    return Travelled(published.seconds, received.seconds)
 
 
 def _publish_floor(bench: Bench, source: Path) -> float:
@@ -127,17 +114,55 @@ def _high_water(server: Server) -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:"))
 
 
-def _tenfold(bench: Bench, founded: City, once: Travelled) -> Iterator[Line]:
-    bench.say(f"editions: {TENFOLD} times the rows, once")
-    source = _generate(bench, "cities.csv", bench.rows * TENFOLD)
-    many = _travel(founded.copy(bench.place / "city"), source)
-    for name in once.peaks:
-        yield Line(
-            f"peak memory of {name}: ten times the rows against one",
-            f"{many.peaks[name]:.0f} MiB",
-            f"{once.peaks[name]:.0f} MiB",
-            many.peaks[name] / once.peaks[name],
-            1.25,
-        )
-    largest = max([*once.peaks.values(), *many.peaks.values()])
+def _memory(bench: Bench, source: Path) -> Iterator[Line]:
+    """Peak memory of every program that touches an edition, at one and at ten times the rows."""
+    founded = City.found(bench.place / "memory", 1, with_inbox=True)
+    bench.say("editions: memory, once the rows")
+    once = _peaks(bench, founded.copy(bench.place / "city"), source)
+    bench.say(f"editions: memory, {TENFOLD} times the rows")
+    larger = _generate(bench, "cities.csv", bench.rows * TENFOLD)
+    many = _peaks(bench, founded.copy(bench.place / "city"), larger)
+    for name in once:
+        job = f"peak memory of {name}: ten times the rows against one"
+        yield Line(job, f"{many[name]:.0f} MiB", f"{once[name]:.0f} MiB", many[name] / once[name], 1.25)
+    largest = max([*once.values(), *many.values()])
     yield Line("largest process of all, MiB", f"{largest:.0f} MiB", "", largest, MEMORY_MIB)
+
+
+def _peaks(bench: Bench, city: City, source: Path) -> dict[str, float]:
+    """Program → MiB. A pull, a push, and an auditor who takes everything away and verifies it."""
+    pulling, pushed = city.bank(1), city.bank(2)
+    policy, export = bench.fresh("policy.toml"), bench.place / "export"
+    shutil.rmtree(export, ignore_errors=True)
+    peaks: dict[str, float] = {}
+
+    def step(name: str, *command: object) -> Run:
+        done = run(program(*map(str, command)))
+        peaks[name] = done.peak_mib
+        return done
+
+    inbox = program("xinyi-bank", "inbox", "--home", pushed)
+    with city.serving() as gateway, serving(inbox, ready="inbox.serving") as receiving:
+        published = _publish(city, source)
+        peaks["publish"] = published.peak_mib
+        edition = published.json["manifest"]
+        step("approve", "xinyi-bureau", "approve", edition, "--yes", "--home", city.approver)
+        step("fetch", "xinyi-bank", "fetch", "--home", pulling)
+        step("land", "xinyi-bank", "land", "--home", pulling)
+        step("confirm", "xinyi-bank", "confirm", "--home", pulling)
+        _await_received(pushed)
+        trusted = ("--bureau", f"{NAME}/tax-bureau", "-o", policy)
+        run(program("xinyi-audit", "policy", *trusted, "--home", city.auditor))
+        purpose = ("--records", "--purpose", "bench")
+        step("export", "xinyi-audit", "export", export, *purpose, "--home", city.auditor)
+        step("verify", "xinyi-audit", "verify", export, "--policy", policy)
+    return {"gateway": gateway.peak_mib, "inbox": receiving.peak_mib, **peaks}
+
+
+def _await_received(bank: Path, patience_s: float = 600) -> None:
+    """Until the push has arrived whole."""
+    until = time.monotonic() + patience_s
+    while not any((bank / "spool/ready").glob("*")):
+        if time.monotonic() > until:
+            raise RuntimeError(f"nothing was pushed to {bank}")
+        time.sleep(0.2)

@@ -1,6 +1,8 @@
 """Founds a city for the bench: a gateway, a bureau of two persons, banks; everybody admitted and pinned.
 
-    python -m bench.founding PLACE PORT BANKS [DATABASE-URL]
+    python -m bench.founding PLACE PORT BANKS DATABASE-URL [INBOX]
+
+With INBOX (host:port) there is one bank more, which the gateway dials, and an auditor.
 
 Uses the gateway's own office rather than a hundred commands; from here on only real programs run.
 """
@@ -14,14 +16,15 @@ from pathlib import Path
 from adapters.party import admission as onboarding
 from adapters.party.home import Home
 from audit.keys import keyid
+from bench.city import NAME as CITY
 from gateway.app import Gateway, open_gateway
 from gateway.config import Settings
 from gateway.office import admission, agreements, partners
 from gateway.office.founding import Plan, found
 from xinyi.v1 import exchange_pb2, party_pb2
 
-CITY = "bench-city"
 MAKER, APPROVER = (f"xinyi://{CITY}/tax-bureau/person/{name}" for name in ("li-wei", "wang-fang"))
+AUDITOR = f"xinyi://{CITY}/auditor/person/zhao-min"
 PRODUCT = "grade-a"
 
 
@@ -57,20 +60,19 @@ def _activate(gateway: Gateway, party: str) -> None:
     gateway.door.run_sync(lambda x: partners.decide(x, party, "activate", "bench", gateway.holder))
 
 
-def _entitle(gateway: Gateway, party: str) -> None:
+def _entitle(gateway: Gateway, party: str, inbox: str = "") -> None:
     permits = exchange_pb2.DISCLOSURE_CLASS_PUBLIC
     first, last = date(2018, 1, 1), date(2099, 12, 31)
     identity = gateway.door.run_sync(
         lambda x: agreements.add(x, party, "bench", first, last, permits, gateway.holder)
     )
+    channel = exchange_pb2.CHANNEL_PUSH if inbox else exchange_pb2.CHANNEL_PULL
     gateway.door.run_sync(
-        lambda x: agreements.entitle(
-            x, party, PRODUCT, identity, exchange_pb2.CHANNEL_PULL, "", gateway.holder
-        )
+        lambda x: agreements.entitle(x, party, PRODUCT, identity, channel, inbox, gateway.holder)
     )
 
 
-def main(place: Path, port: str, banks: int, database: str = "sqlite:///gateway.db") -> None:
+def main(place: Path, port: str, banks: int, database: str, inbox: str = "") -> None:
     address = f"127.0.0.1:{port}"
     plan = Plan(party=f"{CITY}/gateway", mode="demo", listen=address, address=address, database=database)
     settings = found(place / "gateway", plan)
@@ -81,12 +83,19 @@ def main(place: Path, port: str, banks: int, database: str = "sqlite:///gateway.
         for person in persons:
             for key in keys:
                 _pin(person, key)
-        for number in range(1, banks + 1):
+        for number in range(1, banks + 1 + bool(inbox)):
             home = _admit(place, gateway, settings, bank(number), "BANK")
             _activate(gateway, home.party)
-            _entitle(gateway, home.party)
+            _entitle(gateway, home.party, inbox if number > banks else "")
             for key in keys:
                 _pin(home, key)
+        if inbox:
+            file = home.path / "party.toml"
+            file.write_text(file.read_text() + f'\n[bank.inbox]\nlisten = "{inbox}"\n')
+            auditor = _admit(place, gateway, settings, AUDITOR, "AUDITOR")
+            _activate(gateway, auditor.party)
+            for key in keys:
+                _pin(auditor, key)
 
 
 if __name__ == "__main__":

@@ -10,11 +10,13 @@ import json
 import shlex
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -175,6 +177,8 @@ def tell(story: Story) -> None:
 
     story.chapter("The bureau inspects and publishes the 2018 list of A-grade taxpayers (real, GBK)")
     story.run("xinyi-bureau", "inspect", SOURCE, "--profile", PROFILE)
+    inspected = story.run("xinyi-bureau", "inspect", SOURCE, "--profile", PROFILE, "--json", quiet=True)
+    check_classified(json.loads(inspected))
     dated = ("--product", "grade-a", "--period", "2018-05")
     maker.run("publish", SOURCE, "--profile", PROFILE, *dated, quiet=True)
     digest = json.loads(maker.run("status", "--json", quiet=True))[0]["manifest"][:12]
@@ -194,6 +198,7 @@ def tell(story: Story) -> None:
     banks[1].run("confirm")
     banks[2].run("confirm", "--folder", folder)
     maker.run("status")
+    check_counts(json.loads(maker.run("status", "--json", quiet=True))[0], banks)
 
     story.chapter("The auditor exports the log, verifies it offline, and proves one record alone")
     policy = work / "policy.toml"
@@ -204,7 +209,81 @@ def tell(story: Story) -> None:
     subject = ("--edition", digest, "--taxpayer", "91360200787252585L", "-o", work / "record")
     story.run("xinyi-audit", "prove", "record", work / "export", "--policy", policy, *subject)
     story.run("xinyi-audit", "verify-record", work / "record", "--policy", policy)
-    print(f"\nEverything is in {work.relative_to(ROOT)}/ : homes, databases, spools, evidence, the export.")
+    story.chapter("What everybody now knows, and where it lies")
+    print(PARTIES.format(place=work.relative_to(ROOT)))
+
+
+#: The bundled list, counted by hand and by others: identifiers by what they are, and those that occur repeatedly.
+CLASSIFIED = {
+    "uscc": 3941,
+    "uscc_check": 4,
+    "old": 896,
+    "both": 82,
+    "neither": 7,
+    "other": 5,
+}
+REPEATED = {
+    "identifiers": 48,
+    "rows": 100,
+    "all_identical": 14,
+    "some_identical": 16,
+    "became_one_record": 48,
+    "quarantined": 0,
+}
+ROWS, RECORDS = 4935, 4867
+
+PARTIES = """\
+party     knows                                                               where, in {place}/
+bureau    which records it sealed, who approved them, that three banks        bureau-li-wei/state/editions/
+          applied exactly these; which rows need mending, and why             …/mend.csv, …/report.json
+gateway   the sealed bytes, every exchange, nothing it could have sealed      gateway/ (gateway.db; head.db apart)
+          in the bureau's or a bank's place
+banks     4,867 A-grade taxpayers, each provable alone; what was sealed,      bank-N/bank.db (view grade_a),
+          approved and delivered to them; that the log holds their receipts   bank-N/evidence/, bank-N/spool/
+auditor   that all of this is one history, from files alone and under keys    export/, policy.toml, record/
+          it brought itself: no database, no network, no trust in the gateway
+"""
+
+
+def expect(what: str, found: object, wanted: object) -> None:
+    """The story goes on only where it is true."""
+    if found != wanted:
+        raise SystemExit(f"{what}: {found} instead of {wanted}")
+
+
+def check_classified(report: dict[str, Any]) -> None:
+    found = {group["group"]: group["rows"] for group in report["identifiers"]}
+    expect("identifiers by what they are", found, CLASSIFIED)
+    expect("identifiers that occur more than once", report["repeated"], REPEATED)
+    expect("rows and records", (report["rows"], report["records"]), (ROWS, RECORDS))
+    outcomes = report["outcomes"]
+    print(
+        f"✓ {ROWS:,} rows, each with one outcome: {outcomes['accepted']:,} accepted, {outcomes['warned']} accepted "
+        f"with a warning, {outcomes['rejected']} rejected and kept to be mended; {report['merged']} of the "
+        f"{REPEATED['rows']} repeated rows went into the record of another: {RECORDS:,} records"
+    )
+
+
+def check_counts(edition: dict[str, Any], banks: list[Party]) -> None:
+    """Bureau, gateway and banks count the same, and every receipt holds under the bank's own pinned key."""
+    expect("records as the gateway lists them", edition["records"], RECORDS)
+    expect("deliveries", len(edition["deliveries"]), len(banks))
+    for delivery in edition["deliveries"]:
+        name = delivery["recipient"]
+        expect(f"state of {name}", delivery["state"], "APPLIED")
+        stages = [receipt["stage"] for receipt in delivery["receipts"]]
+        expect(f"receipts of {name}", stages, ["RECEIVED", "ACCEPTED", "APPLIED"])
+        for receipt in delivery["receipts"]:
+            expect(f"seal of {name}'s {receipt['stage']}", receipt["verdict"], "true")
+            expect(f"records in {name}'s {receipt['stage']}", receipt["accepted"], RECORDS)
+    for bank in banks:
+        with closing(sqlite3.connect(bank.home / "bank.db")) as database:
+            landed = database.execute("SELECT count(*) FROM grade_a").fetchone()[0]
+        expect(f"rows landed at {bank.party}", landed, RECORDS)
+    print(
+        f"✓ {RECORDS:,} records sealed by the bureau, listed by the gateway, receipted three times by each of "
+        "three banks, and counted in each bank's own table"
+    )
 
 
 def wait_for(story: Story, place: Path, pattern: str = "*") -> None:

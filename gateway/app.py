@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import structlog
 import uvloop
 from prometheus_client import start_http_server
+from sqlalchemy.exc import SQLAlchemyError
 
+from audit import envelope
 from audit.log import HeadStore, Log
 from gateway import metrics
 from gateway.config import Settings
@@ -24,10 +26,11 @@ from gateway.sequencer import Sequencer
 from gateway.services.exchange_log import ExchangeLog
 from gateway.services.feed import Feed
 from gateway.services.publication import Publication
-from gateway.store import deliveries
-from gateway.store.db import Database, open_engine
+from gateway.store import deliveries, parties
+from gateway.store.db import Database, check_apart, open_engine
+from xinyi.errors import ExchangeError, Unavailable
 from xinyi.processes import Processes
-from xinyi.server import serve
+from xinyi.server import Health, serve
 from xinyi.v1 import (
     exchange_pb2,
     feed_service_pb2_grpc,
@@ -38,11 +41,19 @@ from xinyi.v1 import (
 if TYPE_CHECKING:
     from gateway.workflows import Workflows
 
+#: How often the gateway asks itself whether it may call itself healthy, and how long the database may take.
+HEALTH_S, ANSWER_S = 1.0, 5.0
+#: A log that was not found signed up to its newest entry for so long is not kept any more.
+STALE_S = 10.0
+
 log = structlog.get_logger()
 
 
 class Gateway:
-    """Everything but the network: the stores, the log, the door. Admin commands use just this."""
+    """Everything but the network: the stores, the log, the door. Admin commands use just this.
+
+    Raises HeadConflict where this log must not go on, Invalid where the head store is no store of its own.
+    """
 
     def __init__(self, settings: Settings, clock: Clock = wall_clock) -> None:
         self.settings = settings
@@ -51,17 +62,31 @@ class Gateway:
         self.signer = settings.signer()
         self.database = Database(settings.database_url)
         self._head_engine = open_engine(settings.head_store_url)
+        check_apart(self.database.engine, self._head_engine)
         heads = HeadStore(self._head_engine, settings.log_origin, settings.log_key())
         self.log = Log(self.database.engine, heads, settings.log_origin, settings.log_signer())
         self.log.start()
         self.door = Door(self.database, clock)
         self.reception = Reception(self.database, self.door, self.log, self.signer, self.holder)
 
+    def check_signers(self) -> None:
+        """Raises SignatureInvalid where what this gateway signs would count nowhere, Unavailable where it cannot."""
+        self.log.check_signer()
+        with self.database.reading() as conn:
+            ring = parties.keyring(conn)
+        envelope.open_sealed(envelope.seal(exchange_pb2.Refusal(), self.signer), exchange_pb2.Refusal, ring)
+
     def close(self) -> None:
+        """Signs what is left, unless the log may not be signed any more. Raises HeadConflict."""
         self.door.close()
-        self.log.sequence()
-        self.database.close()
-        self._head_engine.dispose()
+        try:
+            if self.log.conflict is None:
+                self.log.sequence()
+        except Unavailable as error:  # the entries are durable, and signed by whoever runs next
+            log.warning("log.signer_away", explanation=error.explanation)
+        finally:
+            self.database.close()
+            self._head_engine.dispose()
 
 
 @contextmanager
@@ -89,9 +114,15 @@ class Service:
         self._sequencer = Sequencer(gateway.log, self._fail)
         gateway.door.on_commit(self._sequencer.wake)
         self._push = Push(gateway.reception, settings.tls(), expires_days=settings.delivery.expires_days)
-        self._worker = Worker(gateway.database, settings.delivery.worker, gateway.clock)
+        self._worker = Worker(
+            gateway.database,
+            settings.delivery.worker,
+            gateway.clock,
+            local_heads=settings.head_store_url.startswith("sqlite"),
+        )
         self._collector = Collector(gateway.reception)
         self._workflows: Workflows | None = None
+        self._health = Health()
         self.port = 0
 
     def _fail(self, error: Exception) -> None:
@@ -105,6 +136,7 @@ class Service:
         from gateway.workflows import Retrying, Steps, Workflows
 
         settings = self._gateway.settings
+        await asyncio.to_thread(self._gateway.check_signers)
         self._sequencer.start()
         steps = Steps(offer=self._push.offer, transfer=self._push.transfer, bury=self._push.bury)
         retrying = Retrying(
@@ -138,8 +170,11 @@ class Service:
             ],
             observe=metrics.observe,
             reflection=_REFLECTED if settings.reflection else (),
+            healthy=self._health,
         )
+        await self._health.set(serving=not await self._unfit())
         self._collecting = asyncio.create_task(self._collector.run())
+        self._watching = asyncio.create_task(self._watch())
         log.info("gateway.serving", port=self.port, party=settings.party, mode=settings.mode)
 
     def _due(self) -> list[tuple[str, str]]:
@@ -152,9 +187,46 @@ class Service:
             if row["channel"] != exchange_pb2.CHANNEL_PULL
         ]
 
+    async def _watch(self) -> None:
+        """Keeps health true to what the gateway can do, and closes days of too many refusals."""
+        was = None
+        while True:
+            why = await self._unfit()
+            await self._health.set(serving=not why)
+            if why != was:
+                (log.error if why else log.info)("alarm.unfit" if why else "gateway.fit", why=why)
+            was = why
+            if not why:
+                await self._close_days()
+            await asyncio.sleep(HEALTH_S)
+
+    async def _unfit(self) -> str:
+        """Why this gateway cannot sign, append or verify now; empty where it can."""
+        if self.failed.done() or self._gateway.log.conflict is not None:
+            return "the log may not be signed any more"
+        # The sequencer writes, and signs what is new: while it is young both work.
+        if self._sequencer.age_s > STALE_S:
+            return "the log is behind its entries"
+        database, party = self._gateway.database, self._gateway.settings.party
+        try:
+            await asyncio.wait_for(database.read(lambda conn: parties.find_party(conn, party)), ANSWER_S)
+        except (SQLAlchemyError, TimeoutError) as error:
+            return f"the database cannot be read: {type(error).__name__}"
+        return ""
+
+    async def _close_days(self, *, today: bool = False) -> None:
+        try:
+            await self._gateway.reception.refusals.close_days(today=today)
+        except (SQLAlchemyError, ExchangeError) as error:  # only a number is lost
+            log.warning("refusals.not_counted", error=type(error).__name__)
+
     async def stop(self, grace_s: float = 5.0) -> None:
+        await self._health.end()
+        self._watching.cancel()
         self._collecting.cancel()
         await self._server.stop(grace_s)
+        if self._gateway.log.conflict is None:
+            await self._close_days(today=True)
         if self._workflows is not None:
             await asyncio.to_thread(self._workflows.close)
         self._push.close()

@@ -2,8 +2,9 @@
 
 Every exchange, refusals included, passes here; nothing else writes a LOGGED table or the log. Concurrent
 exchanges share a transaction (group commit): one thread takes whatever waits, lets each piece of work read
-and decide, and writes all rows together. If the shared transaction fails, each is tried again alone, so one
-bad exchange never takes another along.
+and decide, and writes the rows of those that succeeded together. What fails has written nothing: work never
+writes with its connection. If the shared transaction itself fails, each is tried again alone, so one bad
+exchange never takes another along.
 
 Knows nothing of what an exchange means.
 """
@@ -17,25 +18,24 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import Connection, Table
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, Table, delete
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from audit import entries, log
 from audit import envelope as envelopes
 from audit.bulk import Key, insert_rows, read_rows
 from gateway.store import tables
 from gateway.store.db import Database
+from gateway.work import Need as Need
+from gateway.work import Outcome, Work, settle
 from xinyi.errors import Conflict, Unavailable
 from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2, log_pb2
 
 T = TypeVar("T")
 Row = dict[str, Any]
-#: A row that an exchange will read, by primary key.
-Need = tuple[Table, Key]
 #: Milliseconds since 1970-01-01 UTC.
 Clock = Callable[[], int]
 
@@ -60,6 +60,7 @@ class Exchange:
         self._cache = cache if cache is not None else _Cache(conn)
         self._adds: list[tuple[Table, Row]] = []
         self._replaces: list[tuple[Table, Row]] = []
+        self._removes: list[tuple[Table, Key]] = []
         self._documents: dict[bytes, bytes] = {}
         self._changes: list[log_pb2.RowChange] = []
         self._entries: list[dict[str, bytes]] = []
@@ -77,6 +78,12 @@ class Exchange:
         """Inserts or overwrites the whole row by its primary key."""
         self._replaces.append((table, row))
         self._note(table, row)
+
+    def remove(self, table: Table, *key: Any) -> None:
+        """Deletes a row by its primary key; rows of LOGGED tables stay, in another state."""
+        if table.name in _LOGGED:
+            raise ValueError(f"rows of {table.name} are never deleted")
+        self._removes.append((table, key))
 
     def document(self, envelope: envelope_pb2.Envelope) -> bytes:
         """Keeps a sealed document; returns its digest. The same document twice is kept once."""
@@ -107,6 +114,7 @@ class Exchange:
         channel: exchange_pb2.Channel = exchange_pb2.CHANNEL_UNSPECIFIED,
         code: str = "",
         detail: str = "",
+        since_ms: int = 0,
     ) -> bytes:
         """Ends the exchange's business rows and writes its log entry. Returns the 33-byte leaf."""
         entry = log_pb2.LogEntry(
@@ -125,6 +133,7 @@ class Exchange:
             code=code,
             detail=detail,
             changes=self._changes,
+            since_ms=since_ms,
         )
         self._changes = []
         row = log.new_entry(os.urandom(32), entry.SerializeToString(deterministic=True))
@@ -153,21 +162,6 @@ class Exchange:
         return bool(self._entries)
 
 
-@dataclass
-class _Work(Generic[T]):
-    """`future` is asyncio's where `loop` is set, else a thread's."""
-
-    run: Callable[[Exchange], T]
-    key: str | None
-    future: asyncio.Future[T] | Future[T]
-    loop: asyncio.AbstractEventLoop | None = None
-    needs: Sequence[Need] = ()
-
-
-#: What became of one piece of work: its result, or the error it raised.
-_Outcome = tuple[_Work[Any], Any, Exception | None]
-
-
 class _Cache:
     """Rows by primary key, as the shared transaction sees them, what it has yet to write included."""
 
@@ -188,8 +182,8 @@ class _Cache:
         row = self._rows[table][key]
         return None if row is None else dict(row)
 
-    def put(self, table: Table, row: Row) -> None:
-        self._rows.setdefault(table, {})[_key(table, row)] = row
+    def put(self, table: Table, key: Key, row: Row | None) -> None:
+        self._rows.setdefault(table, {})[key] = row
 
 
 def _key(table: Table, row: Row) -> Key:
@@ -199,7 +193,7 @@ def _key(table: Table, row: Row) -> Key:
 class _Batch:
     """One shared transaction: collects what its exchanges write and flushes it table by table."""
 
-    def __init__(self, conn: Connection, now_ms: int, works: Sequence[_Work[Any]]) -> None:
+    def __init__(self, conn: Connection, now_ms: int, works: Sequence[Work[Any]]) -> None:
         self._conn = conn
         self._now_ms = now_ms
         self._pending: list[Exchange] = []
@@ -207,14 +201,16 @@ class _Batch:
         self._cache = _Cache(conn)
         self._cache.prefetch(need for work in works for need in work.needs)
 
-    def run(self, work: _Work[Any]) -> Any:
+    def run(self, work: Work[Any]) -> Any:
         if work.key is None or work.key in self._keys:
             self.flush()
         exchange = Exchange(self._conn, self._now_ms, self._cache)
         result = work.run(exchange)
         exchange.check_complete()
         for table, row in (*exchange._replaces, *exchange._adds):
-            self._cache.put(table, row)
+            self._cache.put(table, _key(table, row), row)
+        for table, key in exchange._removes:
+            self._cache.put(table, key, None)
         self._pending.append(exchange)
         if work.key is None:
             self.flush()
@@ -242,6 +238,9 @@ class _Batch:
                 insert_rows(self._conn, table, list(replaces[table].values()), "replace")
             if table in adds:
                 insert_rows(self._conn, table, adds[table])
+        for table, removed in (remove for exchange in pending for remove in exchange._removes):
+            columns = zip(table.primary_key.columns, removed, strict=True)
+            self._conn.execute(delete(table).where(*(column == value for column, value in columns)))
         entries_ = [row for exchange in pending for row in exchange._entries]
         if entries_:
             log.append(self._conn, entries_)
@@ -257,9 +256,10 @@ class Door:
     def __init__(self, database: Database, clock: Clock = wall_clock) -> None:
         self._database = database
         self._clock = clock
-        self._queue: queue.SimpleQueue[_Work[Any] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Work[Any] | None] = queue.SimpleQueue()
         self._committed: list[Callable[[], None]] = []
         self._closed = False
+        self._closing = threading.Lock()
         self._thread = threading.Thread(target=self._serve, name="door", daemon=True)
         self._thread.start()
 
@@ -278,7 +278,7 @@ class Door:
 
         Args:
             work: reads with `x.conn`, writes with `x.add`, `x.replace`, `x.document`, and calls `x.log`
-                once. May run more than once; must have no effect outside `x`.
+                once. May run more than once; must have no effect outside `x`, and none through `x.conn`.
             key: names everything `work` reads that another exchange could write, for instance a delivery
                 id: exchanges of different keys may share one write. None runs it apart from all others.
             needs: rows that `work` will `x.get`, so that a group of exchanges reads them together.
@@ -289,24 +289,26 @@ class Door:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._submit(_Work(work, key, future, loop, needs))
+        self._submit(Work(work, key, future, loop, needs))
         return await future
 
     def run_sync(self, work: Callable[[Exchange], T], *, key: str | None = None) -> T:
         future: Future[T] = Future()
-        self._submit(_Work(work, key, future))
+        self._submit(Work(work, key, future))
         return future.result()
 
     def close(self) -> None:
         """Finishes what waits, then stops."""
-        self._closed = True
-        self._queue.put(None)
+        with self._closing:
+            self._closed = True
+            self._queue.put(None)
         self._thread.join()
 
-    def _submit(self, work: _Work[Any]) -> None:
-        if self._closed:
-            raise Unavailable("the gateway is stopping")
-        self._queue.put(work)
+    def _submit(self, work: Work[Any]) -> None:
+        with self._closing:  # or it came to stand behind the end of the queue, and its caller waited for ever
+            if self._closed:
+                raise Unavailable("the gateway is stopping")
+            self._queue.put(work)
 
     def _serve(self) -> None:
         crowded = False
@@ -329,62 +331,35 @@ class Door:
             if stop:
                 return
 
-    def _commit(self, batch: list[_Work[Any]]) -> None:
+    def _commit(self, batch: list[Work[Any]]) -> None:
         try:
             outcomes = self._transact(batch)
         except Exception as error:
             if len(batch) == 1:
-                _settle([(batch[0], None, _translated(error))])
+                settle([(batch[0], None, _translated(error))])
                 return
             for work in batch:  # each alone: one bad exchange never takes another along
                 self._commit([work])
             return
-        _settle(outcomes)
+        settle(outcomes)
+        if any(error is None for _, _, error in outcomes):
+            for callback in self._committed:
+                callback()
 
-    def _transact(self, batch: list[_Work[Any]]) -> list[_Outcome]:
-        outcomes: list[_Outcome] = []
+    def _transact(self, batch: list[Work[Any]]) -> list[Outcome]:
+        outcomes: list[Outcome] = []
         with self._database.writing() as conn:
             log.lock(conn, log.DOOR_LOCK)
             shared = _Batch(conn, self._clock(), batch)
             for work in batch:
                 try:
                     outcomes.append((work, shared.run(work), None))
-                except IntegrityError:
+                except SQLAlchemyError:  # on PostgreSQL the transaction is lost, and would commit as nothing
                     raise
                 except Exception as error:  # the work's own refusal; it wrote nothing
                     outcomes.append((work, None, error))
             shared.flush()
-        if any(error is None for _, _, error in outcomes):
-            for callback in self._committed:
-                callback()
         return outcomes
-
-
-def _settle(outcomes: list[_Outcome]) -> None:
-    """Hands results to those who wait; each event loop is woken once for all of its own."""
-    waiting: dict[asyncio.AbstractEventLoop, list[_Outcome]] = {}
-    for outcome in outcomes:
-        work = outcome[0]
-        if work.loop is None:
-            _resolve(outcome)
-        else:
-            waiting.setdefault(work.loop, []).append(outcome)
-    for loop, group in waiting.items():
-        loop.call_soon_threadsafe(_resolve_all, group)
-
-
-def _resolve_all(outcomes: list[_Outcome]) -> None:
-    for outcome in outcomes:
-        if not outcome[0].future.cancelled():
-            _resolve(outcome)
-
-
-def _resolve(outcome: _Outcome) -> None:
-    work, result, error = outcome
-    if error is not None:
-        work.future.set_exception(error)
-    else:
-        work.future.set_result(result)
 
 
 def _translated(error: Exception) -> Exception:

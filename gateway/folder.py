@@ -115,8 +115,8 @@ class Collector:
         sealed = envelope_pb2.Envelope()
         who = Caller(f"xinyi://{party}/machine/folder")
         try:
-            async with self._reception.refusals_signed(who, "folder.SubmitReceipt", subject=name[:64]):
-                sealed = await asyncio.to_thread(_read, path)
+            async with self._reception.refusals_signed(who, "folder.SubmitReceipt", subject=name[:64]) as request:
+                request.document = sealed = await asyncio.to_thread(_read, path)
                 who = await self._sender(sealed, party)
                 answer = await accept_receipt(self._reception, exchange_pb2.Call(document=sealed), who)
             reply, data = f"{name}.answer", answer.SerializeToString()

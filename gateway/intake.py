@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from audit.bulk import insert_rows
 from audit.chunk_stream import ChunkStream, SealedChunk
 from audit.entries import canonical_json
+from audit.records import ExaminedChunk, examine_chunk
 from gateway.rules.products import check_grades
 from gateway.store import editions, parties, tables
 from gateway.store.db import Database
@@ -42,7 +43,9 @@ class Intake:
         self._digest = manifest_digest
         self._definition = definition
         start, after = staged
-        self._stream = ChunkStream(manifest, blinding_key, self._take, crew, start=start, after=after)
+        self._stream = ChunkStream(
+            manifest, blinding_key, examine_chunk, self._take, crew, start=start, after=after
+        )
         self._verified: list[dict[str, Any]] = []
 
     @classmethod
@@ -85,7 +88,7 @@ class Intake:
         if rows:
             await self._database.write(lambda conn: insert_rows(conn, tables.chunks, rows, "keep"))
 
-    def _take(self, chunk: SealedChunk) -> None:
+    def _take(self, chunk: SealedChunk[ExaminedChunk]) -> None:
         check_grades(self._definition, chunk.examined.grades)
         self._verified.append(
             {

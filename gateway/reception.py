@@ -8,33 +8,23 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TypeVar
 
 import structlog
 from google.protobuf.message import Message
-from sqlalchemy import Connection, select
 
-from audit import checkpoint, envelope
+from audit import envelope
 from audit.checkpoint import Checkpoint
 from audit.envelope import Opened
 from audit.keys import Keyring, Signer
 from audit.log import Log
 from gateway.exchange import Door, Exchange
-from gateway.metrics import REFUSALS
+from gateway.refusals import Refusals, Request
 from gateway.store import editions as documents
-from gateway.store import parties, tables
+from gateway.store import parties
 from gateway.store.db import Database
-from xinyi.errors import (
-    Contradiction,
-    ExchangeError,
-    NotAuthenticated,
-    Refused,
-    SignatureInvalid,
-    Unavailable,
-    VerificationError,
-)
+from xinyi.errors import NotAuthenticated, Refused, SignatureInvalid, Unavailable, VerificationError
 from xinyi.server import Caller
 from xinyi.v1 import envelope_pb2, exchange_pb2, party_pb2
 
@@ -82,8 +72,8 @@ class Reception:
         self.signer: Signer = _Discreet(signer)
         #: The gateway's own name, as the actor of what it does itself.
         self.holder = holder
+        self.refusals = Refusals(door, self.signer, holder)
         self._keyring: tuple[float, Keyring] | None = None
-        self._verify_head = lru_cache(maxsize=1024)(lambda note: checkpoint.verify(note, log.key))
         self._consistency = lru_cache(maxsize=1024)(self._prove_consistency)
 
     # ── receiving ──────────────────────────────────────────────────────────────────────────────────────
@@ -98,10 +88,13 @@ class Reception:
         """The caller's document.
 
         1. its seal holds under a registered key, 2. that key is of the party that TLS names, and of the very
-        person where a person calls, 3. the head the caller shows is ours and not ahead of us.
+        person where a person calls, 3. the head the caller shows lies on our log's tree.
 
-        Raises NotAuthenticated, SignatureInvalid, EncodingInvalid, HeadConflict.
+        Raises NotAuthenticated, SignatureInvalid, EncodingInvalid; HeadConflict: this log is not signed any
+        more; Unavailable: it was found so before.
         """
+        if self.log.conflict is not None:
+            raise Unavailable("the gateway is stopping: a person has to look at its log first")
         # 1
         try:
             opened = envelope.open_sealed(call.document, kind, await self.keyring())
@@ -121,11 +114,8 @@ class Reception:
     async def _check_head(self, note: bytes) -> Checkpoint | None:
         if not note:
             return None
-        head = self._verify_head(note)
-        newest = self.log.newest
-        if newest is None or head.size > newest.size:
-            await self.database.in_thread(lambda: self.log.note_foreign_head(head))
-        return head
+        known = self.log.agreed(note)
+        return known or await self.database.in_thread(lambda: self.log.compare(note))
 
     # ── answering ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -146,7 +136,10 @@ class Reception:
         return exchange_pb2.Answer(acknowledgement=sealed, evidence=await self.evidence(head))
 
     async def evidence(self, head: Checkpoint | None) -> exchange_pb2.LogEvidence:
-        """The newest published checkpoint and its consistency with the head the caller showed."""
+        """The newest published checkpoint and its consistency with the head the caller showed.
+
+        Comes after what it is given beside was committed: what fails here refuses nothing. Raises Unavailable.
+        """
         newest = self.log.newest
         if newest is None or (head is not None and head.size > newest.size):
             newest = await self.database.read(self.log.head)
@@ -155,7 +148,13 @@ class Reception:
         from_size = head.size if head is not None else 0
         if from_size in (0, newest.size):
             return exchange_pb2.LogEvidence(checkpoint=newest.note, from_size=from_size)
-        note, proof = await self.database.in_thread(lambda: self._consistency(from_size, newest.size))
+        try:
+            note, proof = await self.database.in_thread(lambda: self._consistency(from_size, newest.size))
+        except (Refused, VerificationError) as error:
+            logger.critical("alarm.log_unprovable", code=error.code, explanation=error.explanation)
+            raise Unavailable(
+                "what was sent is recorded; the log cannot prove its head now: ask again with the same document"
+            ) from error
         return exchange_pb2.LogEvidence(checkpoint=note, from_size=from_size, consistency=proof)
 
     def _prove_consistency(self, from_size: int, _to_size: int) -> tuple[bytes, tuple[bytes, ...]]:
@@ -169,69 +168,14 @@ class Reception:
     @asynccontextmanager
     async def refusals_signed(
         self, caller: Caller, method: str, document: envelope_pb2.Envelope | None = None, subject: str = ""
-    ) -> AsyncIterator[None]:
-        """Whatever is refused inside is signed, logged and sent along with the error.
+    ) -> AsyncIterator[Request]:
+        """Whatever is refused inside is signed, logged and sent along with the error (gateway/refusals.py).
 
-        Identical refusals (party, method, basis, subject) of one day are logged once: a client in a loop
-        must not fill the log.
+        Yields what is known of the request: a document that is read inside is put there.
         """
+        request = Request(caller, method, document, subject)
         try:
-            yield
+            yield request
         except (Refused, VerificationError) as error:
-            if isinstance(error, VerificationError):
-                logger.error("alarm.verification", method=method, code=error.code, party=caller.party)
-            elif isinstance(error, Contradiction):
-                logger.error("alarm.contradiction", method=method, basis=error.basis, party=caller.party)
-            error.sealed = await self._refuse(caller, method, document, subject, error)
+            error.sealed = await self.refusals.sign(request, error)
             raise
-
-    async def _refuse(
-        self,
-        caller: Caller,
-        method: str,
-        document: envelope_pb2.Envelope | None,
-        subject: str,
-        error: ExchangeError,
-    ) -> bytes:
-        REFUSALS.labels(method, error.code).inc()
-        refusal = exchange_pb2.Refusal(
-            document_digest=envelope.digest(document) if document is not None else b"",
-            code=error.code,
-            basis=error.basis or error.code,
-            explanation=error.explanation,
-        )
-        # What nobody known here has sealed is not kept: anybody could fill the store with it.
-        keep = document if not isinstance(error, NotAuthenticated | VerificationError) else None
-
-        def work(x: Exchange) -> envelope_pb2.Envelope:
-            refusal.recorded_at_ms = x.now_ms
-            row = {
-                "party": caller.party,
-                "method": method,
-                "basis": refusal.basis,
-                "subject": subject,
-                "day": datetime.fromtimestamp(x.now_ms / 1000, UTC).date().isoformat(),
-            }
-            logged_before = _find_leaf(x.conn, row)
-            if logged_before is not None:
-                refusal.leaf = logged_before
-                return envelope.seal(refusal, self.signer)
-            refusal.leaf = x.log(
-                "refused",
-                actor=caller.holder,
-                documents=[x.document(keep)] if keep is not None else [],
-                code=error.code,
-                detail=f"{method}: {refusal.basis}" + (f": {subject}" if subject else ""),
-            )
-            x.add(tables.refusals, row | {"leaf": refusal.leaf})
-            sealed = envelope.seal(refusal, self.signer)
-            x.document(sealed)
-            return sealed
-
-        return (await self.door.run(work)).SerializeToString()
-
-
-def _find_leaf(conn: Connection, row: dict[str, str]) -> bytes | None:
-    """Leaf of today's identical refusal."""
-    same = [tables.refusals.c[name] == value for name, value in row.items()]
-    return conn.execute(select(tables.refusals.c.leaf).where(*same)).scalar()

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 import structlog
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, TimeoutError
 
 from audit.log import Log
 from gateway.metrics import LOG_SIGNED_AT, LOG_SIZE
@@ -17,6 +17,9 @@ from xinyi.errors import Unavailable, VerificationError
 GATHER_S = 0.05
 #: Without a wake-up (another process logged something) the log is looked at this often.
 IDLE_S = 0.5
+
+#: The database is away, full or read-only: tried again, nothing is lost, `age_s` grows.
+_AWAY = (OperationalError, InterfaceError, InternalError, TimeoutError)
 
 logger = structlog.get_logger()
 
@@ -29,7 +32,13 @@ class Sequencer:
         self._fatal = fatal
         self._wake = threading.Event()
         self._stopping = False
+        self._succeeded_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="sequencer", daemon=True)
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the log was last found signed up to its newest entry."""
+        return time.monotonic() - self._succeeded_at
 
     def start(self) -> None:
         self._thread.start()
@@ -48,15 +57,20 @@ class Sequencer:
             stopping = self._stopping
             try:
                 head = self._log.sequence()
+                self._succeeded_at = time.monotonic()
                 if head is not None:
                     LOG_SIZE.set(head.size)
                     LOG_SIGNED_AT.set(time.time())
-            except OperationalError:
-                logger.exception("log.database_away")  # tried again; nothing is lost
+            except _AWAY:
+                logger.exception("log.database_away")
             except Unavailable as error:  # the log key's token or server; the same
                 logger.error("log.signer_away", explanation=error.explanation)
-            except VerificationError as error:
-                logger.critical("alarm.log_conflict", explanation=error.explanation)
+            except Exception as error:  # a thread that ends unheard leaves a gateway that never signs again
+                conflict = isinstance(error, VerificationError)
+                logger.critical(
+                    "alarm.log_conflict" if conflict else "alarm.sequencer_failed", exc_info=not conflict,
+                    explanation=str(error) if conflict else type(error).__name__,
+                )  # fmt: skip
                 self._fatal(error)
                 return
             if stopping:

@@ -15,14 +15,19 @@ from xinyi.errors import Conflict
 
 
 class Worker:
-    """This process among the workers. Its name is stable over restarts, so that its work is found again."""
+    """This process among the workers. Its name is stable over restarts, so that its work is found again.
 
-    def __init__(self, database: Database, name: str, clock: Clock) -> None:
+    Args: local_heads — the head store is a file of this machine: no other machine may serve beside it.
+    """
+
+    def __init__(self, database: Database, name: str, clock: Clock, *, local_heads: bool = False) -> None:
         self._database = database
         self.name = name
         self._clock = clock
         self._process = f"{socket.gethostname()}:{os.getpid()}"
         self._check_alone()
+        if local_heads:
+            self._check_local()
 
     def _check_alone(self) -> None:
         """Two live processes of one name would take each other's work. Raises Conflict."""
@@ -38,6 +43,20 @@ class Worker:
                 f"([delivery] worker), or wait {DEAD_AFTER_S:.0f} s if it is gone",
                 basis="worker.name",
             )
+
+    def _check_local(self) -> None:
+        """Two machines that swap heads in two files would each sign what the other does not know. Raises Conflict."""
+        w = tables.workers.c
+        living = select(w.process).where(w.seen_at_ms > self._clock() - DEAD_AFTER_S * 1000)
+        with self._database.reading() as conn:
+            processes = conn.execute(living.where(w.worker != self.name)).scalars().all()
+        for process in processes:
+            if process.rpartition(":")[0] != socket.gethostname():
+                raise Conflict(
+                    f"process {process} serves this database on another machine: several machines need one "
+                    "head_store that all of them reach, on PostgreSQL",
+                    basis="worker.head_store",
+                )
 
     def beat(self) -> set[str]:
         """Renews this worker's lease; returns the names of all that live."""

@@ -11,7 +11,8 @@ from xinyi.v1 import party_pb2
 
 app = program(
     "A bank's side of the credit exchange.\n\n"
-    "Every month: fetch, land, confirm; each may run on a machine of its own (handover).\n\n"
+    "Every month: fetch, land, confirm; each may run on a machine of its own (handover). "
+    "On one machine: receive, confirm.\n\n"
     "Exit codes: 0 done, 1 failure, 2 usage or settings, 3 refused, 4 verification failed, "
     "5 evidence missing, 6 try again later, 7 nothing to do or outside the time window."
 )
@@ -19,6 +20,7 @@ add_commands(app, kind=party_pb2.PARTY_KIND_BANK)
 app.command()(moving.fetch)
 app.command()(moving.handover)
 app.command()(moving.land)
+app.command()(moving.receive)
 app.command()(moving.confirm)
 app.command()(standing.inbox)
 app.command()(standing.status)

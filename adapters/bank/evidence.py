@@ -60,6 +60,7 @@ def note_head(home: Home, evidence: exchange_pb2.LogEvidence) -> None:
         return
     held = home.head()
     if held is not None and evidence.from_size == held.size:
-        home.advance_head(evidence)
+        # From the head just looked at: another program of this bank may take a newer one meanwhile.
+        home.advance_head(evidence, shown=held.note)
     else:
         home.advance_head(exchange_pb2.LogEvidence(checkpoint=evidence.checkpoint), shown=b"")

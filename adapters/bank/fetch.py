@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 #: Chunks of a verified package from a chunk on: (number, bytes).
 ChunkSource = Callable[[VerifiedPackage, int], Iterable[tuple[int, bytes]]]
@@ -74,7 +75,7 @@ class Receiver:
         self.receipts.post(edition)
         return edition
 
-    def finish(self, intake: Intake) -> SpooledEdition:
+    def finish(self, intake: Intake[Any]) -> SpooledEdition:
         """Signs RECEIVED and makes the edition ready. Call under the delivery's lock."""
         if not intake.complete:
             raise Unavailable("the transfer ended before its last chunk", basis="chunks.incomplete")
@@ -86,6 +87,15 @@ class Receiver:
         self.receipts.post(edition)
         return edition
 
+    def fill(self, intake: Intake[Any], chunks: ChunkSource) -> None:
+        """Takes the chunks that are missing. Raises as `Intake.put`, and what the source raises."""
+        try:
+            for number, data in chunks(intake.package, intake.next_chunk):
+                intake.put(number, data)
+        finally:
+            # Also where the line broke: what came whole is kept, and a lie is told before the break.
+            intake.settle()
+
     def receive(self, offered: exchange_pb2.DeliveryPackage, chunks: ChunkSource) -> Fetched:
         package = verify_package(offered, self.trust)
         with self.spool.lock(package.delivery_id):
@@ -93,12 +103,7 @@ class Receiver:
             if known is None:
                 check_not_expired(package, time.time_ns() // 1_000_000)
                 intake = self.spool.open_intake(package)
-                try:
-                    for number, data in chunks(package, intake.next_chunk):
-                        intake.put(number, data)
-                finally:
-                    # Also where the line broke: what came whole is kept, and a lie is told before the break.
-                    intake.settle()
+                self.fill(intake, chunks)
                 self.finish(intake)
         manifest = package.manifest.message
         log.info("edition.received", delivery=package.delivery_id, product=package.product, new=known is None)
@@ -115,7 +120,7 @@ def fetch_from_gateway(receiver: Receiver, client: BankClient, products: Iterabl
         package = client.pull(product, held.manifest_digest if held else b"")
         return receiver.receive(package, client.chunks) if package is not None else None
 
-    return _each(pull, products)
+    return each(pull, products)
 
 
 def fetch_from_folder(receiver: Receiver, folder: Folder, home: Home) -> list[Fetched]:
@@ -128,11 +133,13 @@ def fetch_from_folder(receiver: Receiver, folder: Folder, home: Home) -> list[Fe
             note_head(home, evidence)
         return fetched
 
-    return _each(take, (o for o in folder.offers() if receiver.spool.find(o.edition.delivery_id) is None))
+    return each(take, (o for o in folder.offers() if receiver.spool.find(o.edition.delivery_id) is None))
 
 
-def _each(take: Callable[[T], Fetched | None], things: Iterable[T]) -> list[Fetched]:
-    fetched, failure = [], None
+def each(take: Callable[[T], R | None], things: Iterable[T]) -> list[R]:
+    """What came of all things that something came of. The first failure is raised when all are through."""
+    fetched: list[R] = []
+    failure: ExchangeError | None = None
     for thing in things:
         try:
             result = take(thing)

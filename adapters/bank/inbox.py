@@ -87,7 +87,7 @@ class Inbox(inbox_service_pb2_grpc.InboxServiceServicer):
             intake = self._receiver.spool.open_intake(package)
             return pb.OfferResponse(next_chunk=intake.next_chunk, head=shown)
 
-    def _open(self, delivery_id: str, stack: ExitStack) -> Intake | None:
+    def _open(self, delivery_id: str, stack: ExitStack) -> Intake[Any] | None:
         """The intake under its lock until the stream ends; None where the edition is complete already."""
         stack.enter_context(self._receiver.spool.lock(delivery_id))
         if self._receiver.spool.find(delivery_id) is not None:
@@ -95,7 +95,7 @@ class Inbox(inbox_service_pb2_grpc.InboxServiceServicer):
         offered = self._receiver.spool.offered(delivery_id)
         return self._receiver.spool.open_intake(verify_package(offered.package(), self._receiver.trust))
 
-    async def _take(self, intake: Intake, request: pb.InboxServicePutChunksRequest) -> None:
+    async def _take(self, intake: Intake[Any], request: pb.InboxServicePutChunksRequest) -> None:
         # An empty message asks for the receipt of an edition whose chunks are all here.
         if request.data or intake.next_chunk < intake.package.chunk_count:
             await _in_thread(intake.put, request.number, request.data)

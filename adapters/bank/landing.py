@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 
 import structlog
@@ -20,17 +21,14 @@ import structlog
 from adapters.bank.evidence import Evidence
 from adapters.bank.package import Held, Trust, VerifiedPackage, check_succession, verify_package
 from adapters.bank.receipts import ACCEPTED, APPLIED, PARTIAL, REJECTED, Receipts
-from adapters.bank.rows import rows_of
+from adapters.bank.rows import ExaminedRows, examine_rows
 from adapters.bank.rules import BankRules, Tally
 from adapters.bank.settings import BankSettings
 from adapters.bank.spool import Spool, SpooledEdition
 from adapters.party.home import Home
-from adapters.tables.columns import Value
-from adapters.tables.target import Landed, Row, Target
-from audit.chunk_stream import ChunkStream
-from audit.records import blinder, split_chunk
-from xinyi.errors import DigestMismatch, EncodingInvalid, ExchangeError, Refused, VerificationError
-from xinyi.grade_columns import GradeColumns
+from adapters.tables.target import Landed, Row, Shown, Target
+from audit.chunk_stream import ChunkStream, Examine, SealedChunk
+from xinyi.errors import DigestMismatch, ExchangeError, Refused, VerificationError
 from xinyi.processes import Crew
 
 log = structlog.get_logger()
@@ -112,25 +110,47 @@ class Landing:
             failures.append(error)
 
     def _land(self, edition: SpooledEdition, package: VerifiedPackage) -> Result:
+        with self.target(package) as target, self._spool.lock(edition.delivery_id):
+            # `fetch` may have died after its rename: what is ready is held.
+            self._spool.hold(package)
+            shown = target.landed(package.product)
+            again = shown is not None and shown.delivery_id == package.delivery_id
+            if shown is not None and again:
+                target.reopen(shown)
+            staging = Staging(target) if again else self.begin(target, package)
+            stream = ChunkStream(
+                package.manifest.message, package.blinding_key, self.examine, staging.take, self._crew
+            )
+            for number in range(package.chunk_count):
+                stream.put(number, edition.chunk(number))
+            stream.drain()
+            return self.finish(edition, package, target, staging)
+
+    @property
+    def examine(self) -> Examine[ExaminedRows]:
+        return partial(examine_rows, rules=self._rules)
+
+    @contextmanager
+    def target(self, package: VerifiedPackage) -> Iterator[Target]:
         target = self._open_target(package.product)
         try:
-            with self._spool.lock(edition.delivery_id):
-                return self._land_into(target, edition, package)
+            yield target
         finally:
             target.close()
 
-    def _land_into(self, target: Target, edition: SpooledEdition, package: VerifiedPackage) -> Result:
-        # `fetch` may have died after its rename: what is ready is held.
-        self._spool.hold(package)
-        shown = target.landed(package.product)
-        again = shown is not None and shown.delivery_id == package.delivery_id
-        if shown is not None and again:
-            target.reopen(shown)
-            tally = self._look(edition, package, target, lambda rows: None)
-        else:
-            check_succession(package, _held(shown))
-            target.stage(package.manifest.message.sequence)
-            tally = self._look(edition, package, target, target.write)
+    def begin(self, target: Target, package: VerifiedPackage) -> Staging:
+        """An edition beside the visible one. Raises where it cannot follow that (check_succession)."""
+        check_succession(package, _held(target.landed(package.product)))
+        target.stage(package.manifest.message.sequence)
+        return Staging(target, target.write)
+
+    def finish(
+        self, edition: SpooledEdition, package: VerifiedPackage, target: Target, staging: Staging
+    ) -> Result:
+        """Compares, makes visible, signs. Call under the delivery's lock, when every chunk was taken."""
+        staging.compare()
+        tally = staging.tally
+        if staging.new:
             if self._rules.too_many(tally):
                 target.discard()
                 return self._reject(edition, package, tally)
@@ -141,57 +161,6 @@ class Landing:
             "edition.landed", delivery=package.delivery_id, accepted=tally.accepted, rejected=tally.rejected
         )
         return _result(package, tally, "partial" if tally.rejected else "accepted")
-
-    def _look(
-        self,
-        edition: SpooledEdition,
-        package: VerifiedPackage,
-        target: Target,
-        write: Callable[[Sequence[Row]], None],
-    ) -> Tally:
-        """Recomputes the root over exactly those records that the landed rows show.
-
-        1. every chunk is verified anew, its records become rows, 2. the rows that lie in the target are read
-        back and are those, field by field. Raises VerificationError.
-        """
-        # 1
-        chunks, tally = self._rows_of(edition, package, write)
-        target.written()
-        # 2
-        rows = target.rows()
-        for number, (accepted, digest) in enumerate(chunks):
-            if _digest(list(islice(rows, accepted))) != digest:
-                raise DigestMismatch(
-                    f"rows landed from chunk {number} are not its records", basis="landing.rows"
-                )
-        if next(rows, None) is not None:
-            raise DigestMismatch("there are more landed rows than records", basis="landing.rows")
-        return tally
-
-    def _rows_of(
-        self, edition: SpooledEdition, package: VerifiedPackage, write: Callable[[Sequence[Row]], None]
-    ) -> tuple[list[tuple[int, int]], Tally]:
-        """(how many rows each chunk shows, and their digest); the tally of the bank's own rules.
-
-        Rows are written while other processes verify their chunk: nothing is visible before all are through.
-        """
-        tally, blind = Tally(), blinder(package.blinding_key)
-        shown: list[tuple[int, int]] = []
-        position = 0
-        stream = ChunkStream(package.manifest.message, package.blinding_key, lambda _: None, self._crew)
-        for number in range(package.chunk_count):
-            data = edition.chunk(number)
-            stream.put(number, data)
-            records = _records(data)
-            verdicts, rows = self._rules.verdicts(records), rows_of(records)
-            tally.add(records, verdicts, blind)
-            places = range(position, position + records.size)
-            write([(at, rule, *row) for at, rule, row in zip(places, verdicts, rows, strict=True)])
-            position += records.size
-            visible = [row for row, rule in zip(rows, verdicts, strict=True) if rule is None]
-            shown.append((len(visible), _digest(visible)))
-        stream.drain()
-        return shown, tally
 
     def _confirm(self, edition: SpooledEdition, package: VerifiedPackage, tally: Tally) -> None:
         self._receipts.give(edition, package, PARTIAL if tally.rejected else ACCEPTED, tally)
@@ -212,17 +181,50 @@ class Landing:
         return _result(package, refused, "rejected")
 
 
-def _digest(rows: list[tuple[Value, ...]]) -> int:
+class Staging:
+    """Verified rows on their way into a target, and what is known of them when they are read back.
+
+    Args: write — takes them; None where they lie in the target already.
+    """
+
+    def __init__(self, target: Target, write: Callable[[Sequence[Row]], None] | None = None) -> None:
+        self.tally = Tally()
+        self.new = write is not None
+        self._target = target
+        self._write = write
+        #: Of each chunk: rows shown, and their digest.
+        self._shown: list[tuple[int, int]] = []
+
+    def take(self, chunk: SealedChunk[ExaminedRows]) -> None:
+        """The next chunk, which holds: nothing becomes visible before all of them do."""
+        rows = chunk.examined.landed(chunk.number)
+        if self._write is not None:
+            self._write(rows)
+        refused = chunk.examined.refused
+        self.tally.add(len(rows), (refused[place] for place in sorted(refused)))
+        visible = [shown for _, rule, shown in rows if rule is None]
+        self._shown.append((len(visible), _digest(visible)))
+
+    def compare(self) -> None:
+        """Reads the target's rows back: they are, field by field, those of the records under the sealed root.
+
+        Raises DigestMismatch.
+        """
+        self._target.written()
+        rows = self._target.rows()
+        for number, (count, digest) in enumerate(self._shown):
+            if _digest(list(islice(rows, count))) != digest:
+                raise DigestMismatch(
+                    f"rows landed from chunk {number} are not its records", basis="landing.rows"
+                )
+        if next(rows, None) is not None:
+            raise DigestMismatch("there are more landed rows than records", basis="landing.rows")
+
+
+def _digest(rows: list[Shown]) -> int:
     """Of the rows of one chunk, in this process alone. Keyed by the interpreter's secret: what is compared is
     what a database made of our own rows, and a chance of 2^-61 that it changed them unseen."""
     return hash(tuple(rows))
-
-
-def _records(data: bytes) -> GradeColumns:
-    try:
-        return GradeColumns(split_chunk(data)[1])
-    except EncodingInvalid as error:
-        raise EncodingInvalid(error.explanation, basis="chunk") from error
 
 
 def _held(shown: Landed | None) -> Held | None:

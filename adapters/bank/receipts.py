@@ -25,6 +25,10 @@ REJECTED = exchange_pb2.RECEIPT_STAGE_REJECTED
 APPLIED = exchange_pb2.RECEIPT_STAGE_APPLIED
 
 
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
 def stage_word(stage: exchange_pb2.ReceiptStage) -> str:
     return exchange_pb2.ReceiptStage.Name(stage).removeprefix(_STAGE).lower()
 
@@ -74,7 +78,7 @@ class Receipts:
             issues=tally.issues if detailed else (),
             rules=tally.rule_counts() if detailed else (),
             signed_by=self._signers[0].key.holder,
-            signed_at_ms=time.time_ns() // 1_000_000,
+            signed_at_ms=now_ms(),
         )
         sealed = seal(receipt, *self._signers)
         files.make_directory(edition.receipts)

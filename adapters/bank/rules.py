@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from adapters.bank.settings import RuleSettings
@@ -48,18 +48,14 @@ class Tally:
     issues: list[exchange_pb2.RecordIssue] = field(default_factory=list)
     rules: Counter[str] = field(default_factory=Counter)
 
-    def add(
-        self, records: GradeColumns, verdicts: Sequence[str | None], blind: Callable[[bytes], bytes]
-    ) -> None:
-        """Counts the records of a chunk. Args: blind — blinded key of an identifier."""
-        refused = [(place, rule) for place, rule in enumerate(verdicts) if rule is not None]
-        self.accepted += records.size - len(refused)
-        self.rejected += len(refused)
-        self.rules.update(rule for _, rule in refused)
+    def add(self, size: int, refused: Iterable[tuple[str, bytes]]) -> None:
+        """Counts the records of a chunk. Args: refused — rule and blinded key of each, ascending by key."""
+        told = list(refused)
+        self.accepted += size - len(told)
+        self.rejected += len(told)
+        self.rules.update(rule for rule, _ in told)
         room = MAX_ISSUES - len(self.issues)
-        for place, rule in refused[:room]:
-            key = blind(records.record(place).taxpayer_id.encode())
-            self.issues.append(exchange_pb2.RecordIssue(blinded_key=key, rule=rule))
+        self.issues += [exchange_pb2.RecordIssue(blinded_key=key, rule=rule) for rule, key in told[:room]]
 
     def rule_counts(self) -> list[edition_pb2.RuleCount]:
         return [

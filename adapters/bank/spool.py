@@ -21,12 +21,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Generic
 
 from google.protobuf.message import DecodeError
 
 from adapters.bank.package import Held, VerifiedPackage, check_succession
-from audit.chunk_stream import ChunkStream, SealedChunk
+from audit.chunk_stream import ChunkStream, E, Examine, SealedChunk
 from audit.envelope import digest
+from audit.records import examine_chunk
 from xinyi import files
 from xinyi.errors import (
     Contradiction,
@@ -85,24 +87,31 @@ class SpooledEdition:
             raise Unknown(f"{self.delivery_id[:16]}…: {name} is missing", basis="spool.missing") from error
 
 
-class Intake:
+class Intake(Generic[E]):
     """Takes the chunks of one edition in order; each is verified before it is written. See `Spool.open_intake`."""
 
-    def __init__(self, edition: SpooledEdition, package: VerifiedPackage, crew: Crew | None) -> None:
+    def __init__(
+        self,
+        edition: SpooledEdition,
+        package: VerifiedPackage,
+        crew: Crew | None,
+        examine: Examine[E],
+        also: Callable[[SealedChunk[E]], None],
+    ) -> None:
         self.edition = edition
         self.package = package
         self._chunks = edition.path / "chunks"
+        self._examine = examine
+        self._also = also
         files.make_directory(self._chunks)
         start, after = self._resume(crew)
         self._stream = self._open(self._write, crew, start, after)
 
     def _open(
-        self, sink: Callable[[SealedChunk], None], crew: Crew | None, start: int, after: bytes
-    ) -> ChunkStream:
-        package = self.package
-        return ChunkStream(
-            package.manifest.message, package.blinding_key, sink, crew, start=start, after=after
-        )
+        self, sink: Callable[[SealedChunk[E]], None], crew: Crew | None, start: int, after: bytes
+    ) -> ChunkStream[E]:
+        manifest, key = self.package.manifest.message, self.package.blinding_key
+        return ChunkStream(manifest, key, self._examine, sink, crew, start=start, after=after)
 
     @property
     def next_chunk(self) -> int:
@@ -124,7 +133,7 @@ class Intake:
         """Every chunk that was put is verified and written when this returns. Raises as `put` does."""
         self._stream.drain()
 
-    def _write(self, chunk: SealedChunk) -> None:
+    def _write(self, chunk: SealedChunk[E]) -> None:
         try:
             # Not synced yet: `finish` does that for all. A torn chunk fails verification on resumption.
             temporary = self._chunks / f".{chunk.number:06d}.tmp"
@@ -132,14 +141,16 @@ class Intake:
             temporary.rename(self._path(chunk.number))
         except OSError as error:
             raise Unavailable(f"the spool cannot be written: {error.strerror}", basis="spool.disk") from error
+        self._also(chunk)
 
     def _resume(self, crew: Crew | None) -> tuple[int, bytes]:
         """Verifies what an interrupted intake left: (chunks that hold, last blinded key of the last of them)."""
         last = b""
 
-        def note(chunk: SealedChunk) -> None:
+        def note(chunk: SealedChunk[E]) -> None:
             nonlocal last
             last = chunk.examined.last_key
+            self._also(chunk)
 
         stream = self._open(note, crew, 0, b"")
         total = len(self.package.manifest.message.chunk_roots)
@@ -207,8 +218,17 @@ class Spool:
                 ) from error
             yield
 
-    def open_intake(self, package: VerifiedPackage) -> Intake:
+    def open_intake(
+        self,
+        package: VerifiedPackage,
+        examine: Examine[Any] = examine_chunk,
+        also: Callable[[SealedChunk[Any]], None] = lambda chunk: None,
+    ) -> Intake[Any]:
         """Begins or resumes; call under `lock`, after `find` found nothing.
+
+        Args:
+            examine: examine_chunk, or what begins with it.
+            also: gets each verified chunk, those of an earlier run first.
 
         Raises Contradiction where the same delivery began with another document; VerificationError or Conflict
         where the edition cannot follow the one that is held.
@@ -227,9 +247,9 @@ class Spool:
                     blinding_key=package.blinding_key,
                 )
             )
-        return Intake(edition, package, self._crew)
+        return Intake(edition, package, self._crew, examine, also)
 
-    def finish(self, intake: Intake) -> SpooledEdition:
+    def finish(self, intake: Intake[Any]) -> SpooledEdition:
         """Everything is there and verified: one rename makes it ready, then it is the one that is held."""
         assert intake.complete
         intake.sync()

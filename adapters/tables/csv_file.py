@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from adapters.tables.columns import Column, Value
-from adapters.tables.target import Landed, Row
+from adapters.tables.columns import Value
+from adapters.tables.target import Columns, Landed, Row, Shown
 from xinyi import files
 from xinyi.errors import Conflict, Invalid
 
@@ -24,14 +24,15 @@ ENCODINGS = ("utf-8", "utf-8-sig", "gb18030")
 class CsvTarget:
     """Holds one edition, without the records that the bank's rules refused."""
 
-    def __init__(self, path: Path, encoding: str, columns: Sequence[Column]) -> None:
+    def __init__(self, path: Path, encoding: str, columns: Columns) -> None:
         if encoding not in ENCODINGS:
             raise Invalid("the encoding is one of " + ", ".join(ENCODINGS), basis="landing.encoding")
         self._path = path
         self._part = path.with_name(f"{path.name}.part")
         self._state = path.with_name(f"{path.name}.landing.json")
         self._encoding = encoding
-        self._columns = columns
+        self._columns = columns.all
+        self._own = len(columns.own)
         self._reading = path
         self._file: IO[str] | None = None
         self._writer: Any = None
@@ -54,8 +55,7 @@ class CsvTarget:
         self._reading = self._part
 
     def write(self, rows: Sequence[Row]) -> None:
-        # position, refused, columns…
-        self._writer.writerows(row[2:] for row in rows if row[1] is None)
+        self._writer.writerows((*shown[:-1], *shown[-1]) for _, refused, shown in rows if refused is None)
 
     def written(self) -> None:
         if self._file is None:
@@ -67,7 +67,7 @@ class CsvTarget:
     def reopen(self, landed: Landed) -> None:
         self._reading = self._path
 
-    def rows(self) -> Iterator[tuple[Value, ...]]:
+    def rows(self) -> Iterator[Shown]:
         numbers = [place for place, column in enumerate(self._columns) if column.kind == "integer"]
         with self._reading.open(encoding=self._encoding, newline="") as file:
             reader = csv.reader(file)
@@ -77,7 +77,7 @@ class CsvTarget:
                 values: list[Value] = [value or None for value in line]
                 for place in numbers:
                     values[place] = int(values[place] or 0) or None
-                yield tuple(values)
+                yield (*values[: self._own], tuple(values[self._own :]))
 
     def publish(self, landed: Landed) -> None:
         """A crash after the rename leaves the new file and the old state: the next run writes it again."""

@@ -1,8 +1,9 @@
 """Landing an edition in a SQL database: staged in a table of its own, made visible by one small transaction.
 
-    <name>                  a view: the accepted records, the columns of the message, nothing else
-    <name>__<sequence>      one edition: every record in the order of the tree, and the rule that refused it
-    xinyi_landings          one row per product: which edition the view shows
+    <name>                       a view: the accepted records, the columns of the message, nothing else
+    <name>__<sequence>           one edition: every record in the order of the tree, and the rule that refused it
+    <name>__<sequence>_shared    what thousands of its records have in common (grade, year, tax office): once each
+    xinyi_landings               one row per product: which edition the view shows
 
 Readers see the old edition or the new one. Grants on the view stay. A crash while staging leaves a table that
 no view shows; the next run drops it. Rows go in with the driver's own means (COPY on PostgreSQL).
@@ -33,29 +34,32 @@ from sqlalchemy import Column as SqlColumn
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from adapters.tables.bulk import BUSY_TIMEOUT_S, Bulk, open_engine
-from adapters.tables.columns import Column, Value
-from adapters.tables.target import Landed, Row
+from adapters.tables.columns import Value
+from adapters.tables.target import Columns, Landed, Row, Shown
 from xinyi.errors import Conflict, Invalid, Unavailable
 
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,47}")
 _READ_RECORDS = 1024
+#: The edition's column that names a row of its shared table, and that row's key.
+_SHARED, _NUMBER = "shared", "number"
 _TYPES = {"text": Text, "integer": BigInteger}
 
 
 class SqlTarget:
     """A view in SQLite or PostgreSQL. Raises Unavailable where the database is, or is locked for too long."""
 
-    def __init__(self, url: str, name: str, columns: Sequence[Column]) -> None:
+    def __init__(self, url: str, name: str, columns: Columns) -> None:
         if not _NAME.fullmatch(name):
             raise Invalid(f"{name!r} cannot be the name of a landed table", basis="settings.tables")
         self._name = name
         self._columns = columns
-        self._shown = ", ".join(f'"{c.name}"' for c in columns)
         self._metadata = MetaData()
         self._landings = _landings(self._metadata)
         self._engine = open_engine(url)
-        self._edition: Table | None = None
+        self._relation = ""
         self._bulk: Bulk | None = None
+        #: Shared columns → their number, while an edition is staged.
+        self._shared: dict[tuple[Value, ...], int] = {}
 
     def landed(self, product: str) -> Landed | None:
         with self._transaction() as conn:
@@ -68,7 +72,8 @@ class SqlTarget:
             return Landed(**row) if row is not None else None
 
     def stage(self, sequence: int) -> None:
-        edition = self._edition = self._describe(f"{self._name}__{sequence:06d}")
+        self._relation = f"{self._name}__{sequence:06d}"
+        edition, shared = self._tables()
         with self._transaction() as conn:
             if self._name in inspect(conn).get_table_names():
                 raise Conflict(
@@ -76,35 +81,59 @@ class SqlTarget:
                     "give the landed one another name under [bank.tables]",
                     basis="landing.table",
                 )
-            edition.drop(conn, checkfirst=True)
-            edition.create(conn)
+            for table in (edition, shared):
+                table.drop(conn, checkfirst=True)
+                table.create(conn)
+        self._shared = {}
         self._bulk = Bulk(self._engine, edition)
 
     def write(self, rows: Sequence[Row]) -> None:
         assert self._bulk is not None
+        shared = self._shared
+        numbered = [
+            (position, refused, *shown[:-1], shared.setdefault(shown[-1], len(shared)))
+            for position, refused, shown in rows
+        ]
         with self._failures():
-            self._bulk.write(rows)
+            self._bulk.write(numbered)
 
     def written(self) -> None:
         if self._bulk is None:
             return
         with self._failures():
             self._bulk.finish()
+            # A second, small load: the same means, for their speed and their types.
+            self._bulk = Bulk(self._engine, self._tables()[1])
+            self._bulk.write([(number, *values) for values, number in self._shared.items()])
+            self._bulk.finish()
         self._bulk = None
-        name = self._current.name
+        name, key = self._relation, self._columns.own[0].name
         with self._transaction() as conn:
-            conn.execute(text(f'CREATE UNIQUE INDEX "{name}_key" ON "{name}" ("{self._columns[0].name}")'))
+            conn.execute(text(f'CREATE UNIQUE INDEX "{name}_key" ON "{name}" ("{key}")'))
 
     def reopen(self, landed: Landed) -> None:
-        self._edition = self._describe(landed.relation)
+        self._relation = landed.relation
 
-    def rows(self) -> Iterator[tuple[Value, ...]]:
-        return self._read(f'SELECT {self._shown} FROM "{self._current.name}" WHERE refused IS NULL AND')
+    def rows(self) -> Iterator[Shown]:
+        names = ", ".join(f'"{c.name}"' for c in self._columns.shared)
+        with self._failures():
+            with self._reading() as cursor:
+                cursor.execute(f'SELECT "{_NUMBER}", {names} FROM "{self._relation}_shared"')
+                shared = {number: tuple(values) for number, *values in cursor.fetchall()}
+            own = ", ".join(f'"{c.name}"' for c in self._columns.own)
+            query = f'SELECT {own}, "{_SHARED}" FROM "{self._relation}" WHERE refused IS NULL AND'
+            for *values, number in self._read(query):
+                yield (*values, shared.get(number))
 
     def publish(self, landed: Landed) -> None:
         """One transaction: the view, and the row that says what it shows."""
-        landed = replace(landed, relation=self._current.name)
-        view = f'VIEW "{self._name}" AS SELECT {self._shown} FROM "{landed.relation}" WHERE refused IS NULL'
+        landed = replace(landed, relation=self._relation)
+        own = ", ".join(f'e."{c.name}"' for c in self._columns.own)
+        shared = ", ".join(f's."{c.name}"' for c in self._columns.shared)
+        view = (
+            f'VIEW "{self._name}" AS SELECT {own}, {shared} FROM "{landed.relation}" e '
+            f'JOIN "{landed.relation}_shared" s ON s."{_NUMBER}" = e."{_SHARED}" WHERE e.refused IS NULL'
+        )
         t = self._landings
         with self._transaction() as conn:
             if conn.dialect.name == "postgresql":
@@ -122,11 +151,12 @@ class SqlTarget:
             conn.execute(insert(t).values(**vars(landed)))
 
     def discard(self) -> None:
-        edition = re.compile(re.escape(self._name) + r"__[0-9]{6,}")
+        edition = re.compile("(" + re.escape(self._name) + r"__[0-9]{6,})(?:_shared)?")
         with self._transaction() as conn:
             shown = set(conn.execute(select(self._landings.c.relation)).scalars())
             for name in inspect(conn).get_table_names():
-                if edition.fullmatch(name) and name not in shown:
+                found = edition.fullmatch(name)
+                if found is not None and found[1] not in shown:
                     conn.execute(text(f'DROP TABLE "{name}"'))
 
     def close(self) -> None:
@@ -134,39 +164,46 @@ class SqlTarget:
             self._bulk.close()
         self._engine.dispose()
 
-    @property
-    def _current(self) -> Table:
-        assert self._edition is not None, "stage or reopen first"
-        return self._edition
-
     def _read(self, query: str) -> Iterator[tuple[Any, ...]]:
         """By ranges of the key: no cursor or transaction stays open, and memory stays flat."""
-        with self._failures():
-            connection = self._engine.raw_connection()
-        try:
-            cursor = connection.cursor()
-            mark = "?"
-            if self._engine.dialect.name == "postgresql":
-                connection.driver_connection.autocommit = True  # type: ignore[union-attr]
-                mark = "%s"
-            cursor.execute(f'SELECT max(position) FROM "{self._current.name}"')
-            last = cursor.fetchone()[0]  # type: ignore[index]
+        with self._reading() as cursor:
+            mark = "%s" if self._engine.dialect.name == "postgresql" else "?"
+            cursor.execute(f'SELECT max(position) FROM "{self._relation}"')
+            last = cursor.fetchone()[0]
             query = f"{query} position >= {mark} AND position < {mark} ORDER BY position"
             for start in range(0, -1 if last is None else last + 1, _READ_RECORDS):
                 cursor.execute(query, (start, start + _READ_RECORDS))
                 yield from cursor.fetchall()
+
+    @contextmanager
+    def _reading(self) -> Iterator[Any]:
+        connection = self._engine.raw_connection()
+        try:
+            if self._engine.dialect.name == "postgresql":
+                connection.driver_connection.autocommit = True  # type: ignore[union-attr]
+            yield connection.cursor()
         finally:
             connection.close()
 
-    def _describe(self, name: str) -> Table:
-        return Table(
-            name,
+    def _tables(self) -> tuple[Table, Table]:
+        """The edition's table and the one of what its records share."""
+        edition = Table(
+            self._relation,
             self._metadata,
             SqlColumn("position", Integer, primary_key=True, autoincrement=False),
             SqlColumn("refused", Text),
-            *(SqlColumn(c.name, _TYPES[c.kind]) for c in self._columns),
+            *(SqlColumn(c.name, _TYPES[c.kind]) for c in self._columns.own),
+            SqlColumn(_SHARED, Integer, nullable=False),
             extend_existing=True,
         )
+        shared = Table(
+            f"{self._relation}_shared",
+            self._metadata,
+            SqlColumn(_NUMBER, Integer, primary_key=True, autoincrement=False),
+            *(SqlColumn(c.name, _TYPES[c.kind]) for c in self._columns.shared),
+            extend_existing=True,
+        )
+        return edition, shared
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:

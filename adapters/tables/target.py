@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from adapters.tables.columns import Value
+from adapters.tables.columns import Column
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,22 @@ class Landed:
     landed_at_ms: int
 
 
-#: position, rule that refused it or None, the message's columns…
-Row = tuple[Any, ...]
+@dataclass(frozen=True)
+class Columns:
+    """Of a message: those that differ from row to row, then those that thousands of rows share."""
+
+    own: Sequence[Column]
+    shared: Sequence[Column]
+
+    @property
+    def all(self) -> list[Column]:
+        return [*self.own, *self.shared]
+
+
+#: A visible row: its own columns…, then the tuple of the shared ones.
+Shown = tuple[Any, ...]
+#: position, rule that refused it or None, the row as it would be shown
+Row = tuple[int, str | None, Shown]
 
 
 class Target(Protocol):
@@ -50,8 +64,8 @@ class Target(Protocol):
         """Looks at the visible edition again instead of staging one."""
         ...
 
-    def rows(self) -> Iterator[tuple[Value, ...]]:
-        """The accepted records as they stand there, in order: the message's columns."""
+    def rows(self) -> Iterator[Shown]:
+        """The accepted records as they stand there, in order."""
         ...
 
     def publish(self, landed: Landed) -> None:

@@ -71,8 +71,8 @@ class Dossier:
 
     def check_keys(self) -> None:
         """Registrations in log order: whether a key counts may depend on an older one."""
-        for position, key_id, how in self._run.notes.ended_keys():
-            self.history.end(position, key_id, how)
+        for ended in self._run.notes.ended_keys():
+            self.history.end(*ended)
         for position, sealed in sorted(self._registrations(), key=lambda found: found[0]):
             with self._run.report["keys"].examine(f"leaf {position}"):
                 key = parse_strict(sealed.payload, party_pb2.KeyRegistration).key
@@ -183,8 +183,19 @@ class Dossier:
                 raise SignatureInvalid(self.history.explain(sealed, position) or error.explanation) from error
             if kind in _GATEWAYS:
                 signer_of_party(opened.signers, self._run.policy.gateway)
+            self._note_suspect(found, opened, position)
             return tuple(keyid(key) for key in opened.signers)
         return ()
+
+    def _note_suspect(self, found: bytes, opened: Opened[Message], position: int) -> None:
+        """A seal of a compromised key's doubtful time holds, and still proves nothing by itself."""
+        for key in opened.signers:
+            if self.history.is_suspect(keyid(key), position):
+                self._run.report["seals"].undecide(
+                    f"document {found.hex()[:16]}…",
+                    f"key {keyid(key)[:16]}… of {key.holder} was reported compromised: "
+                    f"somebody else may have held it at leaf {position}",
+                )
 
     # for 8 to 11
 

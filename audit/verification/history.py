@@ -1,5 +1,6 @@
 """Which key counted at which leaf of the log: pinned by the policy, or registered, retired and reported
-compromised by the log itself. A signature made before a key ended stays good; one after it never counts.
+compromised by the log itself. A signature made before a key ended stays good, but for those since the key may
+have been somebody else's: they are suspect, neither true nor false. One after its end never counts.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ class KeyHistory:
         self._pinned = policy.pinned_parties
         self._since: dict[str, int] = {keyid(key): 0 for key in self.keyring}
         self._ended: dict[str, tuple[int, str]] = {}
+        self._suspect_from: dict[str, int] = {}
         #: Keys taken from the log, in order: for the reader to compare with the agreements' annexes.
         self.learned: list[tuple[int, party_pb2.PublicKey]] = []
 
@@ -46,8 +48,15 @@ class KeyHistory:
         self._since[name] = position
         self.learned.append((position, key))
 
-    def end(self, position: int, key_id: str, how: str) -> None:
+    def end(self, position: int, key_id: str, how: str, suspect_from: int | None) -> None:
+        """Args: suspect_from — first leaf recorded when a compromised key may have been somebody else's."""
         self._ended.setdefault(key_id, (position, how))
+        if suspect_from is not None:
+            self._suspect_from[key_id] = suspect_from
+
+    def is_suspect(self, key_id: str, position: int) -> bool:
+        """Whether a key, which counted at this leaf, was reported compromised since before it."""
+        return self._suspect_from.get(key_id, position + 1) <= position
 
     def counts(self, key_id: str, position: int) -> bool:
         since = self._since.get(key_id)

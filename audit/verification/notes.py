@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 _SCHEMA = """
-CREATE TABLE leaves (leaf BLOB PRIMARY KEY, position INTEGER, kind TEXT, documents INTEGER) WITHOUT ROWID;
+CREATE TABLE leaves (leaf BLOB PRIMARY KEY, position INTEGER, kind TEXT, documents INTEGER,
+    recorded INTEGER) WITHOUT ROWID;
 CREATE TABLE missing (position INTEGER PRIMARY KEY, leaf BLOB);
 CREATE TABLE erased (leaf BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE named (digest BLOB, position INTEGER, kind TEXT, PRIMARY KEY (digest, position)) WITHOUT ROWID;
-CREATE TABLE key_ends (position INTEGER, key_id TEXT, how TEXT);
+CREATE TABLE key_ends (position INTEGER, key_id TEXT, how TEXT, since INTEGER);
 CREATE TABLE documents (digest BLOB PRIMARY KEY, place INTEGER, position INTEGER, kind TEXT, signers TEXT,
     about BLOB) WITHOUT ROWID;
 CREATE TABLE answered (leaf BLOB PRIMARY KEY, answer BLOB) WITHOUT ROWID;
@@ -31,9 +32,11 @@ _CACHE_PAGES = 16_000
 @dataclass(frozen=True)
 class LeafNote:
     position: int
-    #: Kind of its entry and how many documents that names; "" and 0 where the opening is not here.
+    #: Kind of its entry, how many documents that names, when; "" and 0 where the opening is not here.
     kind: str
     documents: int
+    #: By the gateway's clock, in milliseconds.
+    recorded: int
 
 
 @dataclass(frozen=True)
@@ -84,11 +87,11 @@ class Notes:
 
     def leaf(self, leaf: bytes, note: LeafNote) -> bool:
         """False where it stands twice."""
-        row = (leaf, note.position, note.kind, note.documents)
-        return self._add("INSERT OR IGNORE INTO leaves VALUES (?, ?, ?, ?)", *row)
+        row = (leaf, note.position, note.kind, note.documents, note.recorded)
+        return self._add("INSERT OR IGNORE INTO leaves VALUES (?, ?, ?, ?, ?)", *row)
 
     def find_leaf(self, leaf: bytes) -> LeafNote | None:
-        row = self._one("SELECT position, kind, documents FROM leaves WHERE leaf = ?", leaf)
+        row = self._one("SELECT position, kind, documents, recorded FROM leaves WHERE leaf = ?", leaf)
         return None if row is None else LeafNote(*row)
 
     def missing(self, position: int, leaf: bytes) -> None:
@@ -137,11 +140,17 @@ class Notes:
         rows = self._db.execute(f"SELECT digest FROM named WHERE kind IN ({marks}) ORDER BY position", kinds)
         return list(dict.fromkeys(digest for (digest,) in rows))
 
-    def key_ended(self, position: int, key_id: str, how: str) -> None:
-        self._add("INSERT INTO key_ends VALUES (?, ?, ?)", position, key_id, how)
+    def key_ended(self, position: int, key_id: str, how: str, since_ms: int | None) -> None:
+        """Args: since_ms — from when on a compromised key is suspect; None for a key that is not."""
+        self._add("INSERT INTO key_ends VALUES (?, ?, ?, ?)", position, key_id, how, since_ms)
 
-    def ended_keys(self) -> Iterator[tuple[int, str, str]]:
-        yield from self._db.execute("SELECT position, key_id, how FROM key_ends ORDER BY position")
+    def ended_keys(self) -> Iterator[tuple[int, str, str, int | None]]:
+        """(position, key id, how, position of the first leaf whose signatures are suspect) in log order."""
+        yield from self._db.execute(
+            "SELECT position, key_id, how, CASE WHEN since IS NULL THEN NULL ELSE "
+            "coalesce((SELECT min(position) FROM leaves WHERE recorded >= since), position) END "
+            "FROM key_ends ORDER BY position"
+        )
 
     # Documents and answers
 

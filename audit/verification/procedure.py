@@ -10,7 +10,7 @@ at each place in this package:
  4. openings     every leaf has the opening it commits to, or a logged erasure
  5. keys         every key registered in the log was registered by its holder
  6. documents    every kept document is named by the log, in the one encoding, and every named one is kept
- 7. seals        every document is sealed by keys that counted at its place in the log
+ 7. seals        every document is sealed by keys that counted at its place in the log, none of them suspect
  8. answers      every answer is for the exchange it names, and every exchange has the one it must have
  9. exchanges    editions, approvals, deliveries, receipts and queries say what they must say to each other
 10. rows         every business row is as the log left it, none is missing, none is there besides

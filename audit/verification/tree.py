@@ -110,14 +110,15 @@ def _note(run: Run, index: int, leaf: bytes, opening: Opening | None) -> None:
         with run.report["openings"].examine(f"leaf {index}"):
             entries.check_opening(leaf, opening.salt, opening.opening)
             entry = parse_strict(opening.opening, log_pb2.LogEntry)
-    if not run.notes.leaf(leaf, LeafNote(index, entry.kind, len(entry.documents))):
+    if not run.notes.leaf(leaf, LeafNote(index, entry.kind, len(entry.documents), entry.recorded_at_ms)):
         run.report["tree"].refute(f"leaf {index}", "this leaf stands in the log twice")
     for digest in entry.documents:
         run.notes.name(digest, index, entry.kind)
     if entry.kind in KEY_ENDS:
+        since_ms = entry.since_ms if entry.kind == "key.compromised" else None
         for change in entry.changes:
             if change.table == "keys":
-                run.notes.key_ended(index, column(change.key, "keyid"), KEY_ENDS[entry.kind])
+                run.notes.key_ended(index, column(change.key, "keyid"), KEY_ENDS[entry.kind], since_ms)
     if index < run.description.state_size:
         for change in entry.changes:
             run.notes.change(change.table, change.key, change.row_sha256, index)

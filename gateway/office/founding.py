@@ -24,7 +24,7 @@ from gateway.office import catalogue
 from gateway.office.admission import key_row
 from gateway.rules.partners import ACTIVE
 from gateway.store import migrations, tables
-from gateway.store.db import open_engine
+from gateway.store.db import check_apart, open_engine
 from xinyi import files
 from xinyi.settings import SettingsInvalid
 from xinyi.v1 import party_pb2
@@ -121,6 +121,7 @@ def _make_databases(settings: Settings) -> None:
             if migrations.current(conn) is not None:
                 raise SettingsInvalid("the database holds a gateway already", basis="home.database")
         log.head_metadata.create_all(heads)
+        check_apart(engine, heads)
         with heads.connect() as conn:
             known = select(log.heads.c.size).where(log.heads.c.origin == settings.log_origin)
             if conn.execute(known).scalar() is not None:

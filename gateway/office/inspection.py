@@ -84,9 +84,10 @@ def _databases(settings: Settings) -> Iterator[str]:
         yield f"the database cannot be opened ({type(error).__name__}): is it running, is the URL right?"
     try:
         heads = open_engine(settings.head_store_url)
-        with heads.execution_options(reading=True).connect() as conn:
-            conn.execute(select(func.count()).select_from(log.heads)).scalar_one()
+        log.HeadStore(heads, settings.log_origin, settings.log_key()).read()
         heads.dispose()
+    except ExchangeError as error:
+        yield error.explanation
     except SQLAlchemyError as error:
         yield (
             f"the head store cannot be read ({type(error).__name__}): it is made once, by `init`. "

@@ -26,10 +26,12 @@ def report_compromised(x: Exchange, key_id: str, since_ms: int, reason: str, act
     if since_ms > x.now_ms:
         raise Invalid("a key cannot be compromised since a time to come", basis="key.since")
     change = {"state": "COMPROMISED", "compromised_since_ms": since_ms}
-    _change(x, key_id, change, "key.compromised", reason, actor)
+    _change(x, key_id, change, "key.compromised", reason, actor, since_ms)
 
 
-def _change(x: Exchange, key_id: str, change: dict[str, object], word: str, reason: str, actor: str) -> None:
+def _change(
+    x: Exchange, key_id: str, change: dict[str, object], word: str, reason: str, actor: str, since_ms: int = 0
+) -> None:
     row = parties.find_key(x.conn, key_id)
     if row is None:
         raise Unknown("there is no such key: `key list` shows them all", basis="key.unknown")
@@ -40,7 +42,8 @@ def _change(x: Exchange, key_id: str, change: dict[str, object], word: str, reas
         raise Conflict("the gateway seals with this key itself: `key rotate` first", basis="key.own")
     check_reason(reason)
     x.replace(tables.keys, row | change)
-    x.log(word, actor=actor, counterparty=row["party"], detail=f"{row['holder']} {key_id}: {reason}")
+    detail = f"{row['holder']} {key_id}: {reason}"
+    x.log(word, actor=actor, counterparty=row["party"], detail=detail, since_ms=since_ms)
 
 
 def register_own(door: Door, new: Signer, old: Signer) -> None:

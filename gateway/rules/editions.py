@@ -9,7 +9,7 @@ A published edition never changes; a mistake is answered by a later edition.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 from xinyi.errors import Conflict, Contradiction, NotEntitled
@@ -38,11 +38,16 @@ def next_state(state: str, decision: str) -> str:
     return after
 
 
-def check_second_person(edition: Mapping[str, Any], decided_by: str, *, is_person: bool) -> None:
-    """Raises NotEntitled where one who published an edition would also approve or release it."""
+def check_second_person(published: Set[str], decided: Set[str], *, is_person: bool) -> None:
+    """Raises NotEntitled where one who published an edition would also approve or release it.
+
+    Args:
+        published: holders and ids of all keys that sealed the manifest, and who issued it.
+        decided: the same of the decision.
+    """
     if not is_person:
         raise NotEntitled("approving and releasing take a person's key", basis="approval.person")
-    if edition["issued_by"] == decided_by:
+    if published & decided:
         raise NotEntitled(
             "who published an edition cannot approve or release it", basis="approval.second_person"
         )

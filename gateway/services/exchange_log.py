@@ -6,8 +6,8 @@ Looking is an exchange too: a query or an export is logged before its first answ
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, func, select
 
@@ -25,6 +25,8 @@ from xinyi.v1 import envelope_pb2, exchange_pb2, log_pb2
 from xinyi.v1 import log_service_pb2 as pb
 from xinyi.v1.log_service_pb2_grpc import LogServiceServicer
 
+T = TypeVar("T")
+
 #: Entries, or file parts, read in one go while an answer streams.
 PAGE = 500
 #: How long an export waits until its own entry is published.
@@ -36,37 +38,36 @@ class ExchangeLog(LogServiceServicer):
         self._reception = reception
 
     async def GetCheckpoint(self, request: pb.GetCheckpointRequest, context: Any) -> pb.GetCheckpointResponse:
-        await self._check_party(context)
-        head = await self._reception.database.read(self._reception.log.head)
-        return pb.GetCheckpointResponse(checkpoint=head.note if head is not None else b"")
+        who = caller(context)
+        async with self._reception.refusals_signed(who, "GetCheckpoint"):
+            head = await self._look(who, self._reception.log.head)
+            return pb.GetCheckpointResponse(checkpoint=head.note if head is not None else b"")
 
     async def ProveInclusion(
         self, request: pb.ProveInclusionRequest, context: Any
     ) -> pb.ProveInclusionResponse:
-        await self._check_party(context)
-        proof = await self._reception.database.read(
-            lambda conn: self._reception.log.prove(conn, request.leaf)
-        )
-        if proof is None:
-            return pb.ProveInclusionResponse(state=log_pb2.ENTRY_STATE_PENDING)
-        return pb.ProveInclusionResponse(
-            state=log_pb2.ENTRY_STATE_PUBLISHED, index=proof.index, checkpoint=proof.note, proof=proof.proof
-        )
+        who = caller(context)
+        async with self._reception.refusals_signed(who, "ProveInclusion", subject=request.leaf.hex()):
+            return await self._look(who, lambda conn: _inclusion(conn, self._reception.log, request.leaf))
 
     async def ProveConsistency(
         self, request: pb.ProveConsistencyRequest, context: Any
     ) -> pb.ProveConsistencyResponse:
-        await self._check_party(context)
-        head, proof = await self._reception.database.read(
-            lambda conn: self._reception.log.consistency(conn, request.from_size)
-        )
-        return pb.ProveConsistencyResponse(checkpoint=head.note if head is not None else b"", proof=proof)
-
-    async def _check_party(self, context: Any) -> None:
         who = caller(context)
-        await self._reception.database.read(
-            lambda conn: check_right(parties.find_party(conn, who.party), "read_log")
-        )
+        async with self._reception.refusals_signed(who, "ProveConsistency"):
+            head, proof = await self._look(
+                who, lambda conn: self._reception.log.consistency(conn, request.from_size)
+            )
+            return pb.ProveConsistencyResponse(checkpoint=head.note if head is not None else b"", proof=proof)
+
+    async def _look(self, who: Caller, query: Callable[[Connection], T]) -> T:
+        """Heads and proofs are for every party that was ever admitted."""
+
+        def run(conn: Connection) -> T:
+            check_right(parties.find_party(conn, who.party), "read_log")
+            return query(conn)
+
+        return await self._reception.database.read(run)
 
     # ── openings ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -137,6 +138,17 @@ class ExchangeLog(LogServiceServicer):
                 return
             await asyncio.sleep(0.05)
         raise Unavailable("the log has not published its newest entries yet; try again")
+
+
+def _inclusion(conn: Connection, log: Log, leaf: bytes) -> pb.ProveInclusionResponse:
+    """Where a leaf stands, by the name of its state; a proof once it is published."""
+    if (proof := log.prove(conn, leaf)) is not None:
+        return pb.ProveInclusionResponse(
+            state=log_pb2.ENTRY_STATE_PUBLISHED, index=proof.index, checkpoint=proof.note, proof=proof.proof
+        )
+    if (position := log.position(conn, leaf)) is not None:
+        return pb.ProveInclusionResponse(state=log_pb2.ENTRY_STATE_INTEGRATED, index=position)
+    return pb.ProveInclusionResponse(state=log_pb2.ENTRY_STATE_PENDING)
 
 
 def _matching(

@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, delete
+from sqlalchemy import Connection
 
 from audit import envelope
 from audit.bulk import insert_rows
+from audit.keys import keyid
 from audit.records import check_blinding_key, check_manifest_tree
 from gateway import delivery
 from gateway.exchange import Exchange
@@ -65,11 +66,11 @@ class Publication(PublicationServiceServicer):
         self, requests: AsyncIterator[pb.PutChunksRequest], context: Any
     ) -> pb.PutChunksResponse:
         who = caller(context)
-        first = await anext(aiter(requests), None)
-        if first is None:
-            raise Invalid("the stream holds no chunk", basis="chunks.empty")
-        subject = first.manifest_digest[:32].hex()
-        async with self._reception.refusals_signed(who, "PutChunks", subject=subject):
+        async with self._reception.refusals_signed(who, "PutChunks") as asked:
+            first = await anext(aiter(requests), None)
+            if first is None:
+                raise Invalid("the stream holds no chunk", basis="chunks.empty")
+            asked.subject = first.manifest_digest.hex()
             intake = await Intake.open(self._reception.database, who.party, first.manifest_digest, self._crew)
             try:
                 await intake.take(first.number, first.data)
@@ -143,7 +144,7 @@ class Publication(PublicationServiceServicer):
                 "sequence_slot": manifest.sequence,
             },
         )
-        x.conn.execute(delete(tables.intakes).where(tables.intakes.c.manifest_digest == received.digest))
+        x.remove(tables.intakes, received.digest)
         leaf = x.log(
             f"edition.{state.lower()}",
             actor=received.caller.holder,
@@ -195,7 +196,10 @@ class Publication(PublicationServiceServicer):
         edition["changed_at_ms"] = x.now_ms
         edition["note"] = getattr(received.message, "reason", "")
         if word in ("approve", "release"):
-            rules.check_second_person(row, received.caller.holder, is_person=received.caller.is_person)
+            decided = {name for key in received.signers for name in (key.holder, keyid(key))}
+            rules.check_second_person(
+                store.publishers(x.conn, row), decided, is_person=received.caller.is_person
+            )
         if word == "cancel":
             edition["sequence_slot"] = None
         x.document(received.envelope)

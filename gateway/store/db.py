@@ -14,8 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.engine import make_url
+from sqlalchemy.engine.interfaces import ExceptionContext
+
+from xinyi.errors import Invalid
 
 T = TypeVar("T")
 
@@ -25,7 +28,7 @@ BUSY_TIMEOUT_S = 30
 def open_engine(url: str, *, pool_size: int = 10) -> Engine:
     """An engine for one of our two databases; the SQLite file's folder must exist.
 
-    Its errors show no values: what is written are records, and what fails is logged.
+    Its errors hold no values: blinding keys and documents are among them, and operators read the tracebacks.
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
@@ -38,11 +41,16 @@ def open_engine(url: str, *, pool_size: int = 10) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    return create_engine(parsed, pool_size=pool_size, pool_pre_ping=True, hide_parameters=True)
+    engine = create_engine(parsed, pool_size=pool_size, pool_pre_ping=True, hide_parameters=True)
+    event.listen(engine, "handle_error", _without_details)
+    return engine
 
 
 def same_database(first: str, second: str) -> bool:
-    """True where two URLs name one database: then a restore of one would take the other along."""
+    """True where two URLs name one database: then a restore of one would take the other along.
+
+    Told from the words alone: one server has many names. `check_apart` looks into the databases.
+    """
     a, b = make_url(first), make_url(second)
     if a.get_backend_name() == b.get_backend_name() == "sqlite":
         return Path(a.database or "").resolve() == Path(b.database or "").resolve()
@@ -52,6 +60,24 @@ def same_database(first: str, second: str) -> bool:
         b.port,
         b.database,
     )
+
+
+def check_apart(data: Engine, heads: Engine) -> None:
+    """Raises Invalid where the head store lies in a gateway's database, under whatever name."""
+    look = [inspect(engine.execution_options(reading=True)) for engine in (heads, data)]
+    if look[0].has_table("log_entries") or look[1].has_table("heads"):
+        raise Invalid(
+            "head_store is the gateway's database under another name: a restore would take the last signed "
+            "head along and hide that entries are missing",
+            basis="settings.head_store",
+        )
+
+
+def _without_details(context: ExceptionContext) -> None:
+    """PostgreSQL quotes the row or key that was in the way behind its first line."""
+    for error in (context.original_exception, context.sqlalchemy_exception):
+        if error is not None and error.args and isinstance(error.args[0], str):
+            error.args = (error.args[0].partition("\n")[0], *error.args[1:])
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:

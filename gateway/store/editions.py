@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from sqlalchemy import Connection, func, select
 
 from gateway.store.rows import Row, first, rows
-from gateway.store.tables import answers, chunks, documents, editions, intakes
+from gateway.store.tables import answers, chunks, documents, editions, intakes, keys
 from xinyi.v1 import envelope_pb2
 
 #: Chunks read in one query while an edition streams out: bounds memory at about 3 MiB.
@@ -71,6 +71,13 @@ def list_editions(conn: Connection, origin: str, product: str = "") -> list[Row]
     if product:
         query = query.where(editions.c.product == product)
     return rows(conn, query)
+
+
+def publishers(conn: Connection, edition: Row) -> set[str]:
+    """Who issued an edition, and holders and ids of all keys that sealed its manifest, ended ones included."""
+    ids = [signature.keyid for signature in get_document(conn, edition["manifest_digest"]).signatures]
+    holders = conn.execute(select(keys.c.holder).where(keys.c.keyid.in_(ids))).scalars()
+    return {edition["issued_by"], *ids, *holders}
 
 
 def find_intake(conn: Connection, manifest_digest: bytes) -> Row | None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from sqlalchemy import Connection, select
 
 from audit.keys import Keyring
 from gateway.store.rows import Row, first, rows
 from gateway.store.tables import agreements, entitlements, keys, parties, products
+from xinyi.errors import Invalid
 from xinyi.v1 import party_pb2
 
 
@@ -40,9 +43,13 @@ def public_key(row: Row) -> party_pb2.PublicKey:
 
 
 def keyring(conn: Connection) -> Keyring:
-    """Document keys whose signatures count now."""
+    """Document keys whose signatures count now. A row that was damaged counts for nobody and hinders no other."""
     active = select(keys).where(keys.c.state == "ACTIVE", keys.c.purpose == party_pb2.KEY_PURPOSE_DOCUMENT)
-    return Keyring(public_key(row) for row in rows(conn, active))
+    ring = Keyring()
+    for row in rows(conn, active):
+        with suppress(Invalid):
+            ring.add(public_key(row))
+    return ring
 
 
 def find_product(conn: Connection, product: str) -> Row | None:

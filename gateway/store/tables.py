@@ -152,10 +152,11 @@ refusals = Table(
     Column("party", String, primary_key=True),
     Column("method", String, primary_key=True),
     Column("basis", String, primary_key=True),
-    Column("subject", String, primary_key=True),  # delivery id, product or edition asked for
+    Column("subject", String, primary_key=True),  # digest of the document, delivery id, leaf or product
     Column("day", String, primary_key=True),
     Column("leaf", LargeBinary, nullable=False),
 )
+Index("refusals_of_day", refusals.c.party, refusals.c.day)
 
 # Sealed documents as they came; content-addressed, so an edit shows by itself.
 documents = Table(

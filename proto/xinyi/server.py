@@ -6,10 +6,12 @@ writes a status.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,10 @@ CODE_KEY = "xinyi-code"
 BASIS_KEY = "xinyi-basis-bin"
 REFUSAL_KEY = "xinyi-refusal-bin"
 MAX_MESSAGE_BYTES = 8 << 20
+
+# Every part is a DNS label: what is no name of a party never gets as far as a log entry.
+_NAME = r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?"
+_HOLDER = re.compile(rf"xinyi://{_NAME}/{_NAME}/(?:machine|person)/{_NAME}")
 
 log = structlog.get_logger()
 
@@ -64,7 +70,7 @@ def caller(context: grpc.aio.ServicerContext[Any, Any]) -> Caller:
         for name in context.auth_context().get("x509_subject_alternative_name", ())
         if name.startswith(b"xinyi://")
     ]
-    if len(names) != 1 or len(names[0].removeprefix("xinyi://").split("/")) != 4:
+    if len(names) != 1 or _HOLDER.fullmatch(names[0]) is None:
         raise NotAuthenticated("the TLS certificate names no party", basis="certificate.uri")
     return Caller(names[0])
 
@@ -90,6 +96,8 @@ class _Border(grpc.aio.ServerInterceptor):
                 else grpc.unary_stream_rpc_method_handler
             )
             inner = handler.stream_stream or handler.unary_stream
+            if iscoroutinefunction(inner):  # gRPC's own Health.Watch: it writes its answers itself
+                return handler
             return wrap(
                 self._streaming(method, inner), handler.request_deserializer, handler.response_serializer
             )
@@ -156,6 +164,20 @@ class _Border(grpc.aio.ServerInterceptor):
         await context.abort(grpc.StatusCode.INTERNAL, "internal error; the operator's log says more")
 
 
+class Health:
+    """What gRPC health says of a server: not serving until its owner says so, and never again after `end`."""
+
+    def __init__(self) -> None:
+        self.servicer = health.aio.HealthServicer()
+
+    async def set(self, *, serving: bool) -> None:
+        status = health_pb2.HealthCheckResponse
+        await self.servicer.set("", status.SERVING if serving else status.NOT_SERVING)
+
+    async def end(self) -> None:
+        await self.servicer.enter_graceful_shutdown()
+
+
 #: add_…Servicer_to_server function and the servicer it registers.
 Registration = tuple[Callable[[Any, Any], None], Any]
 
@@ -167,12 +189,14 @@ async def serve(
     *,
     observe: Observer | None = None,
     reflection: Sequence[str] = (),
+    healthy: Health | None = None,
 ) -> tuple[grpc.aio.Server, int]:
     """Starts a server that demands a client certificate of our CA. Returns it and the bound port.
 
     Args:
         address: "host:port"; port 0 takes a free one.
         reflection: full service names to reflect; empty (the default) switches reflection off.
+        healthy: what health says, where the owner knows better than "it serves from the start".
     """
     server = grpc.aio.server(
         interceptors=[_Border(observe)],
@@ -186,9 +210,9 @@ async def serve(
     )
     for register, servicer in services:
         register(servicer, server)
-    healthy = health.aio.HealthServicer()
-    await healthy.set("", health_pb2.HealthCheckResponse.SERVING)
-    health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
+    told = healthy if healthy is not None else Health()
+    await told.set(serving=healthy is None)
+    health_pb2_grpc.add_HealthServicer_to_server(told.servicer, server)
     if reflection:
         from grpc_reflection.v1alpha import reflection as grpc_reflection
 

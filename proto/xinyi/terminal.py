@@ -22,6 +22,7 @@ from rich.text import Text
 
 from xinyi import logs
 from xinyi.errors import ExchangeError, Refused, Unavailable, VerificationError
+from xinyi.processes import collect_seldom
 from xinyi.settings import SettingsInvalid
 
 #: Results go to standard output, everything else (progress, notices, errors) to standard error.
@@ -66,6 +67,7 @@ def exit_code(error: BaseException) -> Exit:
 
 def run(app: typer.Typer) -> NoReturn:
     """Entry of a program: runs it, and turns what it raises into an exit code and one line."""
+    collect_seldom()
     # What a command prints is its result; a service configures its logs by its settings.
     logs.configure("readable", "WARNING")
     try:

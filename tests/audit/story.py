@@ -152,9 +152,9 @@ class Story:
         self.log("key.registered", [registration], [("keys", row)], counterparty=signer.key.party)
         return registration
 
-    def end_key(self, signer: FileSigner, kind: str = "key.retired") -> None:
+    def end_key(self, signer: FileSigner, kind: str = "key.retired", since_ms: int = 0) -> None:
         row = {"keyid": keyid(signer.key), "holder": signer.key.holder, "state": kind}
-        self.log(kind, rows=[("keys", row)])
+        self.log(kind, rows=[("keys", row)], since_ms=since_ms)
 
     def take_in(self, edition: Edition) -> None:
         manifest = edition.message

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from audit.chunk_stream import ChunkStream, SealedChunk
+from audit.records import ExaminedChunk, examine_chunk
 from tests.audit.story import Cast, Edition, seal_edition
 from xinyi.errors import EncodingInvalid, ProofInvalid, Unavailable, VerificationError
 from xinyi.processes import Crew, Inline, Processes, in_order
@@ -28,12 +29,12 @@ def crew(request: pytest.FixtureRequest) -> Iterator[Crew]:
         yield processes
 
 
-def stream(edition: Edition, crew: Crew) -> tuple[ChunkStream, list[SealedChunk]]:
-    reached: list[SealedChunk] = []
-    return ChunkStream(edition.message, edition.blinding_key, reached.append, crew), reached
+def stream(edition: Edition, crew: Crew) -> tuple[ChunkStream[ExaminedChunk], list[SealedChunk[ExaminedChunk]]]:
+    reached: list[SealedChunk[ExaminedChunk]] = []
+    return ChunkStream(edition.message, edition.blinding_key, examine_chunk, reached.append, crew), reached
 
 
-def put_all(taking: ChunkStream, chunks: list[bytes]) -> None:
+def put_all(taking: ChunkStream[ExaminedChunk], chunks: list[bytes]) -> None:
     for number, data in enumerate(chunks):
         assert taking.next_chunk == number
         taking.put(number, data)

@@ -120,7 +120,7 @@ def test_a_wrong_signature_of_a_known_key_spoils_the_seal(cast: Cast) -> None:
 
 
 def test_no_signature_too_many_or_a_key_twice_are_refused(cast: Cast) -> None:
-    """1 to 8 signatures, no key id twice, at least one of a key known here."""
+    """1 to 8 signatures, no key id twice, each in the form of one, at least one of a key known here."""
     keyring = Keyring([cast.maker.key])
     sealed = envelope.seal(STOP, cast.maker)
     for signatures in (
@@ -129,6 +129,8 @@ def test_no_signature_too_many_or_a_key_twice_are_refused(cast: Cast) -> None:
         [sealed.signatures[0], *(envelope_pb2.Signature(keyid=str(n)) for n in range(8))],
         envelope.seal(STOP, cast.bank).signatures,
         [envelope_pb2.Signature(keyid="", sig=sealed.signatures[0].sig)],
+        [sealed.signatures[0], envelope_pb2.Signature(keyid="91360100123456789X", sig=b"x")],
+        [sealed.signatures[0], envelope_pb2.Signature(keyid="0" * 64, sig=bytes(513))],
     ):
         other = envelope_pb2.Envelope(
             payload=sealed.payload, payload_type=sealed.payload_type, signatures=signatures

@@ -90,9 +90,36 @@ def test_a_rotated_key_counts_where_the_older_key_of_its_holder_introduced_it(
 
 
 def test_what_was_sealed_before_a_key_ended_stays_good(cast: Cast, story: Story, check: Check) -> None:
-    """Retirement and compromise are matters of log position."""
-    story.end_key(cast.bank, "key.compromised")
+    """Retirement and compromise are matters of log position; what came before the doubtful time is no matter."""
+    story.end_key(cast.bank, "key.compromised", NOW_MS + len(story.entries))
+    story.end_key(cast.auditor)
     assert check(story).verdict == HOLDS
+
+
+def test_what_a_compromised_key_sealed_in_its_doubtful_time_is_suspect(
+    cast: Cast, story: Story, check: Check
+) -> None:
+    """Its seal holds, and anybody may have made it: neither true nor false, for no other document than those."""
+    receipt = next(d for d, e in story.documents.items() if e.payload_type.endswith("receipt.v1+protobuf"))
+    position = next(
+        n for n, (_, _, o) in enumerate(story.entries) if receipt in log_pb2.LogEntry.FromString(o).documents
+    )
+    story.end_key(cast.bank, "key.compromised", NOW_MS + position)
+    report = check(story)
+    assert verdicts(report) == {"seals": UNDECIDED}
+    assert [f.subject for f in report.findings] == [f"document {receipt.hex()[:16]}…"]
+    assert cast.bank.key.holder in report.findings[0].reason
+
+
+def test_a_compromise_that_does_not_say_since_when_spoils_everything_of_its_key(
+    cast: Cast, story: Story, check: Check
+) -> None:
+    """Doubt means earlier; a key that was retired before is no exception."""
+    story.end_key(cast.bank)
+    story.end_key(cast.bank, "key.compromised")
+    report = check(story)
+    assert verdicts(report) == {"seals": UNDECIDED}
+    assert report["seals"].undecided == 2  # its registration and its receipt
 
 
 def test_rows_of_an_earlier_moment_than_the_head_hold(cast: Cast, tmp_path: Path) -> None:
@@ -316,7 +343,7 @@ def test_a_receipt_by_an_unregistered_key_is_found(cast: Cast, story: Story, che
 @pytest.mark.parametrize("kind", ["key.retired", "key.compromised"])
 def test_a_key_that_ended_seals_nothing_new(cast: Cast, story: Story, check: Check, kind: str) -> None:
     """After its leaf, a retired or compromised key counts no more, pinned or not."""
-    story.end_key(cast.maker, kind)
+    story.end_key(cast.maker, kind, NOW_MS + len(story.entries))
     story.take_in(seal_edition(cast.maker))
     report = check(story)
     assert verdicts(report) == {"seals": FALSE, "editions": UNDECIDED, "records": UNDECIDED}

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from gateway.services.publication import STAGE_CHUNKS
+from gateway.intake import STAGE_CHUNKS
 from gateway.store import editions, tables
 from tests.crash.banks import Bank, plan
 from tests.crash.city import City

@@ -27,7 +27,7 @@ from gateway.store import tables
 from tests.flows.tampering import Administrator
 from tests.flows.test_audit import a_month, auditor
 from tests.world import CITY, OPERATOR, World, city
-from xinyi.errors import ProofInvalid, SignatureInvalid
+from xinyi.errors import Invalid, ProofInvalid, SignatureInvalid
 from xinyi.v1 import exchange_pb2
 
 BANK = f"{CITY}/bank-1"
@@ -41,11 +41,12 @@ EXEMPT = {
     ("chunks", "grades"): "counted while an upload arrives; follows from `data`",
     ("log_entries", "id"): "order of pending entries; afterwards `position` is the order",
 }
-#: Checks that find a change of a table without row changes in the log.
+#: Checks that find a change of a table where one at a time is made.
 FOUND_BY = {
+    "keys": {"rows", "keys"},  # where the gateway reads its keyring meanwhile, it takes no call
     "answers": {"answers"},
     "refusals": {"answers"},
-    "documents": {"documents", "seals"},
+    "documents": {"documents", "seals", "answers"},  # an answer is named by no entry, but has one
     "chunks": {"records"},
     "log_entries": {"tree", "openings"},
 }
@@ -64,6 +65,13 @@ class Audit:
     async def of(cls, world: World) -> Audit:
         home = await auditor(world)
         return cls(home, Policy.load(world.path / "policy.toml"), world.path / "export")
+
+    async def failures(self) -> set[str]:
+        """Checks that do not hold; or the family of rules by which the gateway itself stopped the export."""
+        try:
+            return failed(await self.report())
+        except Invalid as error:
+            return {error.basis.partition(".")[0]}
 
     async def report(self) -> Report:
         def run() -> Report:
@@ -104,7 +112,8 @@ async def test_every_change_of_a_row_is_found(tmp_path: Path, database_url: str)
         assert failed(await audit.report()) == set()
         tried = set()
         # One change in each table at a time: each must be found beside the others.
-        for together in zip_longest(*(list(changes(admin, table)) for table in tables.LOGGED)):
+        logged = [table for table in tables.LOGGED if table.name not in FOUND_BY]
+        for together in zip_longest(*(list(changes(admin, table)) for table in logged)):
             with ExitStack() as stack:
                 made = [change for change in together if change is not None]
                 for _, change in made:
@@ -115,11 +124,11 @@ async def test_every_change_of_a_row_is_found(tmp_path: Path, database_url: str)
                 assert [f for f in report.findings if f.subject.startswith(f"{table} ")], name
                 tried.add(table)
         for table in tables.metadata.sorted_tables:
-            if table in OUTSIDE or table in DERIVED or table in tables.LOGGED:
+            if table in OUTSIDE or table in DERIVED or table in logged:
                 continue
             for name, change in changes(admin, table):
                 with change():
-                    assert failed(await audit.report()) & FOUND_BY[table.name], name
+                    assert await audit.failures() & FOUND_BY[table.name], name
             tried.add(table.name)
         assert failed(await audit.report()) == set(), "every change was undone"
         admin.close()

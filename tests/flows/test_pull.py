@@ -10,7 +10,7 @@ from audit import envelope
 from audit.checkpoint import TlogProof
 from tests.world import APPROVER, MAKER, city, receipt_for
 from xinyi.errors import Conflict, NotEntitled
-from xinyi.v1 import exchange_pb2
+from xinyi.v1 import edition_pb2, exchange_pb2
 
 
 async def test_published_edition_reaches_a_pulling_bank_and_its_receipts_come_back(
@@ -59,6 +59,18 @@ async def test_who_published_cannot_approve(tmp_path: Path) -> None:
             await world.approve(edition, MAKER)
         assert refused.value.basis == "approval.second_person"
         assert refused.value.sealed
+
+
+async def test_who_sealed_the_manifest_along_cannot_approve(tmp_path: Path) -> None:
+    """A co-signer is no second person, under whichever key: every bank would refuse the edition."""
+    async with city(tmp_path) as world:
+        edition = world.seal(10)
+        manifest = edition_pb2.Manifest.FromString(edition.manifest.payload)
+        edition.manifest = envelope.seal(manifest, *(world.homes[p].signer() for p in (MAKER, APPROVER)))
+        await world.submit(edition)
+        with pytest.raises(NotEntitled) as refused:
+            await world.approve(edition)
+        assert refused.value.basis == "approval.second_person"
 
 
 async def test_another_banks_delivery_is_refused(tmp_path: Path) -> None:

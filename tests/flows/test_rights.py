@@ -36,7 +36,7 @@ def check_signed(world: World, error: Any) -> None:
     """The refusal that came with the error is sealed by the gateway and names the same basis."""
     sealed = envelope_pb2.Envelope.FromString(error.sealed)
     opened = envelope.open_sealed(sealed, exchange_pb2.Refusal, Keyring([world.gateway.signer.key]))
-    assert opened.message.basis == error.basis
+    assert opened.message.basis == (error.basis or error.code)
     assert len(opened.message.leaf) == 33
 
 
@@ -73,7 +73,7 @@ async def test_a_partner_without_the_right_gets_a_signed_and_logged_refusal(
                 await world.pull(bank)
             assert refused.value.basis == basis
             check_signed(world, refused.value)
-        assert [e.detail for e in entries(world, "refused")] == [f"Pull: {basis}"]
+        assert [e.detail for e in entries(world, "refused")] == [f"Pull: {basis}: grade-a"]
         assert not entries(world, "delivery.offered")
 
 

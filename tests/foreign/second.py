@@ -234,6 +234,8 @@ class Document:
         need(len({keyid for keyid, _ in self.signatures}) == len(self.signatures), SIGNATURE, "twice")
         signers = []
         for keyid, signature in self.signatures:
+            need(re.fullmatch("[0-9a-f]{64}", keyid) is not None and len(signature) <= 512, SIGNATURE, "form")
+        for keyid, signature in self.signatures:
             key = trusted.get(keyid)
             if key is not None and key.algorithm != SM2:
                 need(signature_holds(key.algorithm, key.spki, self.signed, signature), SIGNATURE)

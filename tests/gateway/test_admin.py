@@ -397,6 +397,7 @@ def test_a_compromised_key_is_out_at_once(
     assert known()
     terminal.ok(app, "key", "compromise", fingerprint, "--since", "2018-04-20", "--reason", "token lost")
     assert not known()
+    assert log_of(home)[-1].since_ms == 1524182400000
     row = next(
         k for k in json.loads(terminal.ok(app, "key", "list", "--json").out) if k["keyid"] == fingerprint
     )

@@ -7,8 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from audit import checkpoint
+from audit.log import HeadStore
+from gateway.app import Gateway
 from gateway.config import Settings
 from gateway.office.inspection import problems
+from gateway.store.db import open_engine
+from xinyi.errors import HeadConflict
 from xinyi.settings import SettingsInvalid
 
 
@@ -80,6 +85,18 @@ def test_a_key_file_others_can_read_stops_start_up(home: Path) -> None:
 def test_check_finds_nothing_wrong_with_a_new_home(home: Path) -> None:
     """What `init` makes is ready to serve."""
     assert problems(home) == []
+
+
+def test_check_says_that_the_log_may_not_go_on(home: Path) -> None:
+    """A partner showed a head of this log that it does not have: `serve` would refuse, too."""
+    settings = Settings.load(home)
+    engine = open_engine(settings.head_store_url)
+    shown = checkpoint.sign(settings.log_origin, 99, bytes(32), settings.log_signer())
+    HeadStore(engine, settings.log_origin, settings.log_key()).note_conflict(shown)
+    engine.dispose()
+    assert [line for line in problems(home) if "a head of 99 leaves" in line]
+    with pytest.raises(HeadConflict):
+        Gateway(settings)
 
 
 def test_check_says_everything_at_once(home: Path) -> None:

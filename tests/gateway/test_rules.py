@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.office.catalogue import shipped
+from gateway.rules.editions import check_second_person
 from gateway.rules.entitlement import check_entitlement
 from gateway.rules.partners import check_right, next_state
 from gateway.rules.products import (
@@ -284,3 +285,27 @@ def test_versions_follow_each_other() -> None:
         with pytest.raises(Conflict) as refused:
             check_follows(product_row(PRODUCT | {"version": version}), known)
         assert refused.value.basis == "product.version"
+
+
+@pytest.mark.parametrize(
+    ("published", "decided", "basis"),
+    [
+        ({"issuer", "k1", "holder"}, {"other", "k2"}, None),
+        ({"issuer", "k1", "holder"}, {"issuer", "k2"}, "approval.second_person"),
+        ({"issuer", "k1", "holder"}, {"holder", "k2"}, "approval.second_person"),
+        ({"issuer", "k1", "holder"}, {"other", "k1"}, "approval.second_person"),
+        ({"issuer", "k1", "holder"}, {"other", "k2", "holder", "k3"}, "approval.second_person"),
+    ],
+)
+def test_the_second_person_shares_neither_name_nor_key(
+    published: set[str], decided: set[str], basis: str | None
+) -> None:
+    """Every signer of the manifest is a publisher, and every signer of the decision decides."""
+    if basis is None:
+        check_second_person(published, decided, is_person=True)
+        return
+    with pytest.raises(NotEntitled) as refused:
+        check_second_person(published, decided, is_person=True)
+    assert refused.value.basis == basis
+    with pytest.raises(NotEntitled, match="take a person"):
+        check_second_person(set(), decided, is_person=False)

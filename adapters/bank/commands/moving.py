@@ -14,11 +14,18 @@ from xinyi.processes import Processes
 from xinyi.terminal import Exit, console, notices, print_json
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from adapters.bank.landing import Result
     from adapters.party.home import Home
+    from adapters.tables.target import Target
 
 FolderOption = Annotated[
     Path | None, typer.Option("--folder", help="Exchange folder instead of the network.")
 ]
+ToOption = Annotated[str, typer.Option(help="sqlite:///FILE or postgresql://…; default: party.toml.")]
+CsvOption = Annotated[Path | None, typer.Option(help="A CSV file instead of a database.")]
+EncodingOption = Annotated[str, typer.Option(help="Of the CSV file: utf-8 or gb18030.")]
 WindowOption = Annotated[
     str, typer.Option(help="Only between these times in China, for instance 01:00-05:00.")
 ]
@@ -88,9 +95,9 @@ def handover(
 
 def land(
     home: HomeOption,
-    to: Annotated[str, typer.Option(help="sqlite:///FILE or postgresql://…; default: party.toml.")] = "",
-    csv: Annotated[Path | None, typer.Option(help="A CSV file instead of a database.")] = None,
-    encoding: Annotated[str, typer.Option(help="Of the CSV file: utf-8 or gb18030.")] = "utf-8",
+    to: ToOption = "",
+    csv: CsvOption = None,
+    encoding: EncodingOption = "utf-8",
     source: Annotated[
         Path | None, typer.Option("--from", help="Take first what another machine's `handover` put here.")
     ] = None,
@@ -106,33 +113,14 @@ def land(
     """
     from adapters.bank.handover import Arrivals, Arrived, take_answers
     from adapters.bank.landing import Landing
-    from adapters.bank.rows import COLUMNS
-    from adapters.bank.settings import BankSettings
-    from adapters.tables.target import Target
 
     check_window(window)
     opened = _open(home)
-    settings = BankSettings.of(opened)
-
-    def target(product: str) -> Target:
-        from adapters.tables.csv_file import CsvTarget
-        from adapters.tables.landing import SqlTarget
-
-        if csv is not None:
-            return CsvTarget(csv, encoding, COLUMNS)
-        return SqlTarget(to or settings.database, settings.table(product), COLUMNS)
-
     answered = take_answers(opened, answers) if answers is not None else 0
     with Processes() as crew:
         arrived = Arrivals(opened, crew).take(source) if source is not None else Arrived()
-        results = Landing(opened, target, crew).land_all()
-    if as_json:
-        print_json([asdict(r) | {"root": r.root.hex()} for r in results])
-    for r in () if as_json else results:
-        console.print(
-            f"landed {r.product} no. {r.sequence}: {r.stage}, {r.accepted} accepted, {r.rejected} rejected"
-        )
-        console.print(f"  root recomputed from the landed rows: {r.root.hex()}")
+        results = Landing(opened, _targets(opened, to, csv, encoding), crew).land_all()
+    _show(results, as_json=as_json)
     if answered:
         notices.print(f"{answered} receipts are answered")
     if arrived.failure is not None:
@@ -141,6 +129,63 @@ def land(
         notices.print(f"{len(arrived.on_their_way)} deliveries in {source} are not whole yet", markup=False)
         raise typer.Exit(Exit.UNAVAILABLE)
     end(bool(results or answered), "nothing to land")
+
+
+def _targets(home: Home, to: str, csv: Path | None, encoding: str) -> Callable[[str], Target]:
+    """Where each product lands."""
+    from adapters.bank.rows import COLUMNS
+    from adapters.bank.settings import BankSettings
+    from adapters.tables.csv_file import CsvTarget
+    from adapters.tables.landing import SqlTarget
+
+    settings = BankSettings.of(home)
+
+    def target(product: str) -> Target:
+        if csv is not None:
+            return CsvTarget(csv, encoding, COLUMNS)
+        return SqlTarget(to or settings.database, settings.table(product), COLUMNS)
+
+    return target
+
+
+def _show(results: Sequence[Result], *, as_json: bool) -> None:
+    if as_json:
+        print_json([asdict(r) | {"root": r.root.hex()} for r in results])
+    for r in () if as_json else results:
+        console.print(
+            f"landed {r.product} no. {r.sequence}: {r.stage}, {r.accepted} accepted, {r.rejected} rejected"
+        )
+        console.print(f"  root recomputed from the landed rows: {r.root.hex()}")
+
+
+def receive(
+    home: HomeOption,
+    to: ToOption = "",
+    csv: CsvOption = None,
+    encoding: EncodingOption = "utf-8",
+    product: Annotated[list[str] | None, typer.Option(help="Default: those in party.toml.")] = None,
+    window: WindowOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Fetch and land in one go, where one machine has both the network and the database.
+
+    Example: xinyi-bank receive --home ./bank-2 --window 01:00-05:00
+    """
+    from adapters.bank.client import BankClient
+    from adapters.bank.fetch import Receiver
+    from adapters.bank.landing import Landing
+    from adapters.bank.receiving import receive_from_gateway
+    from adapters.bank.settings import BankSettings
+
+    check_window(window)
+    opened = _open(home)
+    wanted = product or BankSettings.of(opened).products
+    with Processes() as crew, BankClient(opened) as client:
+        crew.start()
+        landing = Landing(opened, _targets(opened, to, csv, encoding), crew)
+        results = receive_from_gateway(Receiver(opened, crew), landing, client, wanted)
+    _show(results, as_json=as_json)
+    end(bool(results), "nothing new")
 
 
 def confirm(

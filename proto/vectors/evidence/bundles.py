@@ -161,7 +161,7 @@ def exports() -> Case:
 
     openings_, documents = lines("openings.jsonl"), lines("documents.jsonl")
     erased = export.opening_line(9, b"", b"").encode() + b"\n"
-    approval = export.document_line(APPROVAL).encode() + b"\n"
+    approval = export.document_line(envelope.digest(APPROVAL), APPROVAL).encode() + b"\n"
     unsealed = envelope_pb2.Envelope.FromString(APPROVAL.SerializeToString())
     unsealed.signatures[0].sig = flipped(unsealed.signatures[0].sig, 0)
     bundle, tile, held = "tile/entries/000.p/11", "tile/0/000.p/11", f"chunks/{EDITION.hex()}/000000.chunk"
@@ -219,7 +219,11 @@ def exports() -> Case:
             "seal of a document changed",
             "false",
             {"seals", "editions", "deliveries"},
-            edited("documents.jsonl", approval, export.document_line(unsealed).encode() + b"\n"),
+            edited(
+                "documents.jsonl",
+                approval,
+                export.document_line(envelope.digest(unsealed), unsealed).encode() + b"\n",
+            ),
         ),
         one(
             "answer missing",

@@ -144,7 +144,7 @@ class City:
         pieces = export.write(
             self.head(),
             entries=self.entries,
-            documents=[self.documents[digest] for digest in sorted(self.documents)],
+            documents=sorted(self.documents.items(), key=lambda kept: kept[0]),
             state=[*state, ("answers", self.answers), ("refusals", self.refusals)],
             chunks=[(EDITION, 0, CHUNK)],
             blinding_keys=[(EDITION, BLINDING_KEY)],

@@ -163,6 +163,8 @@ def envelopes() -> list[Case]:
             wrong,
             packed(first, *(envelope_pb2.Signature(keyid=f"{n:064x}", sig=b"x") for n in range(8))),
         ),
+        ("a key id that is no digest", wrong, packed(first, envelope_pb2.Signature(keyid="a-name", sig=b"x"))),
+        ("an unknown key's signature of 513 bytes", wrong, packed(first, broken(by_sm2, bytes(513)))),
         (
             "a known key's signature that does not hold beside one that does",
             wrong,

@@ -26,19 +26,19 @@ from xinyi.v1 import edition_pb2 as xinyi_dot_v1_dot_edition__pb2
 from xinyi.v1 import exchange_pb2 as xinyi_dot_v1_dot_exchange__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12xinyi/v1/log.proto\x12\x08xinyi.v1\x1a\x16xinyi/v1/edition.proto\x1a\x17xinyi/v1/exchange.proto\"\xdd\x02\n\x08LogEntry\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x16\n\x0erecorded_at_ms\x18\x02 \x01(\x04\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x14\n\x0c\x63ounterparty\x18\x04 \x01(\t\x12\x0f\n\x07product\x18\x05 \x01(\t\x12 \n\x06period\x18\x06 \x01(\x0b\x32\x10.xinyi.v1.Period\x12\x14\n\x0c\x61greement_id\x18\x07 \x01(\t\x12\x17\n\x0fmanifest_digest\x18\x08 \x01(\x0c\x12\x13\n\x0b\x64\x65livery_id\x18\t \x01(\t\x12\x11\n\tdocuments\x18\n \x03(\x0c\x12\x14\n\x0crecord_count\x18\x0b \x01(\x04\x12\"\n\x07\x63hannel\x18\x0c \x01(\x0e\x32\x11.xinyi.v1.Channel\x12\x0c\n\x04\x63ode\x18\r \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x0e \x01(\t\x12$\n\x07\x63hanges\x18\x0f \x03(\x0b\x32\x13.xinyi.v1.RowChange\";\n\tRowChange\x12\r\n\x05table\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x12\n\nrow_sha256\x18\x03 \x01(\x0c\"Q\n\x07\x45rasure\x12\x0e\n\x06leaves\x18\x01 \x03(\x0c\x12\r\n\x05\x62\x61sis\x18\x02 \x01(\t\x12\x11\n\terased_by\x18\x03 \x01(\t\x12\x14\n\x0c\x65rased_at_ms\x18\x04 \x01(\x04*y\n\nEntryState\x12\x1b\n\x17\x45NTRY_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x45NTRY_STATE_INTEGRATED\x10\x01\x12\x19\n\x15\x45NTRY_STATE_PUBLISHED\x10\x02\x12\x17\n\x13\x45NTRY_STATE_PENDING\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12xinyi/v1/log.proto\x12\x08xinyi.v1\x1a\x16xinyi/v1/edition.proto\x1a\x17xinyi/v1/exchange.proto\"\xef\x02\n\x08LogEntry\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x16\n\x0erecorded_at_ms\x18\x02 \x01(\x04\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x14\n\x0c\x63ounterparty\x18\x04 \x01(\t\x12\x0f\n\x07product\x18\x05 \x01(\t\x12 \n\x06period\x18\x06 \x01(\x0b\x32\x10.xinyi.v1.Period\x12\x14\n\x0c\x61greement_id\x18\x07 \x01(\t\x12\x17\n\x0fmanifest_digest\x18\x08 \x01(\x0c\x12\x13\n\x0b\x64\x65livery_id\x18\t \x01(\t\x12\x11\n\tdocuments\x18\n \x03(\x0c\x12\x14\n\x0crecord_count\x18\x0b \x01(\x04\x12\"\n\x07\x63hannel\x18\x0c \x01(\x0e\x32\x11.xinyi.v1.Channel\x12\x0c\n\x04\x63ode\x18\r \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x0e \x01(\t\x12$\n\x07\x63hanges\x18\x0f \x03(\x0b\x32\x13.xinyi.v1.RowChange\x12\x10\n\x08since_ms\x18\x10 \x01(\x04\";\n\tRowChange\x12\r\n\x05table\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x12\n\nrow_sha256\x18\x03 \x01(\x0c\"Q\n\x07\x45rasure\x12\x0e\n\x06leaves\x18\x01 \x03(\x0c\x12\r\n\x05\x62\x61sis\x18\x02 \x01(\t\x12\x11\n\terased_by\x18\x03 \x01(\t\x12\x14\n\x0c\x65rased_at_ms\x18\x04 \x01(\x04*y\n\nEntryState\x12\x1b\n\x17\x45NTRY_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x45NTRY_STATE_INTEGRATED\x10\x01\x12\x19\n\x15\x45NTRY_STATE_PUBLISHED\x10\x02\x12\x17\n\x13\x45NTRY_STATE_PENDING\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'xinyi.v1.log_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ENTRYSTATE']._serialized_start=577
-  _globals['_ENTRYSTATE']._serialized_end=698
+  _globals['_ENTRYSTATE']._serialized_start=595
+  _globals['_ENTRYSTATE']._serialized_end=716
   _globals['_LOGENTRY']._serialized_start=82
-  _globals['_LOGENTRY']._serialized_end=431
-  _globals['_ROWCHANGE']._serialized_start=433
-  _globals['_ROWCHANGE']._serialized_end=492
-  _globals['_ERASURE']._serialized_start=494
-  _globals['_ERASURE']._serialized_end=575
+  _globals['_LOGENTRY']._serialized_end=449
+  _globals['_ROWCHANGE']._serialized_start=451
+  _globals['_ROWCHANGE']._serialized_end=510
+  _globals['_ERASURE']._serialized_start=512
+  _globals['_ERASURE']._serialized_end=593
 # @@protoc_insertion_point(module_scope)

@@ -21,7 +21,7 @@ ENTRY_STATE_PUBLISHED: EntryState
 ENTRY_STATE_PENDING: EntryState
 
 class LogEntry(_message.Message):
-    __slots__ = ("kind", "recorded_at_ms", "actor", "counterparty", "product", "period", "agreement_id", "manifest_digest", "delivery_id", "documents", "record_count", "channel", "code", "detail", "changes")
+    __slots__ = ("kind", "recorded_at_ms", "actor", "counterparty", "product", "period", "agreement_id", "manifest_digest", "delivery_id", "documents", "record_count", "channel", "code", "detail", "changes", "since_ms")
     KIND_FIELD_NUMBER: _ClassVar[int]
     RECORDED_AT_MS_FIELD_NUMBER: _ClassVar[int]
     ACTOR_FIELD_NUMBER: _ClassVar[int]
@@ -37,6 +37,7 @@ class LogEntry(_message.Message):
     CODE_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
     CHANGES_FIELD_NUMBER: _ClassVar[int]
+    SINCE_MS_FIELD_NUMBER: _ClassVar[int]
     kind: str
     recorded_at_ms: int
     actor: str
@@ -52,7 +53,8 @@ class LogEntry(_message.Message):
     code: str
     detail: str
     changes: _containers.RepeatedCompositeFieldContainer[RowChange]
-    def __init__(self, kind: _Optional[str] = ..., recorded_at_ms: _Optional[int] = ..., actor: _Optional[str] = ..., counterparty: _Optional[str] = ..., product: _Optional[str] = ..., period: _Optional[_Union[_edition_pb2.Period, _Mapping]] = ..., agreement_id: _Optional[str] = ..., manifest_digest: _Optional[bytes] = ..., delivery_id: _Optional[str] = ..., documents: _Optional[_Iterable[bytes]] = ..., record_count: _Optional[int] = ..., channel: _Optional[_Union[_exchange_pb2.Channel, str]] = ..., code: _Optional[str] = ..., detail: _Optional[str] = ..., changes: _Optional[_Iterable[_Union[RowChange, _Mapping]]] = ...) -> None: ...
+    since_ms: int
+    def __init__(self, kind: _Optional[str] = ..., recorded_at_ms: _Optional[int] = ..., actor: _Optional[str] = ..., counterparty: _Optional[str] = ..., product: _Optional[str] = ..., period: _Optional[_Union[_edition_pb2.Period, _Mapping]] = ..., agreement_id: _Optional[str] = ..., manifest_digest: _Optional[bytes] = ..., delivery_id: _Optional[str] = ..., documents: _Optional[_Iterable[bytes]] = ..., record_count: _Optional[int] = ..., channel: _Optional[_Union[_exchange_pb2.Channel, str]] = ..., code: _Optional[str] = ..., detail: _Optional[str] = ..., changes: _Optional[_Iterable[_Union[RowChange, _Mapping]]] = ..., since_ms: _Optional[int] = ...) -> None: ...
 
 class RowChange(_message.Message):
     __slots__ = ("table", "key", "row_sha256")
