@@ -189,6 +189,8 @@ class ExaminedChunk:
     last_key: bytes
     #: Grade number → records.
     grades: Mapping[int, int]
+    #: Names of the fields that any record has.
+    fields: frozenset[str]
 
 
 def examine_chunk(data: bytes, blinding_key: bytes, root: bytes) -> ExaminedChunk:
@@ -213,8 +215,10 @@ def verify_chunk(data: bytes, blinding_key: bytes, root: bytes) -> VerifiedChunk
 
 
 def examine(chunk: VerifiedChunk) -> ExaminedChunk:
-    grades = dict(chunk.records.grades())
-    return ExaminedChunk(chunk.records.size, chunk.first_key, chunk.last_key, grades)
+    records = chunk.records
+    return ExaminedChunk(
+        records.size, chunk.first_key, chunk.last_key, dict(records.grades()), records.fields()
+    )
 
 
 _kept_blinder = lru_cache(maxsize=16)(blinder)

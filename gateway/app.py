@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -16,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from audit import envelope
 from audit.log import HeadStore, Log
-from gateway import metrics
+from gateway import delivery, metrics
 from gateway.config import Settings
 from gateway.exchange import Clock, Door, wall_clock
 from gateway.folder import Collector
@@ -24,16 +25,15 @@ from gateway.push import Push
 from gateway.reception import Reception
 from gateway.sequencer import Sequencer
 from gateway.services.exchange_log import ExchangeLog
-from gateway.services.feed import Feed
+from gateway.services.feed import Feed, register_feed
 from gateway.services.publication import Publication
-from gateway.store import deliveries, parties
+from gateway.store import parties
 from gateway.store.db import Database, check_apart, open_engine
 from xinyi.errors import ExchangeError, Unavailable
 from xinyi.processes import Processes
 from xinyi.server import Health, serve
 from xinyi.v1 import (
     exchange_pb2,
-    feed_service_pb2_grpc,
     log_service_pb2_grpc,
     publication_service_pb2_grpc,
 )
@@ -113,14 +113,21 @@ class Service:
         self.failed: asyncio.Future[None] = self._loop.create_future()
         self._sequencer = Sequencer(gateway.log, self._fail)
         gateway.door.on_commit(self._sequencer.wake)
-        self._push = Push(gateway.reception, settings.tls(), expires_days=settings.delivery.expires_days)
+        self._push = Push(
+            gateway.reception,
+            settings.tls(),
+            expires_days=settings.delivery.expires_days,
+            max_attempts=settings.delivery.max_attempts,
+            workers=settings.delivery.workers,
+        )
+        self._feed = Feed(gateway.reception, expires_days=settings.delivery.expires_days)
         self._worker = Worker(
             gateway.database,
             settings.delivery.worker,
             gateway.clock,
             local_heads=settings.head_store_url.startswith("sqlite"),
         )
-        self._collector = Collector(gateway.reception)
+        self._collector = Collector(gateway.reception, keep_days=settings.delivery.keep_days)
         self._workflows: Workflows | None = None
         self._health = Health()
         self.port = 0
@@ -133,25 +140,23 @@ class Service:
         self._loop.call_soon_threadsafe(fail)
 
     async def start(self) -> None:
-        from gateway.workflows import Retrying, Steps, Workflows
+        from gateway.workflows import Steps, Workflows
 
         settings = self._gateway.settings
+        keep_days = settings.delivery.keep_days
         await asyncio.to_thread(self._gateway.check_signers)
         self._sequencer.start()
-        steps = Steps(offer=self._push.offer, transfer=self._push.transfer, bury=self._push.bury)
-        retrying = Retrying(
-            max_attempts=settings.delivery.max_attempts,
-            backoff_s=settings.delivery.backoff_s,
-            workers=settings.delivery.workers,
-        )
         self._workflows = await asyncio.to_thread(
             lambda: Workflows(
                 settings.workflows_url,
                 self._worker.name,
-                steps,
-                retrying,
+                Steps(attempt=self._push.attempt, give_up=self._push.give_up),
+                workers=settings.delivery.workers,
                 due=self._due,
                 beat=self._worker.beat,
+                # A pause cannot be kept more finely than somebody looks.
+                sweep_s=min(5.0, settings.delivery.backoff_s),
+                keep=timedelta(days=keep_days) if keep_days else None,
             )
         )
         reception = self._gateway.reception
@@ -159,13 +164,12 @@ class Service:
         publication = Publication(
             reception, lambda _: self._workflows.wake() if self._workflows else None, self._crew
         )
-        feed = Feed(reception, expires_days=settings.delivery.expires_days)
         self._server, self.port = await serve(
             settings.listen,
             settings.tls(),
             [
                 (publication_service_pb2_grpc.add_PublicationServiceServicer_to_server, publication),
-                (feed_service_pb2_grpc.add_FeedServiceServicer_to_server, feed),
+                (register_feed, self._feed),
                 (log_service_pb2_grpc.add_LogServiceServicer_to_server, ExchangeLog(reception)),
             ],
             observe=metrics.observe,
@@ -178,14 +182,11 @@ class Service:
         log.info("gateway.serving", port=self.port, party=settings.party, mode=settings.mode)
 
     def _due(self) -> list[tuple[str, str]]:
-        """Deliveries the gateway itself has to carry, by workflow id and recipient."""
-        with self._gateway.database.reading() as conn:
-            rows = deliveries.list_deliveries(conn, ("QUEUED", "OFFERED"))
-        return [
-            (f"{row['delivery_id']}.{row['generation']}", row["recipient"])
-            for row in rows
-            if row["channel"] != exchange_pb2.CHANNEL_PULL
-        ]
+        """Deliveries the gateway itself has to carry now, by attempt and recipient."""
+        gateway = self._gateway
+        backoff_ms = int(gateway.settings.delivery.backoff_s * 1000)
+        with gateway.database.reading() as conn:
+            return delivery.due(conn, gateway.clock(), backoff_ms)
 
     async def _watch(self) -> None:
         """Keeps health true to what the gateway can do, and closes days of too many refusals."""
@@ -225,6 +226,7 @@ class Service:
         self._watching.cancel()
         self._collecting.cancel()
         await self._server.stop(grace_s)
+        await self._feed.settle()
         if self._gateway.log.conflict is None:
             await self._close_days(today=True)
         if self._workflows is not None:

@@ -46,11 +46,13 @@ class MetricsSettings(Section):
 
 class DeliverySettings(Section):
     max_attempts: int = Field(default=8, ge=1)
-    #: First pause after a failed push; it doubles up to an hour.
+    #: First pause after a failed attempt; it doubles up to an hour.
     backoff_s: float = Field(default=5.0, gt=0)
     expires_days: int = Field(default=30, ge=1)
-    #: Pushes at a time, to different banks.
+    #: Attempts at a time, at different banks.
     workers: int = Field(default=8, ge=1)
+    #: Finished attempts, and a folder's files of deliveries that ended, are removed after this; 0 keeps them.
+    keep_days: int = Field(default=90, ge=0)
     #: Stable name of this process among those that share the database: its work is found again by it.
     worker: str = Field(default="gateway-1", min_length=1)
 

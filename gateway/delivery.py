@@ -1,20 +1,21 @@
 """What push, pull and folder have in common: a delivery is queued, offered, transferred, receipted.
 
 One Delivery per edition and partner, by database uniqueness; it may take several transfers. Nothing leaves
-before its `delivery.offered` entry is durable.
+before its `delivery.offered` entry is durable, and rights are decided at every attempt.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
+
+from sqlalchemy import Connection
 
 from audit import envelope
 from audit.envelope import Opened
 from audit.keys import Signer
 from gateway.exchange import Exchange, Need
-from gateway.metrics import DELIVERIES
 from gateway.rules import deliveries as rules
 from gateway.rules.entitlement import check_entitlement
 from gateway.rules.partners import check_right
@@ -76,30 +77,37 @@ def stop_undelivered(x: Exchange, edition: Mapping[str, Any]) -> None:
 
 
 def offer(
-    x: Exchange, edition: Mapping[str, Any], recipient: str, signer: Signer, holder: str, expires_days: int
+    x: Exchange, manifest_digest: bytes, recipient: str, signer: Signer, holder: str, expires_days: int
 ) -> str:
-    """Seals and logs the Delivery if that has not happened yet. Returns the delivery id.
+    """Seals and logs the Delivery if that has not happened yet, or the last one has expired untaken.
 
-    Rights are checked each time, also for a delivery offered before. Raises NotEntitled, Conflict.
+    Returns the delivery id, the same for every Delivery of this edition and recipient. Rights are checked each
+    time, also for a delivery offered before. Raises NotEntitled, Conflict.
     """
+    edition = x.get(tables.editions, manifest_digest)
+    assert edition is not None  # foreign key
     entitlement = check_may_receive(x, recipient, edition["product"])
-    if edition["state"] not in ("PUBLISHED", "SUPERSEDED"):
+    if edition["state"] not in rules.DELIVERABLE:
         raise Conflict(f"the edition is {edition['state']}", basis="edition.state")
-    found = store.find_delivery(x.conn, rules.delivery_id(edition["manifest_digest"], recipient))
-    row = dict(found) if found is not None else _row(x, edition, entitlement)
+    row = x.get(tables.deliveries, rules.delivery_id(manifest_digest, recipient))
+    row = row if row is not None else _row(x, edition, entitlement)
     if row["state"] in ("STOPPED", "DEAD"):
         raise Conflict(f"this delivery is {row['state']}", basis="delivery.state")
+    delivery_id = str(row["delivery_id"])
     if row["document"] is not None:
-        return str(row["delivery_id"])
+        # What the bank has is never offered anew: its receipts name the Delivery it took.
+        if row["state"] != "OFFERED" or not has_expired(x.conn, row, x.now_ms):
+            return delivery_id
+        row |= {"generation": row["generation"] + 1, "attempts": 0, "last_error": ""}
     product = parties.find_product(x.conn, edition["product"])
     assert product is not None  # check_may_receive refused otherwise
     period = edition_pb2.Period(year=edition["year"], month=edition["month"])
     row |= {"agreement_id": entitlement["agreement_id"], "state": "OFFERED", "changed_at_ms": x.now_ms}
     sealed = envelope.seal(
         exchange_pb2.Delivery(
-            delivery_id=row["delivery_id"],
+            delivery_id=delivery_id,
             recipient=recipient,
-            manifest_digest=edition["manifest_digest"],
+            manifest_digest=manifest_digest,
             approval_digest=edition["approval"],
             product=edition["product"],
             period=period,
@@ -110,26 +118,68 @@ def offer(
         ),
         signer,
     )
-    document = x.document(sealed)
-    row["document"] = document
+    row["document"] = x.document(sealed)
     x.replace(tables.deliveries, row)
+    _log(x, "offered", row, holder, documents=[row["document"]], period=period, records=edition["record_count"])
+    return delivery_id
+
+
+def has_expired(conn: Connection, row: Mapping[str, Any], now_ms: int) -> bool:
+    """Whether an offered delivery may no longer be taken as new."""
+    sealed = editions.get_document(conn, row["document"])
+    return now_ms > exchange_pb2.Delivery.FromString(sealed.payload).expires_at_ms  # sealed by us
+
+
+def _log(
+    x: Exchange,
+    word: str,
+    row: Mapping[str, Any],
+    holder: str,
+    *,
+    documents: Sequence[bytes] = (),
+    period: edition_pb2.Period | None = None,
+    records: int = 0,
+    code: str = "",
+    detail: str = "",
+) -> None:
     x.log(
-        "delivery.offered",
+        f"delivery.{word}",
         actor=holder,
-        counterparty=recipient,
-        product=edition["product"],
+        counterparty=row["recipient"],
+        product=row["product"],
         period=period,
         agreement_id=row["agreement_id"],
-        manifest_digest=edition["manifest_digest"],
+        manifest_digest=row["manifest_digest"],
         delivery_id=row["delivery_id"],
-        documents=[document],
-        record_count=edition["record_count"],
+        documents=documents,
+        record_count=records,
         channel=row["channel"],
+        code=code,
+        detail=detail,
     )
-    return str(row["delivery_id"])
 
 
-def package(conn: Any, delivery_id: str) -> exchange_pb2.DeliveryPackage:
+def due(conn: Connection, now_ms: int, backoff_ms: int) -> list[tuple[str, str]]:
+    """What the gateway itself has to carry now: a name for the next attempt at it, and the recipient.
+
+    The name changes with every attempt that left a trace, so that two who look at once begin it once. What
+    lies in a folder is due again when it has expired there, unless a newer edition took its place.
+    """
+    found = []
+    for row in store.list_deliveries(conn, rules.WAITING):
+        if row["channel"] == exchange_pb2.CHANNEL_PULL:
+            continue
+        if rules.is_handed_over(row):
+            state = editions.edition_state(conn, row["manifest_digest"])
+            if state != "PUBLISHED" or not has_expired(conn, row, now_ms):
+                continue
+        elif now_ms < rules.next_attempt_ms(row, backoff_ms):
+            continue
+        found.append((f"{row['delivery_id']}.{row['generation']}.{row['attempts']}", row["recipient"]))
+    return found
+
+
+def package(conn: Connection, delivery_id: str) -> exchange_pb2.DeliveryPackage:
     """Everything of an offered delivery but its chunks."""
     row = store.find_delivery(conn, delivery_id)
     if row is None or row["document"] is None:
@@ -144,36 +194,54 @@ def package(conn: Any, delivery_id: str) -> exchange_pb2.DeliveryPackage:
     )
 
 
-def note_transfer(
-    x: Exchange, delivery_id: str, holder: str, *, sent: int, error: str = "", state: str = ""
-) -> None:
-    """Logs what became of one transfer: `delivery.transferred`, `.failed`, or `.dead` for state DEAD.
+def read_chunks(conn: Connection, manifest_digest: bytes, start: int) -> list[tuple[int, bytes]]:
+    """The next chunks of an edition under way, (number, bytes). Raises Conflict where it was stopped."""
+    if editions.edition_state(conn, manifest_digest) == "STOPPED":
+        raise Conflict("this delivery was stopped by the bureau", basis="delivery.stopped")
+    return editions.read_chunks(conn, manifest_digest, start, start + editions.READ_AHEAD)
+
+
+def note_transfer(x: Exchange, delivery_id: str, holder: str, *, sent: int, error: str = "") -> None:
+    """Logs what became of one transfer: `delivery.transferred` or `.failed`.
 
     Args:
         sent: chunks that left in this transfer.
         error: code of what went wrong; empty where all chunks left.
-        state: new state of the delivery, where it changes.
     """
-    row = store.find_delivery(x.conn, delivery_id)
+    row = x.get(tables.deliveries, delivery_id)
     assert row is not None
-    changed = dict(row) | {"attempts": row["attempts"] + 1, "last_error": error, "changed_at_ms": x.now_ms}
-    if state:
-        changed["state"] = state
-    x.replace(tables.deliveries, changed)
-    outcome = "dead" if state == "DEAD" else "failed" if error else "transferred"
-    DELIVERIES.labels(outcome).inc()
-    x.log(
-        f"delivery.{outcome}",
-        actor=holder,
-        counterparty=row["recipient"],
-        product=row["product"],
-        agreement_id=row["agreement_id"],
-        manifest_digest=row["manifest_digest"],
+    row |= {"attempts": row["attempts"] + 1, "last_error": error, "changed_at_ms": x.now_ms}
+    x.replace(tables.deliveries, row)
+    _log(x, "failed" if error else "transferred", row, holder, code=error, detail=f"{sent} chunks")
+
+
+def give_up(x: Exchange, delivery_id: str, signer: Signer, holder: str, *, sent: int, error: str) -> bool:
+    """Nothing more is tried: the delivery is DEAD, by a sealed DeliveryFailure, until a person revives it.
+
+    False, and nothing is written, where it is not the gateway's turn any more.
+    """
+    row = x.get(tables.deliveries, delivery_id)
+    assert row is not None
+    if row["state"] not in rules.WAITING:
+        return False
+    row |= {
+        "state": "DEAD",
+        "attempts": row["attempts"] + 1,
+        "last_error": error,
+        "changed_at_ms": x.now_ms,
+    }
+    failure = exchange_pb2.DeliveryFailure(
         delivery_id=delivery_id,
-        channel=row["channel"],
+        recipient=row["recipient"],
+        manifest_digest=row["manifest_digest"],
+        attempts=row["attempts"],
         code=error,
-        detail=f"{sent} chunks",
+        failed_at_ms=x.now_ms,
     )
+    document = x.document(envelope.seal(failure, signer))
+    x.replace(tables.deliveries, row)
+    _log(x, "dead", row, holder, documents=[document], code=error, detail=f"{sent} chunks")
+    return True
 
 
 def receipt_needs(digest: bytes, receipt: exchange_pb2.DeliveryReceipt, party: str) -> list[Need]:
@@ -201,7 +269,8 @@ def record_receipt(
     check_right(x.get(tables.parties, party), "confirm")
     edition = x.get(tables.editions, delivery["manifest_digest"])
     assert edition is not None  # foreign key
-    rules.check_receipt(receipt, delivery, edition, party)
+    offered = receipt.delivery_digest == delivery["document"] or _was_offered(x, receipt)
+    rules.check_receipt(receipt, delivery, edition, party, offered=offered)
     if x.get(tables.receipts, receipt.delivery_id, receipt.stage) is not None:
         raise Contradiction("another receipt of this stage was given before", basis="receipt.conflict")
     state = rules.state_after(delivery, receipt.stage)
@@ -233,6 +302,17 @@ def record_receipt(
     return outcome, leaf
 
 
+def _was_offered(x: Exchange, receipt: exchange_pb2.DeliveryReceipt) -> bool:
+    """Whether a receipt names an earlier Delivery of its delivery: taken in time, confirmed after its expiry.
+
+    Nothing but an offer of ours brings a Delivery into the store.
+    """
+    sealed = editions.find_document(x.conn, receipt.delivery_digest)
+    if sealed is None or sealed.payload_type != envelope.payload_type(exchange_pb2.Delivery):
+        return False
+    return exchange_pb2.Delivery.FromString(sealed.payload).delivery_id == receipt.delivery_id
+
+
 def revive(x: Exchange, delivery_id: str, holder: str, reason: str) -> None:
     """A person gives a DEAD delivery new attempts. Raises Unknown, Conflict."""
     found = store.find_delivery(x.conn, delivery_id)
@@ -245,17 +325,8 @@ def revive(x: Exchange, delivery_id: str, holder: str, reason: str) -> None:
     row = dict(found) | {
         "state": "QUEUED" if found["document"] is None else "OFFERED",
         "generation": found["generation"] + 1,
+        "attempts": 0,
         "changed_at_ms": x.now_ms,
     }
     x.replace(tables.deliveries, row)
-    x.log(
-        "delivery.retried",
-        actor=holder,
-        counterparty=row["recipient"],
-        product=row["product"],
-        agreement_id=row["agreement_id"],
-        manifest_digest=row["manifest_digest"],
-        delivery_id=delivery_id,
-        channel=row["channel"],
-        detail=reason,
-    )
+    _log(x, "retried", row, holder, detail=reason)

@@ -15,7 +15,7 @@ from audit.bulk import insert_rows
 from audit.chunk_stream import ChunkStream, SealedChunk
 from audit.entries import canonical_json
 from audit.records import ExaminedChunk, examine_chunk
-from gateway.rules.products import check_grades
+from gateway.rules.products import check_fields, check_grades
 from gateway.store import editions, parties, tables
 from gateway.store.db import Database
 from xinyi.errors import NotEntitled, Unknown
@@ -90,6 +90,7 @@ class Intake:
 
     def _take(self, chunk: SealedChunk[ExaminedChunk]) -> None:
         check_grades(self._definition, chunk.examined.grades)
+        check_fields(self._definition, chunk.examined.fields)
         self._verified.append(
             {
                 "manifest_digest": self._digest,

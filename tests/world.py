@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import re
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from adapters.party.home import Home
 from audit import envelope, merkle, records
 from gateway.app import Gateway, Service
 from gateway.authority import Authority
+from gateway.config import Settings
 from gateway.exchange import wall_clock
 from gateway.office import admission, agreements, partners
 from gateway.office.founding import Plan, found
@@ -368,12 +370,13 @@ def _grade_counts(subjects: Iterable[records_pb2.GradeRecord]) -> list[edition_p
 
 @asynccontextmanager
 async def city(
-    path: Path, *, database_url: str = "", bureau: bool = True, signing: str = ""
+    path: Path, *, database_url: str = "", bureau: bool = True, signing: str = "", **delivery: float
 ) -> AsyncIterator[World]:
     """A founded and serving gateway; with its bureau of two persons unless told otherwise.
 
     Args:
         signing: TOML of the gateway's [signing].
+        delivery: settings of its [delivery] table.
     """
     plan = Plan(
         party=GATEWAY,
@@ -383,6 +386,12 @@ async def city(
         **({"database": database_url} if database_url and not database_url.startswith("sqlite") else {}),
     )
     settings = await asyncio.to_thread(found, path / "gateway", plan, signing)
+    if delivery:
+        text = (path / "gateway/gateway.toml").read_text()
+        for name, value in delivery.items():
+            text = re.sub(rf"(?m)^{name} = .*$", f"{name} = {value}", text)
+        (path / "gateway/gateway.toml").write_text(text)
+        settings = Settings.load(path / "gateway")
     clock = Clock()
     gateway = await asyncio.to_thread(Gateway, settings, clock)
     service = Service(gateway)

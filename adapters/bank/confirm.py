@@ -51,10 +51,10 @@ class Confirmation:
     def confirm_all(self, *, wait_s: float) -> tuple[list[Confirmed], int]:
         """Sends everything in the outbox, in the order of the stages, then asks for proofs.
 
-        Returns what was answered, and how many receipts still wait for an answer. A delivery whose receipt
-        is refused keeps its later ones back; the first refusal is raised when all others are through.
+        Returns what was answered or proven, and how many receipts still wait for an answer. A delivery whose
+        receipt is refused keeps its later ones back; the first refusal is raised when all others are through.
         """
-        answered: list[Confirmed] = []
+        answered: list[tuple[str, str]] = []
         held_back: set[str] = set()
         failure: ExchangeError | None = None
         for path in self._receipts.waiting():
@@ -79,12 +79,12 @@ class Confirmation:
             self._evidence.keep_document(delivery_id, stage, receipt)
             self._evidence.keep_document(delivery_id, f"{stage}.acknowledgement", acknowledgement.envelope)
             self._receipts.mark_sent(path)
-            answered.append(Confirmed(delivery_id, stage, None))
+            answered.append((delivery_id, stage))
         proven = self._prove(wait_s)
         if failure is not None:
             raise failure
-        indexed = [Confirmed(c.delivery_id, c.stage, proven.get((c.delivery_id, c.stage))) for c in answered]
-        return indexed, len(self._receipts.waiting())
+        confirmed = [Confirmed(*which, proven.get(which)) for which in dict.fromkeys([*answered, *proven])]
+        return confirmed, len(self._receipts.waiting())
 
     def _prove(self, wait_s: float) -> dict[tuple[str, str], int]:
         """Fetches the proofs that are missing, also those of earlier runs."""

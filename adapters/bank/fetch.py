@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -10,12 +9,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import structlog
 
 from adapters.bank.evidence import Evidence, note_head
-from adapters.bank.package import Trust, VerifiedPackage, check_not_expired, verify_package
-from adapters.bank.receipts import RECEIVED, Receipts
+from adapters.bank.package import (
+    Trust,
+    VerifiedPackage,
+    check_not_expired,
+    check_succession,
+    verify_package,
+)
+from adapters.bank.receipts import RECEIVED, Receipts, now_ms
 from adapters.bank.rules import Tally
 from adapters.bank.settings import BankSettings
 from adapters.bank.spool import Intake, Spool, SpooledEdition, check_same_delivery
 from adapters.party.home import Home
+from audit.chunk_stream import Examine, SealedChunk
+from audit.records import examine_chunk
 from xinyi.errors import Conflict, ExchangeError, Unavailable
 from xinyi.processes import Crew
 from xinyi.v1 import exchange_pb2
@@ -62,18 +69,39 @@ class Receiver:
     def known(self, package: VerifiedPackage) -> SpooledEdition | None:
         """The edition where it is complete here already; heals what a crash after its rename left undone.
 
-        Call under the delivery's lock. Raises Conflict where it was refused, or came with another document.
+        Call under the delivery's lock. One that was offered anew meanwhile keeps the Delivery it was taken
+        under: that is what its receipts name.
+
+        Raises Conflict where it was refused, or came with another document.
         """
         edition = self.spool.find(package.delivery_id)
         if edition is None:
             return None
-        check_same_delivery(edition, package)
+        renewed = check_same_delivery(edition, package)
         if edition.path.parent.name == "refused":
             raise Conflict("this delivery was refused here before; see refused/", basis="delivery.refused")
         self.spool.hold(package)
-        self.evidence.keep_package(package)
+        if not renewed:
+            self.evidence.keep_package(package)
         self.receipts.post(edition)
         return edition
+
+    def begin(
+        self,
+        package: VerifiedPackage,
+        examine: Examine[Any] = examine_chunk,
+        also: Callable[[SealedChunk[Any]], None] = lambda chunk: None,
+    ) -> Intake[Any]:
+        """Opens or resumes the intake of what is not here yet. Call under the delivery's lock.
+
+        Args: as `Spool.open_intake`.
+
+        Raises Conflict where it is expired, or older than what is held (which is said first: nobody needs it
+        offered anew); else as `Spool.open_intake`.
+        """
+        check_succession(package, self.spool.held(package.product))
+        check_not_expired(package, now_ms())
+        return self.spool.open_intake(package, examine, also)
 
     def finish(self, intake: Intake[Any]) -> SpooledEdition:
         """Signs RECEIVED and makes the edition ready. Call under the delivery's lock."""
@@ -101,8 +129,7 @@ class Receiver:
         with self.spool.lock(package.delivery_id):
             known = self.known(package)
             if known is None:
-                check_not_expired(package, time.time_ns() // 1_000_000)
-                intake = self.spool.open_intake(package)
+                intake = self.begin(package)
                 self.fill(intake, chunks)
                 self.finish(intake)
         manifest = package.manifest.message
@@ -124,10 +151,19 @@ def fetch_from_gateway(receiver: Receiver, client: BankClient, products: Iterabl
 
 
 def fetch_from_folder(receiver: Receiver, folder: Folder, home: Home) -> list[Fetched]:
-    """Takes every complete delivery that lies in the folder and is not here yet, the oldest first."""
+    """Takes every complete delivery that lies in the folder and is not here yet, the oldest first.
 
-    def take(offer: FolderOffer) -> Fetched:
-        fetched = receiver.receive(offer.package(), offer.chunks)
+    What is older than the edition held lies there until the gateway removes it: nothing to do.
+    """
+
+    def take(offer: FolderOffer) -> Fetched | None:
+        try:
+            fetched = receiver.receive(offer.package(), offer.chunks)
+        except Conflict as error:
+            if error.basis != "edition.replayed":
+                raise
+            log.info("fetch.older", delivery=offer.edition.delivery_id)
+            return None
         evidence = offer.evidence()
         if evidence is not None:
             note_head(home, evidence)

@@ -6,28 +6,31 @@
     answers/<delivery>.<n>-<stage>.answer   from the gateway; or .refusal
     answers/<leaf in hex>.tlog-proof        once the log has published an acknowledged leaf
 
-The digests of the list find damage on the way; trust comes from the documents inside.
+The digests of the list find damage on the way; trust comes from the documents inside. Whoever writes the folder
+may put anything there: links and pipes are not followed, and nothing is read without a limit.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
+from adapters.bank.evidence import note_head
 from adapters.bank.package import VerifiedPackage
 from adapters.bank.receipts import stage_word
-from adapters.bank.spool import SpooledEdition, is_delivery_id
+from adapters.bank.spool import MAX_FILE_BYTES, SpooledEdition, is_delivery_id
 from adapters.party.gateway import GatewayClient
 from audit.checkpoint import TlogProof
 from audit.envelope import Opened, parse_strict
 from xinyi import files
-from xinyi.errors import DigestMismatch, EncodingInvalid, Unknown
-from xinyi.v1 import envelope_pb2, exchange_pb2
+from xinyi.errors import DigestMismatch, EncodingInvalid, ExchangeError, Unavailable, Unknown
+from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2
 
 M = TypeVar("M", bound=Message)
 
@@ -41,16 +44,12 @@ class FolderOffer:
     edition: SpooledEdition
 
     def package(self) -> exchange_pb2.DeliveryPackage:
-        """Raises DigestMismatch, EncodingInvalid or Unknown where a listed file is damaged or missing."""
+        """Raises DigestMismatch, EncodingInvalid or Unknown where a listed file is damaged or missing, Unavailable
+        where one cannot be read."""
         for name, expected in self._listed():
-            digest = hashlib.sha256()
-            try:
-                with (self.edition.path / name).open("rb") as file:
-                    while block := file.read(1 << 20):
-                        digest.update(block)
-            except FileNotFoundError as error:
-                raise Unknown(f"{name} is listed and missing", basis="folder.missing") from error
-            if digest.hexdigest() != expected:
+            with _readable(name):
+                data = files.read_foreign(self.edition.path / name, MAX_FILE_BYTES)
+            if hashlib.sha256(data).hexdigest() != expected:
                 raise DigestMismatch(f"{name} is not the listed file", basis="folder.digest")
         return self.edition.package()
 
@@ -58,15 +57,22 @@ class FolderOffer:
         for number in range(from_chunk, package.chunk_count):
             yield number, self.edition.chunk(number)
 
+    def sequence(self) -> int:
+        """The place its manifest claims, not verified: nothing but the order of looking rests on it."""
+        try:
+            return edition_pb2.Manifest.FromString(self.edition.package().manifest.payload).sequence
+        except (ExchangeError, DecodeError):
+            return 0
+
     def evidence(self) -> exchange_pb2.LogEvidence | None:
         path = self.edition.path / "evidence.bin"
         return _parse(path, exchange_pb2.LogEvidence) if path.exists() else None
 
     def _listed(self) -> Iterator[tuple[str, str]]:
         path = self.edition.path.with_name(f"{self.edition.delivery_id}.complete")
-        if path.stat().st_size > _MAX_LIST_BYTES:
-            raise EncodingInvalid(f"{path.name} is too large", basis="folder.list")
-        for line in path.read_text(encoding="utf-8").splitlines():
+        with _readable(path.name):
+            text = files.read_foreign(path, _MAX_LIST_BYTES).decode("utf-8", "replace")
+        for line in text.splitlines():
             expected, separator, name = line.partition("  ")
             parts = PurePosixPath(name).parts
             if not separator or not parts or ".." in parts or PurePosixPath(name).is_absolute():
@@ -83,11 +89,12 @@ class Folder:
         self.path = path
 
     def offers(self) -> list[FolderOffer]:
-        """Complete deliveries, in the order their lists were written."""
-        lists = sorted((self.path / "outgoing").glob("*.complete"), key=lambda path: path.stat().st_mtime_ns)
-        return [
+        """Complete deliveries, the oldest edition first: files lose their times on the way."""
+        lists = sorted((self.path / "outgoing").glob("*.complete"))
+        found = [
             FolderOffer(SpooledEdition(path.with_suffix(""))) for path in lists if is_delivery_id(path.stem)
         ]
+        return sorted(found, key=FolderOffer.sequence)
 
 
 class FolderReceipts:
@@ -107,7 +114,7 @@ class FolderReceipts:
         name = f"{message.delivery_id}.{message.stage}-{stage_word(message.stage)}"
         refusal = self._answers / f"{name}.refusal"
         if refusal.exists():
-            error = self._gateway.refused(refusal.read_bytes())
+            error = self._gateway.refused(_read(refusal))
             refusal.unlink()
             raise error
         answer = self._answers / f"{name}.answer"
@@ -121,8 +128,9 @@ class FolderReceipts:
         path = self._answers / f"{leaf.hex()}.tlog-proof"
         if not path.exists():
             return None
-        proof = TlogProof.decode(path.read_bytes())
+        proof = TlogProof.decode(_read(path))
         proof.verify(leaf, self._gateway.home.log_key())
+        note_head(self._gateway.home, exchange_pb2.LogEvidence(checkpoint=proof.note))
         return proof
 
     def _send(self, name: str, receipt: bytes) -> None:
@@ -134,8 +142,23 @@ class FolderReceipts:
         files.sync_directory(self._incoming)
 
 
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise Unknown(f"{name} is missing", basis="folder.missing") from error
+    except OSError as error:
+        raise Unavailable(f"{name} cannot be read: {error.strerror}", basis="folder.unreadable") from error
+
+
+def _read(path: Path) -> bytes:
+    with _readable(path.name):
+        return files.read_foreign(path, MAX_FILE_BYTES)
+
+
 def _parse(path: Path, kind: type[M]) -> M:
     try:
-        return kind.FromString(path.read_bytes())
+        return kind.FromString(_read(path))
     except DecodeError as error:
         raise EncodingInvalid(f"{path.name} cannot be parsed", basis="folder.encoding") from error

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
@@ -20,7 +19,7 @@ from prometheus_client import start_http_server
 from adapters.bank import metrics
 from adapters.bank.evidence import note_head
 from adapters.bank.fetch import Receiver
-from adapters.bank.package import check_not_expired, verify_package
+from adapters.bank.package import verify_package
 from adapters.bank.receipts import RECEIVED
 from adapters.bank.settings import InboxSettings
 from adapters.bank.spool import Intake, SpooledEdition
@@ -83,8 +82,7 @@ class Inbox(inbox_service_pb2_grpc.InboxServiceServicer):
             known = self._receiver.known(package)
             if known is not None:
                 return pb.OfferResponse(receipt=self._receipt(package.delivery_id), head=shown)
-            check_not_expired(package, time.time_ns() // 1_000_000)
-            intake = self._receiver.spool.open_intake(package)
+            intake = self._receiver.begin(package)
             return pb.OfferResponse(next_chunk=intake.next_chunk, head=shown)
 
     def _open(self, delivery_id: str, stack: ExitStack) -> Intake[Any] | None:

@@ -11,8 +11,7 @@ from collections.abc import Iterable
 from adapters.bank.client import BankClient
 from adapters.bank.fetch import Receiver, each
 from adapters.bank.landing import Landing, Result
-from adapters.bank.package import VerifiedPackage, check_not_expired, verify_package
-from adapters.bank.receipts import now_ms
+from adapters.bank.package import VerifiedPackage, verify_package
 
 
 def receive_from_gateway(
@@ -39,9 +38,8 @@ def _receive(
     with landing.target(package) as target, receiver.spool.lock(package.delivery_id):
         if receiver.known(package) is not None:
             return None
-        check_not_expired(package, now_ms())
         staging = landing.begin(target, package)
-        intake = receiver.spool.open_intake(package, landing.examine, staging.take)
+        intake = receiver.begin(package, landing.examine, staging.take)
         receiver.fill(intake, client.chunks)
         edition = receiver.finish(intake)
         return landing.finish(edition, package, target, staging)

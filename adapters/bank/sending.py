@@ -20,7 +20,8 @@ def send_by_network(home: Home, client: BankClient, *, wait_s: float) -> tuple[l
 
 
 def send_by_folder(home: Home, folder: Path, *, wait_s: float) -> tuple[list[Confirmed], int]:
-    """Hands in what is signed and collects answers; each next stage goes when the one before is answered.
+    """Hands in what is signed and collects answers, then their log proofs; each next stage goes when the one
+    before is answered.
 
     Where no gateway reads the folder while we wait, the receipts stay there and the next run collects.
     """
@@ -28,11 +29,12 @@ def send_by_folder(home: Home, folder: Path, *, wait_s: float) -> tuple[list[Con
     from adapters.party.gateway import GatewayClient
 
     until = time.monotonic() + wait_s
-    done: list[Confirmed] = []
+    done: dict[tuple[str, str], Confirmed] = {}
     confirmation = Confirmation(home, FolderReceipts(folder, GatewayClient(home)))
     while True:
         answered, waiting = confirmation.confirm_all(wait_s=0)
-        done += answered
-        if not waiting or time.monotonic() >= until:
-            return done, waiting
+        done |= {(one.delivery_id, one.stage): one for one in answered}
+        proven = all(one.log_index is not None for one in done.values())
+        if (proven and not waiting) or time.monotonic() >= until:
+            return list(done.values()), waiting
         time.sleep(_POLL_S)

@@ -27,7 +27,7 @@ from google.protobuf.message import DecodeError
 
 from adapters.bank.package import Held, VerifiedPackage, check_succession
 from audit.chunk_stream import ChunkStream, E, Examine, SealedChunk
-from audit.envelope import digest
+from audit.envelope import digest, parse_strict
 from audit.records import examine_chunk
 from xinyi import files
 from xinyi.errors import (
@@ -42,6 +42,8 @@ from xinyi.errors import (
 from xinyi.processes import Crew
 from xinyi.v1 import envelope_pb2, exchange_pb2
 
+#: A chunk or a document is no larger: it came, or could have come, in one message.
+MAX_FILE_BYTES = 8 << 20
 _DOCUMENTS = ("delivery", "manifest", "approval")
 _DELIVERY_ID = re.compile(r"[0-9a-f]{64}")
 STATES = ("ready", "landed", "refused")
@@ -62,7 +64,7 @@ class SpooledEdition:
         return self.path / "receipts"
 
     def package(self) -> exchange_pb2.DeliveryPackage:
-        """Raises EncodingInvalid, or Unknown where a document is missing."""
+        """Raises EncodingInvalid, Unknown where a document is missing, Unavailable where it cannot be read."""
         package = exchange_pb2.DeliveryPackage(blinding_key=self._read("blinding.key"))
         for name in _DOCUMENTS:
             try:
@@ -82,9 +84,13 @@ class SpooledEdition:
 
     def _read(self, name: str) -> bytes:
         try:
-            return (self.path / name).read_bytes()
+            return files.read_foreign(self.path / name, MAX_FILE_BYTES)
         except FileNotFoundError as error:
             raise Unknown(f"{self.delivery_id[:16]}…: {name} is missing", basis="spool.missing") from error
+        except OSError as error:
+            raise Unavailable(
+                f"{self.delivery_id[:16]}…: {name} cannot be read: {error.strerror}", basis="spool.disk"
+            ) from error
 
 
 class Intake(Generic[E]):
@@ -230,14 +236,16 @@ class Spool:
             examine: examine_chunk, or what begins with it.
             also: gets each verified chunk, those of an earlier run first.
 
+        What began under a Delivery that expired goes on under the one that took its place; a crash while it is
+        replaced leaves either, with the same manifest and approval.
+
         Raises Contradiction where the same delivery began with another document; VerificationError or Conflict
         where the edition cannot follow the one that is held.
         """
         check_succession(package, self.held(package.product))
         edition = SpooledEdition(self.path / "incoming" / f"{package.delivery_id}.part")
-        if (edition.path / "blinding.key").exists():
-            check_same_delivery(edition, package)
-        else:
+        begun = (edition.path / "blinding.key").exists()
+        if not begun or check_same_delivery(edition, package):
             files.make_directory(edition.path)
             edition.write_documents(
                 exchange_pb2.DeliveryPackage(
@@ -330,11 +338,18 @@ class Spool:
             yield
 
 
-def check_same_delivery(edition: SpooledEdition, package: VerifiedPackage) -> None:
-    """Raises Contradiction where this id came with another delivery document before."""
-    known = digest(edition.package().delivery)
-    if known != package.delivery.digest:
+def check_same_delivery(edition: SpooledEdition, package: VerifiedPackage) -> bool:
+    """True where the delivery was offered anew since: after it had expired, by the gateway's own times.
+
+    Raises Contradiction where this id came with another document before.
+    """
+    known = edition.package().delivery
+    if digest(known) == package.delivery.digest:
+        return False
+    expired_at_ms = parse_strict(known.payload, exchange_pb2.Delivery).expires_at_ms
+    if package.delivery.message.offered_at_ms <= expired_at_ms:
         raise Contradiction("this delivery id came with another document before", basis="delivery.changed")
+    return True
 
 
 def is_delivery_id(name: str) -> bool:

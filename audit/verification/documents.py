@@ -25,6 +25,7 @@ _GATEWAYS: tuple[type[Message], ...] = (
     exchange_pb2.Acknowledgement,
     exchange_pb2.Refusal,
     exchange_pb2.Delivery,
+    exchange_pb2.DeliveryFailure,
     party_pb2.Admission,
     log_pb2.Erasure,
 )

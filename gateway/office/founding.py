@@ -52,6 +52,8 @@ max_attempts = 8
 backoff_s = 5.0
 expires_days = 30
 workers = 8
+# Files in folders, and the record of finished attempts, are removed after this; 0 keeps them.
+keep_days = 90
 """
 
 
@@ -132,13 +134,15 @@ def _make_databases(settings: Settings) -> None:
     finally:
         engine.dispose()
         heads.dispose()
-    for url in (settings.database_url, settings.head_store_url):
+    for url in (settings.database_url, settings.head_store_url, settings.workflows_url):
         _make_private(url)
 
 
 def _make_private(url: str) -> None:
+    """SQLite gives the files it adds to a database the mode of the database."""
     if url.startswith("sqlite:///"):
         path = Path(url.removeprefix("sqlite:///"))
+        path.touch()  # the workflow engine makes its own tables later
         for file in path.parent.glob(path.name + "*"):
             file.chmod(0o600)
 

@@ -9,7 +9,8 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from xinyi.errors import Conflict, Invalid, NotEntitled
+from xinyi.checks import is_code
+from xinyi.errors import Conflict, ExchangeError, Invalid, NotEntitled
 from xinyi.v1 import exchange_pb2 as pb
 
 _STAGES = {
@@ -22,13 +23,53 @@ _STAGES = {
 
 #: States in which the bank still has to get the bytes.
 UNDELIVERED = ("QUEUED", "OFFERED", "DEAD")
-#: States in which the bank has the whole edition.
-DELIVERED = ("RECEIVED", "ACCEPTED", "PARTIAL", "APPLIED")
+#: States in which the gateway itself goes on, where it is the one who carries.
+WAITING = ("QUEUED", "OFFERED")
+#: States in which nothing more is heard of a delivery.
+FINISHED = ("APPLIED", "REJECTED")
+#: States of an edition that may leave.
+DELIVERABLE = ("PUBLISHED", "SUPERSEDED")
+
+#: Pauses between attempts double up to this.
+LONGEST_PAUSE_MS = 3_600_000
 
 
 def delivery_id(manifest_digest: bytes, recipient: str) -> str:
     """The same wherever it is computed: hex SHA-256(manifest digest ‖ NUL ‖ recipient)."""
     return hashlib.sha256(manifest_digest + b"\0" + recipient.encode()).hexdigest()
+
+
+def is_handed_over(delivery: Mapping[str, Any]) -> bool:
+    """True where the files lie in the bank's folder: until they expire it is the bank's turn."""
+    written = delivery["attempts"] > 0 and not delivery["last_error"]
+    return bool(delivery["channel"] == pb.CHANNEL_FOLDER and delivery["state"] == "OFFERED" and written)
+
+
+def next_attempt_ms(delivery: Mapping[str, Any], backoff_ms: int) -> int:
+    """When the gateway tries next: at once, then after pauses that double."""
+    since: int = delivery["changed_at_ms"]
+    if delivery["attempts"] == 0:
+        return since
+    doublings: int = min(delivery["attempts"] - 1, 30)
+    return since + min(backoff_ms << doublings, LONGEST_PAUSE_MS)
+
+
+def is_given_up(delivery: Mapping[str, Any], error: ExchangeError, max_attempts: int) -> bool:
+    """Whether the attempt that just failed was the last: no other will help, or all are used up."""
+    return error.code != "unavailable" or delivery["attempts"] + 1 >= max_attempts
+
+
+def code_of(error: ExchangeError) -> str:
+    """What is kept of an error: its basis where that is a rule's name (a peer's may be anything), or its code."""
+    return error.basis if is_code(error.basis) else error.code
+
+
+def check_may_leave(delivery: Mapping[str, Any], edition: Mapping[str, Any]) -> None:
+    """Raises Conflict where the bureau stopped it, or it was never offered."""
+    if "STOPPED" in (delivery["state"], edition["state"]):
+        raise Conflict("this delivery was stopped by the bureau", basis="delivery.stopped")
+    if delivery["document"] is None:
+        raise Conflict("this delivery has not been offered yet", basis="delivery.state")
 
 
 def state_after(delivery: Mapping[str, Any], stage: pb.ReceiptStage) -> str:
@@ -47,12 +88,21 @@ def stage_word(stage: pb.ReceiptStage) -> str:
 
 
 def check_receipt(
-    receipt: pb.DeliveryReceipt, delivery: Mapping[str, Any], edition: Mapping[str, Any], party: str
+    receipt: pb.DeliveryReceipt,
+    delivery: Mapping[str, Any],
+    edition: Mapping[str, Any],
+    party: str,
+    *,
+    offered: bool,
 ) -> None:
-    """Raises NotEntitled for another's delivery, Invalid where the receipt is about something else."""
+    """Raises NotEntitled for another's delivery, Invalid where the receipt is about something else.
+
+    Args:
+        offered: whether the document it names is one by which this delivery was offered, now or earlier.
+    """
     if delivery["recipient"] != party:
         raise NotEntitled("this delivery is not the caller's", basis="delivery.recipient")
-    if delivery["document"] is None or receipt.delivery_digest != delivery["document"]:
+    if not offered:
         raise Invalid("the receipt names another delivery document", basis="receipt.delivery_digest")
     if receipt.manifest_digest != delivery["manifest_digest"]:
         raise Invalid("the receipt names another edition", basis="receipt.manifest_digest")

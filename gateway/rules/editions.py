@@ -1,8 +1,8 @@
 """Life of an edition at the gateway: which decision leads from which state to which. Pure.
 
     (intake) ─▶ READY ──approval──▶ PUBLISHED ──next edition──▶ SUPERSEDED
-         └────▶ HELD ──release──▶ READY          └──stop──▶ STOPPED
-    READY, HELD ──cancellation──▶ CANCELLED
+         └────▶ HELD ──release──▶ READY
+    READY, HELD ──cancellation──▶ CANCELLED      PUBLISHED, SUPERSEDED ──stop──▶ STOPPED
 
 A published edition never changes; a mistake is answered by a later edition.
 """
@@ -21,6 +21,7 @@ _NEXT = {
     ("READY", "cancel"): "CANCELLED",
     ("HELD", "cancel"): "CANCELLED",
     ("PUBLISHED", "stop"): "STOPPED",
+    ("SUPERSEDED", "stop"): "STOPPED",
     ("PUBLISHED", "supersede"): "SUPERSEDED",
 }
 

@@ -29,6 +29,11 @@ def list_deliveries(conn: Connection, states: Sequence[str]) -> list[Row]:
     return rows(conn, query)
 
 
+def deliveries_by_channel(conn: Connection, channel: int, states: Sequence[str]) -> list[Row]:
+    query = select(deliveries).where(deliveries.c.channel == channel, deliveries.c.state.in_(states))
+    return rows(conn, query)
+
+
 def receipts_of(conn: Connection, delivery_id: str) -> list[envelope_pb2.Envelope]:
     """The bank's sealed receipts, oldest first."""
     query = (

@@ -41,6 +41,14 @@ def find_edition(conn: Connection, manifest_digest: bytes) -> Row | None:
     return first(conn, select(editions).where(editions.c.manifest_digest == manifest_digest))
 
 
+def edition_state(conn: Connection, manifest_digest: bytes) -> str:
+    """Of an edition that is there."""
+    state: str = conn.execute(
+        select(editions.c.state).where(editions.c.manifest_digest == manifest_digest)
+    ).scalar_one()
+    return state
+
+
 def newest_edition(conn: Connection, origin: str, product: str) -> Row | None:
     """The live edition with the highest sequence number (cancelled ones have no place in the sequence)."""
     query = (
@@ -106,7 +114,7 @@ def read_chunks(conn: Connection, manifest_digest: bytes, start: int, end: int) 
         .where(chunks.c.manifest_digest == manifest_digest, chunks.c.number >= start, chunks.c.number < end)
         .order_by(chunks.c.number)
     )
-    return [(row.number, row.data) for row in conn.execute(query)]
+    return [(number, data) for number, data in conn.execute(query)]
 
 
 def stream_chunks(conn: Connection, manifest_digest: bytes) -> Iterator[tuple[int, bytes]]:

@@ -119,8 +119,8 @@ deliveries = Table(
     Column("target", Text, nullable=False),
     Column("state", String, nullable=False),  # rules/deliveries.py
     Column("document", LargeBinary),  # digest of the sealed Delivery
-    Column("attempts", Integer, nullable=False),
-    Column("generation", Integer, nullable=False),  # how often a person revived it
+    Column("attempts", Integer, nullable=False),  # transfers of this generation
+    Column("generation", Integer, nullable=False),  # how often a person revived it, or it was offered anew
     Column("last_error", Text, nullable=False),
     Column("changed_at_ms", BigInteger, nullable=False),
     UniqueConstraint("manifest_digest", "recipient"),

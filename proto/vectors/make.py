@@ -245,6 +245,31 @@ DELIVERY: list[tuple[str, str, Change]] = [
 ]
 
 
+def failure() -> exchange_pb2.DeliveryFailure:
+    return exchange_pb2.DeliveryFailure(
+        delivery_id=checks.delivery_id(b"m" * 32, BANK),
+        recipient=BANK,
+        manifest_digest=b"m" * 32,
+        attempts=8,
+        code="unavailable",
+        failed_at_ms=TIME,
+    )
+
+
+FAILURE: list[tuple[str, str, Change]] = [
+    ("as it is", "", {}),
+    ("a rule of the bank", "", {"code": "edition.replayed"}),
+    ("id of another bank", "failure.delivery_id", {"recipient": "demo-city/bank-2"}),
+    ("no recipient", "failure.recipient", {"recipient": ""}),
+    ("short manifest digest", "failure.manifest_digest", {"manifest_digest": b"m" * 31}),
+    ("never tried", "failure.attempts", {"attempts": 0}),
+    ("no code", "failure.code", {"code": ""}),
+    ("a sentence", "failure.code", {"code": "the line broke"}),
+    ("code of 101 characters", "failure.code", {"code": "c" * 101}),
+    ("no time", "failure.failed_at", {"failed_at_ms": 0}),
+]
+
+
 def receipt() -> exchange_pb2.DeliveryReceipt:
     return exchange_pb2.DeliveryReceipt(
         delivery_id="0123456789abcdef" * 4,
@@ -355,6 +380,7 @@ FILES: dict[str, tuple[Callable[[], Message], Callable[[Any], None], list[tuple[
         _decision_cases("stop", "stopped_by"),
     ),
     "delivery": (delivery, checks.check_delivery, DELIVERY),
+    "delivery_failure": (failure, checks.check_delivery_failure, FAILURE),
     "delivery_receipt": (receipt, checks.check_delivery_receipt, RECEIPT),
     "pull_request": (pull, checks.check_pull_request, PULL),
     "log_query": (query, checks.check_log_query, QUERY),

@@ -25,6 +25,7 @@ MAX_ISSUES = 10_000
 MAX_NAMES = 16
 MAX_TAX_OFFICES = 64
 MAX_TEXT = 200
+MAX_CODE = 100
 RECORD_SCHEMA = "xinyi.v1.GradeRecord"
 FIRST_YEAR, LAST_YEAR = 2014, 2100
 
@@ -302,6 +303,24 @@ def check_delivery(delivery: exchange_pb2.Delivery) -> None:
 def delivery_id(manifest_digest: bytes, recipient: str) -> str:
     """The same wherever it is computed."""
     return hashlib.sha256(manifest_digest + b"\0" + recipient.encode()).hexdigest()
+
+
+def check_delivery_failure(failure: exchange_pb2.DeliveryFailure) -> None:
+    _check_party(failure.recipient, "failure.recipient")
+    _check_digest(failure.manifest_digest, "failure.manifest_digest")
+    _require(
+        failure.delivery_id == delivery_id(failure.manifest_digest, failure.recipient),
+        "failure.delivery_id",
+        "the delivery id does not follow from manifest and recipient",
+    )
+    _require(failure.attempts >= 1, "failure.attempts", "nothing is given up before it was tried")
+    _require(is_code(failure.code), "failure.code", "no code of an error")
+    _check_time(failure.failed_at_ms, "failure.failed_at")
+
+
+def is_code(text: str) -> bool:
+    """A code of ours, or the name of a rule: lower-case words with dots. What a peer says may be anything."""
+    return len(text) <= MAX_CODE and _RULE.fullmatch(text) is not None
 
 
 def is_delivery_id(text: str) -> bool:

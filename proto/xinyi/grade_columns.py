@@ -100,6 +100,12 @@ class GradeColumns:
         keys.update(zip(self.places, plain, strict=True))
         return [keys[place] for place in range(self.size)]
 
+    def fields(self) -> frozenset[str]:
+        """Names of the fields that any record has."""
+        found = {"taxpayer_id", "identifier_kind", "names"} if self.places else set()
+        held = [*self.others.values(), *(decision.record for decision in set(self.decisions))]
+        return frozenset(found.union(field.name for record in held for field, _ in record.ListFields()))
+
     def grades(self) -> Counter[int]:
         """Records by grade number."""
         counts: Counter[int] = Counter(record.grade for record in self.others.values())

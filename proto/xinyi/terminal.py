@@ -66,7 +66,11 @@ def exit_code(error: BaseException) -> Exit:
 
 
 def run(app: typer.Typer) -> NoReturn:
-    """Entry of a program: runs it, and turns what it raises into an exit code and one line."""
+    """Entry of a program: runs it, and turns what it raises into an exit code and one line.
+
+    What a program writes is for its own account alone, databases that libraries make included.
+    """
+    os.umask(0o077)
     collect_seldom()
     # What a command prints is its result; a service configures its logs by its settings.
     logs.configure("readable", "WARNING")

@@ -83,9 +83,11 @@ async def test_pull_lands_and_confirms(tmp_path: Path) -> None:
         assert await states(world, edition.digest) == {bank.party: "APPLIED"}
 
 
-async def test_push_reaches_an_inbox_and_survives_its_absence(tmp_path: Path, free_port: int) -> None:
+async def test_push_reaches_an_inbox_and_survives_its_absence(
+    tmp_path: Path, database_url: str, free_port: int
+) -> None:
     """The bank is away at first: attempts fail and are logged, then one delivery arrives, once."""
-    async with city(tmp_path) as world:
+    async with city(tmp_path, database_url=database_url) as world:
         bank = await world.bank("bank-1", exchange_pb2.CHANNEL_PUSH, f"127.0.0.1:{free_port}")
         edition = world.seal(1500)
         await world.publish(edition)
@@ -112,9 +114,9 @@ async def test_push_reaches_an_inbox_and_survives_its_absence(tmp_path: Path, fr
         assert landed_rows(bank) == 1500
 
 
-async def test_folder_carries_the_same_bytes_both_ways(tmp_path: Path) -> None:
+async def test_folder_carries_the_same_bytes_both_ways(tmp_path: Path, database_url: str) -> None:
     """Files out, receipts in, answers out; no connection between bank and gateway."""
-    async with city(tmp_path) as world:
+    async with city(tmp_path, database_url=database_url) as world:
         folder = tmp_path / "front-end-node"
         bank = await world.bank("bank-3", exchange_pb2.CHANNEL_FOLDER, str(folder))
         edition = world.seal(1500)
@@ -129,4 +131,5 @@ async def test_folder_carries_the_same_bytes_both_ways(tmp_path: Path) -> None:
         assert [r.stage for r in await asyncio.to_thread(land, bank)] == ["accepted"]
         done, waiting = await asyncio.to_thread(lambda: send_by_folder(bank, folder, wait_s=20))
         assert ([c.stage for c in done], waiting) == (["received", "accepted", "applied"], 0)
+        assert all(c.log_index is not None for c in done)
         assert await states(world, edition.digest) == {bank.party: "APPLIED"}

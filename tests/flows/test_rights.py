@@ -132,9 +132,9 @@ async def test_a_cancelled_edition_frees_its_place_and_a_published_one_cannot_be
         assert refused.value.basis == "edition.state"
 
 
-async def test_stop_halts_what_has_not_arrived_and_keeps_what_has(tmp_path: Path) -> None:
+async def test_stop_halts_what_has_not_arrived_and_keeps_what_has(tmp_path: Path, database_url: str) -> None:
     """After a stop a bank that has the edition keeps it; one that has not gets nothing."""
-    async with city(tmp_path) as world:
+    async with city(tmp_path, database_url=database_url) as world:
         first, second = await world.bank("bank-1"), await world.bank("bank-2")
         edition = world.seal(10)
         await world.publish(edition)

@@ -201,6 +201,30 @@ def test_thresholds_hold_at_their_edge() -> None:
     assert quality_shortfall(definition("grade-a"), edition_pb2.Quality()) == "the source has no rows"
 
 
+@pytest.mark.parametrize(
+    ("published", "decided", "basis"),
+    [
+        ({"issuer", "k1", "holder"}, {"other", "k2"}, None),
+        ({"issuer", "k1", "holder"}, {"issuer", "k2"}, "approval.second_person"),
+        ({"issuer", "k1", "holder"}, {"holder", "k2"}, "approval.second_person"),
+        ({"issuer", "k1", "holder"}, {"other", "k1"}, "approval.second_person"),
+        ({"issuer", "k1", "holder"}, {"other", "k2", "holder", "k3"}, "approval.second_person"),
+    ],
+)
+def test_the_second_person_shares_neither_name_nor_key(
+    published: set[str], decided: set[str], basis: str | None
+) -> None:
+    """Every signer of the manifest is a publisher, and every signer of the decision decides."""
+    if basis is None:
+        check_second_person(published, decided, is_person=True)
+        return
+    with pytest.raises(NotEntitled) as refused:
+        check_second_person(published, decided, is_person=True)
+    assert refused.value.basis == basis
+    with pytest.raises(NotEntitled, match="take a person"):
+        check_second_person(set(), decided, is_person=False)
+
+
 def test_records_say_nothing_beyond_the_field_set() -> None:
     """What is absent is no matter; what the product does not have is refused by the field's name."""
     narrow = definition("grade-a") | {"fields": ["taxpayer_id", "identifier_kind", "names", "grade"]}
@@ -285,27 +309,3 @@ def test_versions_follow_each_other() -> None:
         with pytest.raises(Conflict) as refused:
             check_follows(product_row(PRODUCT | {"version": version}), known)
         assert refused.value.basis == "product.version"
-
-
-@pytest.mark.parametrize(
-    ("published", "decided", "basis"),
-    [
-        ({"issuer", "k1", "holder"}, {"other", "k2"}, None),
-        ({"issuer", "k1", "holder"}, {"issuer", "k2"}, "approval.second_person"),
-        ({"issuer", "k1", "holder"}, {"holder", "k2"}, "approval.second_person"),
-        ({"issuer", "k1", "holder"}, {"other", "k1"}, "approval.second_person"),
-        ({"issuer", "k1", "holder"}, {"other", "k2", "holder", "k3"}, "approval.second_person"),
-    ],
-)
-def test_the_second_person_shares_neither_name_nor_key(
-    published: set[str], decided: set[str], basis: str | None
-) -> None:
-    """Every signer of the manifest is a publisher, and every signer of the decision decides."""
-    if basis is None:
-        check_second_person(published, decided, is_person=True)
-        return
-    with pytest.raises(NotEntitled) as refused:
-        check_second_person(published, decided, is_person=True)
-    assert refused.value.basis == basis
-    with pytest.raises(NotEntitled, match="take a person"):
-        check_second_person(set(), decided, is_person=False)

@@ -49,6 +49,7 @@ def test_columns_hold_every_record_in_its_place() -> None:
         assert [columns.record(place) for place in range(columns.size)] == made
         assert columns.keys() == [record.taxpayer_id.encode() for record in made]
         assert sum(columns.grades().values()) == count
+        assert columns.fields() == {field.name for record in made for field, _ in record.ListFields()}
         assert columns.grades()[records_pb2.GRADE_A] == sum(r.grade == records_pb2.GRADE_A for r in made)
 
 

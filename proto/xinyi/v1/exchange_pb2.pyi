@@ -172,6 +172,22 @@ class DeliveryReceipt(_message.Message):
     signed_at_ms: int
     def __init__(self, delivery_id: _Optional[str] = ..., delivery_digest: _Optional[bytes] = ..., manifest_digest: _Optional[bytes] = ..., stage: _Optional[_Union[ReceiptStage, str]] = ..., root: _Optional[bytes] = ..., accepted: _Optional[int] = ..., rejected: _Optional[int] = ..., issues: _Optional[_Iterable[_Union[RecordIssue, _Mapping]]] = ..., rules: _Optional[_Iterable[_Union[_edition_pb2.RuleCount, _Mapping]]] = ..., signed_by: _Optional[str] = ..., signed_at_ms: _Optional[int] = ...) -> None: ...
 
+class DeliveryFailure(_message.Message):
+    __slots__ = ("delivery_id", "recipient", "manifest_digest", "attempts", "code", "failed_at_ms")
+    DELIVERY_ID_FIELD_NUMBER: _ClassVar[int]
+    RECIPIENT_FIELD_NUMBER: _ClassVar[int]
+    MANIFEST_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    FAILED_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    delivery_id: str
+    recipient: str
+    manifest_digest: bytes
+    attempts: int
+    code: str
+    failed_at_ms: int
+    def __init__(self, delivery_id: _Optional[str] = ..., recipient: _Optional[str] = ..., manifest_digest: _Optional[bytes] = ..., attempts: _Optional[int] = ..., code: _Optional[str] = ..., failed_at_ms: _Optional[int] = ...) -> None: ...
+
 class PullRequest(_message.Message):
     __slots__ = ("recipient", "product", "last_held", "requested_at_ms", "nonce")
     RECIPIENT_FIELD_NUMBER: _ClassVar[int]
