@@ -12,7 +12,7 @@ app = program(
     "First hour: init, check, serve, partner admit, partner activate, agreement add, entitle, status.\n\n"
     "Exit codes: 0 done, 1 failure, 2 usage or settings, 3 refused, 4 verification failed, 6 later."
 )
-for command in (home.init, home.check, home.serve, home.status, home.upgrade):
+for command in (home.init, home.check, home.serve, home.status, home.purge, home.upgrade):
     app.command()(command)
 app.add_typer(home.certificate, name="certificate")
 app.add_typer(partner.app, name="partner")

@@ -26,6 +26,8 @@ def made_whole(folder: Path) -> Iterator[Path]:
     files.make_directory(draft)
     try:
         yield draft
+        for path in (*draft.rglob("*"), draft):
+            _sync(path)
         draft.rename(folder)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
@@ -58,6 +60,15 @@ def write_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
         for name, data in contents.items():
             files.make_directory((draft / name).parent)
             files.create(draft / name, data)
+
+
+def _sync(path: Path) -> None:
+    """What is renamed into place must not come out of a power cut empty."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _private(path: str, flags: int) -> int:

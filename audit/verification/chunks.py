@@ -17,8 +17,11 @@ from xinyi.v1 import edition_pb2
 
 def check(run: Run, dossier: Dossier) -> None:
     counts: dict[bytes, float] = {}
+    purged = set(run.notes.named_as("edition.purged"))  # step 9 looked whether they were cancelled before
     for document in run.notes.named_as("edition.ready", "edition.held"):
         counts[document] = inf  # until the manifest says how many
+        if document in purged:
+            continue
         with run.report["records"].examine(f"edition {document.hex()[:16]}…"):
             manifest = dossier.open(document, edition_pb2.Manifest)
             counts[document] = len(manifest.message.chunk_roots)

@@ -120,6 +120,20 @@ class _Entry:
     def stop(self) -> None:
         self._decision(self._first(edition_pb2.Stop))
 
+    def purge(self) -> None:
+        document = self._taken_in(self._first(edition_pb2.Manifest).digest).digest
+        self._check_same_edition(document)
+        for cancelled in self._run.notes.named_as("edition.cancelled"):
+            if self._dossier.open(
+                cancelled, edition_pb2.Cancellation
+            ).message.manifest_digest == document and self._run.notes.named_before(
+                cancelled, self._position, "edition.cancelled"
+            ):
+                return
+        raise Invalid(
+            "records were dropped of an edition that no earlier leaf cancels", basis="edition.purged"
+        )
+
     def delivery(self) -> None:
         delivery = self._first(exchange_pb2.Delivery)
         approval = self._dossier.open(delivery.message.approval_digest, edition_pb2.Approval)
@@ -189,6 +203,7 @@ _RULES: dict[str, tuple[str, Callable[[_Entry], None]]] = {
     "edition.released": ("editions", _Entry.release),
     "edition.cancelled": ("editions", _Entry.cancellation),
     "edition.stopped": ("editions", _Entry.stop),
+    "edition.purged": ("records", _Entry.purge),
     "delivery.offered": ("deliveries", _Entry.delivery),
     **dict.fromkeys(exchanges.STAGES, ("receipts", _Entry.receipt)),
     "log.queried": ("queries", _Entry.query),

@@ -126,6 +126,32 @@ def status(home: HomeOption, as_json: JsonOption = False) -> None:
     return None
 
 
+def purge(
+    home: HomeOption,
+    older_than: Annotated[
+        int, typer.Option(min=1, help="Days since the upload was begun, or it was cancelled.")
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Drop the chunks of uploads that were left, and of cancelled editions. What is published is never touched.
+
+    Example: xinyi-gateway purge --older-than 30 --home ./gateway
+    """
+    from dataclasses import asdict
+
+    from gateway.app import open_gateway
+    from gateway.config import Settings
+    from gateway.office.purging import purge as drop
+
+    with open_gateway(Settings.load(home)) as gateway:
+        done = drop(gateway, days=older_than)
+    sentence = (
+        f"dropped {done.chunks} chunks of {done.uploads} uploads that were left and "
+        f"{done.editions} cancelled editions"
+    )
+    outcome(asdict(done), sentence, as_json=as_json)
+
+
 @certificate.command("request")
 def request_certificate(home: HomeOption, output: OutputOption = None) -> None:
     """Write the PKCS#10 request for an outside CA.

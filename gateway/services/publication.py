@@ -274,7 +274,7 @@ _OUTCOMES = {
 def _begin(
     conn: Connection, received: Received[edition_pb2.Manifest], blinding_key: bytes, now_ms: int
 ) -> int:
-    """Notes the intake; returns how many chunks are here already."""
+    """Notes the intake, and when it was begun last; returns how many chunks are here already."""
     if store.find_edition(conn, received.digest) is None:  # else another upload was faster
         _check_place(conn, received.message)
         row = {
@@ -283,7 +283,7 @@ def _begin(
             "blinding_key": blinding_key,
             "begun_at_ms": now_ms,
         }
-        insert_rows(conn, tables.intakes, [row], "keep")
+        insert_rows(conn, tables.intakes, [row], "replace")
     return store.staged(conn, received.digest)[0]
 
 

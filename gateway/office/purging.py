@@ -1,0 +1,96 @@
+"""`purge`: chunks that no bank will ever ask for. Each deletion is an entry of the log, with its count.
+
+Goes: an upload that was begun and left, so many days ago, and the records of an edition that was cancelled as long
+ago. Rows, documents and entries stay, and nothing of an edition that may still be, or was, published.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+from sqlalchemy import Connection, delete, exists, func, select
+
+from gateway.app import Gateway
+from gateway.exchange import Exchange
+from gateway.store import editions as store
+from gateway.store import tables
+from gateway.store.tables import chunks, editions, intakes
+
+log = structlog.get_logger()
+
+DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True)
+class Purged:
+    uploads: int
+    editions: int
+    chunks: int
+
+
+def purge(gateway: Gateway, *, days: int) -> Purged:
+    """One exchange each, so that a serving gateway is never held up for long. After a crash: run it again."""
+    before = gateway.clock() - days * DAY_MS
+    holder = gateway.holder
+    with gateway.database.reading() as conn:
+        left, cancelled = _left(conn, before), _cancelled(conn, before)
+    works = [
+        *(partial(_drop_upload, digest=digest, before=before, actor=holder) for digest in left),
+        *(partial(_drop_records, digest=digest, actor=holder) for digest in cancelled),
+    ]
+    dropped = [gateway.door.run_sync(work) for work in works]
+    done = Purged(len(left), len(cancelled), sum(dropped))
+    log.info("store.purged", uploads=done.uploads, editions=done.editions, chunks=done.chunks)
+    return done
+
+
+def _left(conn: Connection, before: int) -> list[bytes]:
+    old = select(intakes.c.manifest_digest).where(intakes.c.begun_at_ms < before)
+    return list(conn.execute(old).scalars())
+
+
+def _cancelled(conn: Connection, before: int) -> list[bytes]:
+    holds = exists().where(chunks.c.manifest_digest == editions.c.manifest_digest)
+    old = select(editions.c.manifest_digest).where(
+        editions.c.state == "CANCELLED", editions.c.changed_at_ms < before, holds
+    )
+    return list(conn.execute(old).scalars())
+
+
+def _drop_upload(x: Exchange, digest: bytes, before: int, actor: str) -> int:
+    """Unless it was taken up again meanwhile."""
+    intake = store.find_intake(x.conn, digest)
+    if intake is None or intake["begun_at_ms"] >= before or store.find_edition(x.conn, digest) is not None:
+        return 0
+    count = _count(x.conn, digest)
+    x.log("edition.abandoned", actor=actor, manifest_digest=digest, detail=f"{count} chunks")
+    x.conn.execute(delete(chunks).where(chunks.c.manifest_digest == digest))
+    x.conn.execute(delete(intakes).where(intakes.c.manifest_digest == digest))
+    return count
+
+
+def _drop_records(x: Exchange, digest: bytes, actor: str) -> int:
+    """CANCELLED is where an edition ends: nothing leads out of it."""
+    edition = store.find_edition(x.conn, digest)
+    assert edition is not None
+    assert edition["state"] == "CANCELLED"
+    count = _count(x.conn, digest)
+    x.log(
+        "edition.purged",
+        actor=actor,
+        product=edition["product"],
+        manifest_digest=digest,
+        documents=[digest],
+        record_count=edition["record_count"],
+        detail=f"{count} chunks",
+    )
+    x.conn.execute(delete(chunks).where(chunks.c.manifest_digest == digest))
+    return count
+
+
+def _count(conn: Connection, digest: bytes) -> int:
+    return conn.execute(
+        select(func.count()).select_from(tables.chunks).where(chunks.c.manifest_digest == digest)
+    ).scalar_one()

@@ -1,0 +1,124 @@
+"""What the gateway may stop keeping, and that the log tells it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from sqlalchemy import delete, func, select
+
+from adapters.party.gateway import GatewayClient
+from gateway.exchange import Exchange
+from gateway.office.purging import Purged, purge
+from gateway.store import tables
+from tests.programs import Outcome, ok, run
+from tests.world import APPROVER, AUDITOR, BUREAU, MAKER, SealedEdition, World, city
+from xinyi.channel import errors_restored
+from xinyi.v1 import edition_pb2
+from xinyi.v1 import publication_service_pb2 as pb
+from xinyi.v1.publication_service_pb2_grpc import PublicationServiceStub
+
+
+async def upload(world: World, edition: SealedEdition, upto: int) -> int:
+    """Begins an edition and sends chunks up to a number; where it went on from."""
+
+    def work() -> int:
+        with GatewayClient(world.homes[MAKER]) as client, errors_restored():
+            stub = PublicationServiceStub(client.channel)
+            call = client.wrap(edition.manifest)
+            begun = stub.BeginEdition(pb.BeginEditionRequest(call=call, blinding_key=edition.blinding_key))
+            stub.PutChunks(
+                pb.PutChunksRequest(manifest_digest=edition.digest, number=n, data=edition.chunks[n])
+                for n in range(begun.next_chunk, upto)
+            )
+            return begun.next_chunk
+
+    return await asyncio.to_thread(work)
+
+
+async def cancel(world: World, edition: SealedEdition) -> None:
+    await world.decide(
+        edition_pb2.Cancellation(
+            manifest_digest=edition.digest, cancelled_by=MAKER, reason="typo", cancelled_at_ms=world.clock()
+        ),
+        MAKER,
+    )
+
+
+def held(world: World, edition: SealedEdition) -> int:
+    with world.gateway.database.reading() as conn:
+        own = tables.chunks.c.manifest_digest == edition.digest
+        return conn.execute(select(func.count()).select_from(tables.chunks).where(own)).scalar_one()
+
+
+async def verified(world: World, name: str) -> Outcome:
+    """An export with records, verified offline."""
+    home = world.homes[AUDITOR]
+    policy, export = world.path / "policy.toml", world.path / name
+    if not policy.exists():
+        await ok("xinyi-audit", "policy", "--home", home.path, "--bureau", BUREAU, "-o", policy)
+    await ok("xinyi-audit", "export", export, "--records", "--purpose", "audit", "--home", home.path)
+    return await run("xinyi-audit", "verify", export, "--policy", policy, "--json")
+
+
+async def auditor(world: World) -> None:
+    home = await world.admit(AUDITOR, "AUDITOR")
+    for person in (MAKER, APPROVER):
+        world.pin(home, world.homes[person].signer().key)
+
+
+async def test_left_uploads_and_cancelled_editions_go(tmp_path: Path, database_url: str) -> None:
+    """Each with an entry and its count; what is published stays, and the whole log still verifies."""
+    async with city(tmp_path, database_url=database_url) as world:
+        await auditor(world)
+        published = world.seal(1500)
+        await world.publish(published)
+        cancelled = world.seal(2100, month=2, sequence=2, predecessor=published.digest)
+        await world.submit(cancelled)
+        await cancel(world, cancelled)
+        left = world.seal(3000, month=3, sequence=2, predecessor=published.digest)
+        assert await upload(world, left, 2) == 0
+        assert await asyncio.to_thread(purge, world.gateway, days=30) == Purged(0, 0, 0)
+
+        world.clock.advance(days=31)
+        resumed = world.seal(2500, month=3, sequence=2, predecessor=published.digest)
+        await upload(world, resumed, 1)
+        assert await asyncio.to_thread(purge, world.gateway, days=30) == Purged(1, 1, 2 + 3)
+        assert [held(world, e) for e in (published, cancelled, left, resumed)] == [2, 0, 0, 1]
+        assert await asyncio.to_thread(purge, world.gateway, days=30) == Purged(0, 0, 0)
+
+        verdict = await verified(world, "export")
+        assert (verdict.code, verdict.json["verdict"]) == (0, "holds"), verdict.out
+        assert await upload(world, left, 3) == 0, "who comes back after all begins anew"
+        assert held(world, left) == 3
+
+
+async def test_an_upload_that_was_taken_up_again_stays(tmp_path: Path) -> None:
+    """Its age counts from the last time it was begun."""
+    async with city(tmp_path) as world:
+        edition = world.seal(2500)
+        await upload(world, edition, 1)
+        world.clock.advance(days=40)
+        assert await upload(world, edition, 2) == 1
+        assert await asyncio.to_thread(purge, world.gateway, days=30) == Purged(0, 0, 0)
+        await world.submit(edition)
+        assert held(world, edition) == 3
+
+
+async def test_dropping_what_was_not_cancelled_is_found(tmp_path: Path) -> None:
+    """An operator who logs a purge of a live edition has said so himself."""
+    async with city(tmp_path) as world:
+        await auditor(world)
+        edition = world.seal(1500)
+        await world.publish(edition)
+
+        def drop(x: Exchange) -> None:
+            x.log("edition.purged", actor=world.gateway.holder, manifest_digest=edition.digest,
+                  product="grade-a", documents=[edition.digest], record_count=1500)  # fmt: skip
+            x.conn.execute(delete(tables.chunks).where(tables.chunks.c.manifest_digest == edition.digest))
+
+        await world.gateway.door.run(drop)
+        verdict = await verified(world, "export")
+        assert (verdict.code, verdict.json["verdict"]) == (4, "false")
+        reasons = [f["reason"] for check in verdict.json["checks"] for f in check["findings"]]
+        assert any("no earlier leaf cancels" in reason for reason in reasons), reasons
