@@ -139,12 +139,8 @@ def _wait(come: Callable[[], bool], otherwise: str) -> None:
     raise AssertionError(otherwise)
 
 
-def check_bank(home: Path, digest: bytes, published: List, *, proofs: bool) -> None:
-    """Every record of this month landed once, nothing left over in the spool, the evidence complete.
-
-    Args:
-        proofs: whether the bank's way to the gateway brings it log proofs.
-    """
+def check_bank(home: Path, digest: bytes, published: List) -> None:
+    """Every record of this month landed once, nothing left over in the spool, the evidence complete."""
     with sqlite3.connect(home / "bank.db") as conn:
         landed = [row[0] for row in conn.execute("SELECT taxpayer_id FROM grade_a ORDER BY taxpayer_id")]
         shown = conn.execute("SELECT manifest_digest, accepted, rejected FROM xinyi_landings").fetchall()
@@ -171,17 +167,17 @@ def check_bank(home: Path, digest: bytes, published: List, *, proofs: bool) -> N
             (home / "evidence" / delivery / f"{stage}.dsse").read_bytes(),
         }
         assert len(signed) == 1, f"{home.name} signed {stage} twice"
-    _check_evidence(home, delivery, proofs=proofs)
+    _check_evidence(home, delivery)
 
 
-def _check_evidence(path: Path, delivery_id: str, *, proofs: bool) -> None:
+def _check_evidence(path: Path, delivery_id: str) -> None:
     home = Home.open(path)
     evidence = path / "evidence" / delivery_id
     expected = {f"{name}.dsse" for name in ("manifest", "approval", "delivery")}
     expected |= {f"{stage}{ending}" for stage in STAGES for ending in (".dsse", ".acknowledgement.dsse")}
-    expected |= {f"{stage}.tlog-proof" for stage in STAGES if proofs}
+    expected |= {f"{stage}.tlog-proof" for stage in STAGES}
     assert set(_visible(evidence)) == expected
-    for stage in STAGES if proofs else ():
+    for stage in STAGES:
         sealed = envelope_pb2.Envelope.FromString((evidence / f"{stage}.acknowledgement.dsse").read_bytes())
         leaf = exchange_pb2.Acknowledgement.FromString(sealed.payload).leaf
         TlogProof.decode((evidence / f"{stage}.tlog-proof").read_bytes()).verify(leaf, home.log_key())

@@ -73,8 +73,8 @@ class Bank:
             job.finish()
 
     def check(self, edition: Edition) -> None:
-        """The end of a month: this edition is here, once and whole. Answers by folder bring no proofs."""
-        check_bank(self.home, edition.digest, edition.list, proofs=self.channel != FOLDER)
+        """The end of a month: this edition is here, once and whole."""
+        check_bank(self.home, edition.digest, edition.list)
 
     def _hand_in(self) -> None:
         """All stages at once: the gateway's round over its folders takes a second, and `confirm` waits."""
