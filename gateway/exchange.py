@@ -80,7 +80,7 @@ class Exchange:
         self._note(table, row)
 
     def remove(self, table: Table, *key: Any) -> None:
-        """Deletes a row by its primary key; rows of LOGGED tables stay, in another state."""
+        """Deletes the rows whose primary key begins with `key`; those of LOGGED tables stay, in another state."""
         if table.name in _LOGGED:
             raise ValueError(f"rows of {table.name} are never deleted")
         self._removes.append((table, key))
@@ -182,8 +182,15 @@ class _Cache:
         row = self._rows[table][key]
         return None if row is None else dict(row)
 
-    def put(self, table: Table, key: Key, row: Row | None) -> None:
+    def put(self, table: Table, key: Key, row: Row) -> None:
         self._rows.setdefault(table, {})[key] = row
+
+    def drop(self, table: Table, key: Key) -> None:
+        """No row whose key begins so is there any more."""
+        rows = self._rows.setdefault(table, {})
+        for known in [key, *rows]:
+            if known[: len(key)] == key:
+                rows[known] = None
 
 
 def _key(table: Table, row: Row) -> Key:
@@ -210,7 +217,7 @@ class _Batch:
         for table, row in (*exchange._replaces, *exchange._adds):
             self._cache.put(table, _key(table, row), row)
         for table, key in exchange._removes:
-            self._cache.put(table, key, None)
+            self._cache.drop(table, key)
         self._pending.append(exchange)
         if work.key is None:
             self.flush()
@@ -239,7 +246,7 @@ class _Batch:
             if table in adds:
                 insert_rows(self._conn, table, adds[table])
         for table, removed in (remove for exchange in pending for remove in exchange._removes):
-            columns = zip(table.primary_key.columns, removed, strict=True)
+            columns = zip(table.primary_key.columns, removed, strict=False)
             self._conn.execute(delete(table).where(*(column == value for column, value in columns)))
         entries_ = [row for exchange in pending for row in exchange._entries]
         if entries_:

@@ -68,7 +68,7 @@ class Sequencer:
             except Exception as error:  # a thread that ends unheard leaves a gateway that never signs again
                 conflict = isinstance(error, VerificationError)
                 logger.critical(
-                    "alarm.log_conflict" if conflict else "alarm.sequencer_failed", exc_info=not conflict,
+                    "alarm.log_conflict" if conflict else "alarm.log_stopped", exc_info=not conflict,
                     explanation=str(error) if conflict else type(error).__name__,
                 )  # fmt: skip
                 self._fatal(error)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import structlog
-from sqlalchemy import Connection, delete, exists, func, select
+from sqlalchemy import Connection, exists, func, select
 
 from gateway.app import Gateway
 from gateway.exchange import Exchange
@@ -66,8 +66,8 @@ def _drop_upload(x: Exchange, digest: bytes, before: int, actor: str) -> int:
         return 0
     count = _count(x.conn, digest)
     x.log("edition.abandoned", actor=actor, manifest_digest=digest, detail=f"{count} chunks")
-    x.conn.execute(delete(chunks).where(chunks.c.manifest_digest == digest))
-    x.conn.execute(delete(intakes).where(intakes.c.manifest_digest == digest))
+    x.remove(chunks, digest)
+    x.remove(intakes, digest)
     return count
 
 
@@ -86,7 +86,7 @@ def _drop_records(x: Exchange, digest: bytes, actor: str) -> int:
         record_count=edition["record_count"],
         detail=f"{count} chunks",
     )
-    x.conn.execute(delete(chunks).where(chunks.c.manifest_digest == digest))
+    x.remove(chunks, digest)
     return count
 
 

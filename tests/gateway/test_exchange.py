@@ -147,6 +147,19 @@ async def test_a_removed_row_is_gone_for_who_comes_next(database: Database, door
         return True
 
     assert sorted(await together(door, (take, "1"), (take, "2"))) == [False, True]
+    chunk = {"manifest_digest": b"staged", "data": b"", "last_key": b"", "grades": ""}
+    with database.writing() as conn:
+        conn.execute(tables.chunks.insert(), [chunk | {"number": n} for n in range(3)])
+        conn.execute(tables.chunks.insert().values(chunk | {"number": 0, "manifest_digest": b"stays"}))
+
+    def take_all(x: Exchange) -> bool:
+        found = x.get(tables.chunks, b"staged", 1) is not None
+        x.remove(tables.chunks, b"staged")
+        return found
+
+    assert await together(door, (take_all, "1"), (take_all, "2")) == [True, False]
+    with database.reading() as conn:
+        assert conn.execute(select(tables.chunks.c.manifest_digest)).scalars().all() == [b"stays"]
     with pytest.raises(ValueError, match="never deleted"):
         door.run_sync(lambda x: x.remove(tables.parties, "counted"))
 
