@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Connection, func, select
+
 from adapters.bank.client import BankClient
 from adapters.bank.fetch import Receiver, fetch_from_folder, fetch_from_gateway
 from adapters.bank.folder import Folder
@@ -18,7 +20,7 @@ from adapters.bank.rows import COLUMNS
 from adapters.bank.sending import send_by_folder, send_by_network
 from adapters.party.home import Home
 from adapters.tables.landing import SqlTarget
-from gateway.store import deliveries
+from gateway.store import deliveries, tables
 from tests.world import World, city
 from xinyi.server import serve
 from xinyi.v1 import exchange_pb2, inbox_service_pb2_grpc
@@ -50,6 +52,10 @@ def landed_rows(home: Home) -> int:
 async def states(world: World, digest: bytes) -> dict[str, str]:
     with world.gateway.database.reading() as conn:
         return {row["recipient"]: row["state"] for row in deliveries.deliveries_of_edition(conn, digest)}
+
+
+def deliveries_in(conn: Connection, state: str) -> int:
+    return conn.scalar(select(func.count()).where(tables.deliveries.c.state == state)) or 0
 
 
 async def until(holds: Callable[[], Any], patience_s: float = 20) -> None:

@@ -23,10 +23,10 @@ from adapters.bank.settings import BankSettings
 from adapters.party.home import Home
 from audit import envelope
 from audit.checkpoint import TlogProof
-from gateway.office import agreements
+from gateway.office import catalogue
 from gateway.rules.deliveries import delivery_id
 from gateway.store import deliveries, editions
-from tests.flows.test_delivery import until
+from tests.flows.test_delivery import deliveries_in, until
 from tests.flows.test_rights import entries
 from tests.world import OPERATOR, SealedEdition, World, city, receipt_for
 from xinyi.errors import ExchangeError, NotAuthenticated, NotEntitled
@@ -55,7 +55,7 @@ class Bank:
 async def found(world: World, stack: AsyncExitStack) -> list[Bank]:
     """Every second bank takes another product; eight are dialled, the others come."""
     products = ("grade-a", "grade-all")
-    await world.gateway.door.run(lambda x: agreements.switch_product(x, products[1], True, OPERATOR))
+    await world.gateway.door.run(lambda x: catalogue.switch(x, products[1], True, OPERATOR))
     sealed = [world.seal(1030 + n, product=product) for n, product in enumerate(products)]
     banks = []
     for number in range(BANKS):
@@ -157,7 +157,7 @@ async def test_fifty_deliveries_at_once_never_cross(tmp_path: Path, database_url
 
         async def arrived() -> bool:
             with world.gateway.database.reading() as conn:
-                return len(deliveries.list_deliveries(conn, ["RECEIVED"])) == BANKS
+                return deliveries_in(conn, "RECEIVED") == BANKS
 
         await until(arrived, 60)
 

@@ -21,7 +21,7 @@ from audit import envelope
 from gateway import delivery
 from gateway.exchange import Exchange
 from gateway.store import deliveries, editions, tables
-from tests.flows.test_delivery import inbox, until
+from tests.flows.test_delivery import deliveries_in, inbox, until
 from tests.world import APPROVER, MAKER, SealedEdition, World, approval, city
 from xinyi.errors import VerificationError
 from xinyi.v1 import envelope_pb2, exchange_pb2
@@ -146,9 +146,9 @@ async def test_no_bank_takes_what_was_not_approved(tmp_path: Path, free_port: in
 
                 async def ended() -> bool:
                     with world.gateway.database.reading() as conn:
-                        dead = deliveries.list_deliveries(conn, ["DEAD"])
+                        dead = deliveries_in(conn, "DEAD")
                     written = list((folder / "outgoing").glob("*.complete"))
-                    return len(dead) == len(written) == len(LIES)
+                    return dead == len(written) == len(LIES)
 
                 await until(ended, 40)
         with world.gateway.database.reading() as conn:
