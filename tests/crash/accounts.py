@@ -176,7 +176,7 @@ def _check_evidence(path: Path, delivery_id: str) -> None:
     expected = {f"{name}.dsse" for name in ("manifest", "approval", "delivery")}
     expected |= {f"{stage}{ending}" for stage in STAGES for ending in (".dsse", ".acknowledgement.dsse")}
     expected |= {f"{stage}.tlog-proof" for stage in STAGES}
-    assert set(_visible(evidence)) == expected
+    assert set(_visible(evidence)) == expected, set(_visible(evidence)) ^ expected
     for stage in STAGES:
         sealed = envelope_pb2.Envelope.FromString((evidence / f"{stage}.acknowledgement.dsse").read_bytes())
         leaf = exchange_pb2.Acknowledgement.FromString(sealed.payload).leaf

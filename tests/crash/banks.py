@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from adapters.bank.evidence import Evidence
 from adapters.bank.folder import FolderReceipts
 from adapters.bank.receipts import Receipts, read_envelope
 from adapters.party.gateway import GatewayClient
@@ -12,7 +14,7 @@ from adapters.party.home import Home
 from tests.crash.accounts import check_bank
 from tests.crash.city import City, Edition
 from tests.crash.founding import FOLDER, PULL, PUSH, BankPlan
-from tests.crash.programs import Job, Point, Service, free_port, steps_noted
+from tests.crash.programs import PATIENCE_S, Job, Point, Service, free_port, steps_noted
 
 
 def plan(name: str, channel: int, place: Path) -> BankPlan:
@@ -73,7 +75,12 @@ class Bank:
             job.finish()
 
     def check(self, edition: Edition) -> None:
-        """The end of a month: this edition is here, once and whole."""
+        """The end of a month: this edition is here, once and whole, with the proofs of its receipts."""
+        confirm = next(job for job in self.jobs if job.command == "confirm")
+        deadline = time.monotonic() + PATIENCE_S
+        while Evidence(self.home / "evidence").unproven() and time.monotonic() < deadline:
+            time.sleep(0.3)  # a folder's proofs follow the answers in a later round of the gateway
+            confirm.finish()
         check_bank(self.home, edition.digest, edition.list)
 
     def _hand_in(self) -> None:

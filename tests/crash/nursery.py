@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import os
 import pkgutil
+import select
+import signal
 import subprocess
 import sys
 import threading
@@ -79,6 +81,14 @@ def _bear(words: list[str], notes: str, plan: str, output: str) -> Any:
     launch(words, notes, plan)
 
 
+def _end_with_the_tests(child: int) -> None:
+    """Waits for the child's end. No order comes while it runs: input is then the end of input, of killed tests."""
+    ended = os.pidfd_open(child)
+    if ended not in select.select([ended, sys.stdin], [], [])[0]:
+        os.kill(child, signal.SIGKILL)
+    os.close(ended)
+
+
 def main(program: str) -> None:
     for package in PACKAGES[program]:
         _import(package)
@@ -91,6 +101,7 @@ def main(program: str) -> None:
             _bear(*json.loads(line))
             raise SystemExit
         print(child, flush=True)
+        _end_with_the_tests(child)
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
 
