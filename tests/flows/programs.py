@@ -45,9 +45,12 @@ class Program:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait(30)
 
-    def stop(self) -> int:
+    def stop(self) -> None:
+        """Ends it, unless it was killed here. Raises AssertionError where it had ended by itself."""
+        ended = self._process.poll()
+        assert ended in (None, -signal.SIGKILL), f"it ended by itself with {ended}:\n{self.said[-2000:]}"
         self._process.terminate()
-        return self._process.wait(30)
+        self._process.wait(30)
 
 
 @contextmanager
