@@ -189,7 +189,8 @@ class Collector:
                 who = await self._sender(sealed, path, party)
                 answer = await accept_receipt(self._reception, exchange_pb2.Call(document=sealed), who)
             reply, data = f"{name}.answer", answer.SerializeToString()
-            self._unproven.setdefault(folder, set()).add(_leaf(answer))
+            if folder in self._unproven:  # else it is found there, with those of an earlier life
+                self._unproven[folder].add(_leaf(answer))
         except _Arriving:
             return False
         except Unavailable:

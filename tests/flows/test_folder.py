@@ -22,6 +22,7 @@ from tests.flows.test_delivery import states, until
 from tests.flows.test_rights import entries
 from tests.world import World, city, receipt_for
 from xinyi import checks
+from xinyi.files import write_atomically
 from xinyi.server import Caller
 from xinyi.v1 import envelope_pb2, exchange_pb2, log_pb2
 
@@ -63,6 +64,29 @@ async def test_confirming_by_folder_brings_the_log_proof(tmp_path: Path, databas
         with world.gateway.database.reading() as conn:
             openings = {index: opening for index, _, _, opening in world.gateway.log.openings(conn, 0, 10**6)}
         assert log_pb2.LogEntry.FromString(openings[proof.index]) == entry
+
+
+async def test_a_proof_that_a_death_held_up_comes_in_the_next_life(tmp_path: Path) -> None:
+    """Also where the first thing that life finds in the folder is another receipt."""
+    async with city(tmp_path) as world:
+        bank, folder = await bank_with_folder(world, "bank-1")
+        await world.publish(world.seal(10))
+        await until_complete(folder)
+        await asyncio.to_thread(take_and_confirm, bank, folder)
+        [proof] = (folder / "answers").glob("*.tlog-proof")
+        held_up = proof.read_bytes()
+        proof.unlink()
+        package = (await world.pull(bank)).package
+        receipt = receipt_for(package, bank, exchange_pb2.RECEIPT_STAGE_ACCEPTED, world.clock())
+        sealed = seal(receipt, bank.signer()).SerializeToString(deterministic=True)
+
+        async def next_life() -> bool:
+            write_atomically(folder / "incoming" / f"{receipt.delivery_id}.2-accepted.dsse", sealed)
+            # The city's own collector goes its rounds, too; it has nothing to prove for the first receipt.
+            return await Collector(world.gateway.reception).collect() == 1
+
+        await until(next_life)
+        assert TlogProof.decode(proof.read_bytes()).index == TlogProof.decode(held_up).index
 
 
 async def test_one_partners_bad_files_keep_nobody_waiting(tmp_path: Path) -> None:
