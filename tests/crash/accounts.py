@@ -18,12 +18,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from adapters.party.home import Home
 from audit.checkpoint import TlogProof
 from audit.envelope import parse_strict
-from audit.log import log_entries
+from audit.log import log_checkpoints, log_entries
 from examples.generate import rows, write
 from gateway.config import Settings
 from gateway.store import editions, tables
@@ -73,6 +73,16 @@ class Account:
         with self.reading() as conn:
             found = conn.execute(select(log_entries.c.opening).order_by(log_entries.c.id)).scalars()
             return [log_pb2.LogEntry.FromString(opening) for opening in found]
+
+    def wait_for_log(self) -> None:
+        """Until every entry stands under a published checkpoint: the log of an idle gateway commits no more."""
+
+        def published() -> bool:
+            with self.reading() as conn:
+                count = conn.scalar(select(func.count()).select_from(log_entries))
+                return conn.scalar(select(func.max(log_checkpoints.c.size))) == count
+
+        _wait(published, "the log is not published")
 
     def deliveries(self) -> list[dict[str, Any]]:
         with self.reading() as conn:

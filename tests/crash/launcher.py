@@ -101,10 +101,14 @@ def wrap_files(steps: Steps) -> None:
     os.open = create
 
 
+_SIGN_OF_LIFE = ("UPDATE workers SET", "INSERT INTO workers ")
+
+
 def wrap_sqlite(steps: Steps) -> None:
     """Every connection anybody opens from now on notes its commits, and of which file.
 
-    A commit that changed nothing is none: the sequencer looks at its log twice a second.
+    A commit that changed nothing is none: the sequencer looks at its log twice a second. Nor is a worker's sign
+    of life, which comes whenever it likes and would move all other steps.
     """
 
     class Cursor(sqlite3.Cursor):
@@ -115,8 +119,12 @@ def wrap_sqlite(steps: Steps) -> None:
             if word == "COMMIT":
                 with self.connection.committing():
                     return super().execute(statement, *values)
+            before = self.connection.total_changes
             self.connection.defines |= word in ("CREATE", "DROP", "ALTER")
-            return super().execute(statement, *values)
+            result = super().execute(statement, *values)
+            if statement.startswith(_SIGN_OF_LIFE):
+                self.connection.committed += self.connection.total_changes - before
+            return result
 
     class Connection(sqlite3.Connection):
         def __init__(self, database: Any, *arguments: Any, **options: Any) -> None:
@@ -124,6 +132,7 @@ def wrap_sqlite(steps: Steps) -> None:
             self.place = os.path.basename(os.fspath(database))
             #: Whether the transaction makes or drops a table, which total_changes does not count.
             self.defines = False
+            #: Changes that are committed, or count for nothing.
             self.committed = 0
 
         def cursor(self, factory: Any = Cursor) -> Any:

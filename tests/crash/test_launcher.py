@@ -29,7 +29,11 @@ conn.execute("BEGIN IMMEDIATE")
 conn.commit()
 cursor = conn.cursor()
 cursor.execute("BEGIN IMMEDIATE")
+cursor.execute("UPDATE workers SET seen_at_ms = 1")
+conn.commit()
+cursor.execute("BEGIN IMMEDIATE")
 cursor.execute("INSERT INTO t VALUES (1)")
+cursor.execute("UPDATE workers SET seen_at_ms = 2")
 conn.commit()
 """
 
@@ -38,6 +42,8 @@ def run(place: Path, point: Point) -> tuple[int, str, int]:
     """Return code, what lies in the folder, rows of the table."""
     with sqlite3.connect(place / "db") as conn:
         conn.execute("CREATE TABLE t (n)")
+        conn.execute("CREATE TABLE workers (seen_at_ms)")
+        conn.execute("INSERT INTO workers VALUES (0)")
     conn.close()
     point.arm(place / "plan")
     root = Path(__file__).parents[2]

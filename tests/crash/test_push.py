@@ -9,14 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import select
 
 from adapters.bureau.editions import Editions
 from gateway.intake import STAGE_CHUNKS
-from gateway.store import editions, tables
+from gateway.store import editions
 from tests.crash.banks import Bank, plan
 from tests.crash.city import City
 from tests.crash.founding import PUSH
@@ -75,7 +73,7 @@ def test_a_death_between_publication_and_its_workflow_loses_no_delivery(tmp_path
         digest = city.sealed()
         approve = city.approve_job(digest)
         city.gateway.reviving.clear()
-        _wait_for_beat(city)
+        city.account.wait_for_log()
         city.gateway.arm(Point(1, "after"))
         assert approve.start() == AGAIN
         city.gateway.wait_for_death(1)
@@ -94,18 +92,6 @@ def _workflows(city: City) -> int:
     return count
 
 
-def _wait_for_beat(city: City) -> None:
-    """Until the gateway has just given its sign of life: the commits of the next seconds are the test's."""
-    beat = select(tables.workers.c.seen_at_ms)
-    before = _scalar(city, beat)
-    _until(lambda: _scalar(city, beat) != before)
-
-
-def _scalar(city: City, query: Any) -> Any:
-    with city.account.reading() as conn:
-        return conn.execute(query).scalar()
-
-
 def test_an_intake_goes_on_behind_what_was_staged(tmp_path: Path) -> None:
     """The gateway dies between two stagings of one upload, which then becomes one edition nevertheless."""
     with _city(tmp_path, 20 * 1024) as (city, bank):
@@ -116,17 +102,13 @@ def test_an_intake_goes_on_behind_what_was_staged(tmp_path: Path) -> None:
             if Editions(city.maker / "state").all():
                 break
         digest = city.sealed()
-        for death in range(1, 6):  # later each time: signs of life are among the commits
-            _wait_for_beat(city)
-            # Its commits: the intake, once; sixteen chunks, the other four, the edition.
-            city.gateway.arm(Point(death + 1, "before"))
-            assert publish.start() == AGAIN
-            city.gateway.wait_for_death(death)
-            with city.account.reading() as conn:
-                staged, _ = editions.staged(conn, digest)
-            if staged:
-                break
-        assert staged == STAGE_CHUNKS
+        city.account.wait_for_log()
+        # Its commits: the intake, sixteen chunks, the other four, the edition.
+        city.gateway.arm(Point(3, "before"))
+        assert publish.start() == AGAIN
+        city.gateway.wait_for_death(1)
+        with city.account.reading() as conn:
+            assert editions.staged(conn, digest)[0] == STAGE_CHUNKS
         publish.finish()
         city.approve_job(digest).finish()
         city.published(published)
