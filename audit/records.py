@@ -243,11 +243,12 @@ def chunk_entry(salt: bytes, record: bytes) -> bytes:
 
     Args: salt — 32 bytes; record — not empty.
     """
-    length = _varint(len(record))
-    return b"\n%b\n %b\x12%b%b" % (_varint(35 + len(length) + len(record)), salt, length, record)
+    length = varint(len(record))
+    return b"\n%b\n %b\x12%b%b" % (varint(35 + len(length) + len(record)), salt, length, record)
 
 
 @lru_cache(maxsize=4096)
-def _varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
+    """A number as protobuf writes it: seven bits a byte, the lowest first."""
     groups = [value >> shift & 127 for shift in range(0, max(value.bit_length(), 1), 7)]
     return bytes([*(group | 128 for group in groups[:-1]), groups[-1]])

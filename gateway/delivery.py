@@ -21,7 +21,8 @@ from gateway.rules.entitlement import check_entitlement
 from gateway.rules.partners import check_right
 from gateway.store import deliveries as store
 from gateway.store import editions, parties, tables
-from xinyi.errors import Conflict, Contradiction, Unknown
+from xinyi import checks
+from xinyi.errors import Conflict, Contradiction, Unavailable, Unknown
 from xinyi.v1 import edition_pb2, exchange_pb2
 
 #: Dates of agreements are Chinese calendar days.
@@ -53,7 +54,7 @@ def queue_for_entitled(x: Exchange, edition: Mapping[str, Any]) -> None:
 
 def _row(x: Exchange, edition: Mapping[str, Any], entitlement: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "delivery_id": rules.delivery_id(edition["manifest_digest"], entitlement["party"]),
+        "delivery_id": checks.delivery_id(edition["manifest_digest"], entitlement["party"]),
         "manifest_digest": edition["manifest_digest"],
         "recipient": entitlement["party"],
         "product": edition["product"],
@@ -89,7 +90,7 @@ def offer(
     entitlement = check_may_receive(x, recipient, edition["product"])
     if edition["state"] not in rules.DELIVERABLE:
         raise Conflict(f"the edition is {edition['state']}", basis="edition.state")
-    row = x.get(tables.deliveries, rules.delivery_id(manifest_digest, recipient))
+    row = x.get(tables.deliveries, checks.delivery_id(manifest_digest, recipient))
     row = row if row is not None else _row(x, edition, entitlement)
     if row["state"] in ("STOPPED", "DEAD"):
         raise Conflict(f"this delivery is {row['state']}", basis="delivery.state")
@@ -195,10 +196,16 @@ def package(conn: Connection, delivery_id: str) -> exchange_pb2.DeliveryPackage:
 
 
 def read_chunks(conn: Connection, manifest_digest: bytes, start: int) -> list[tuple[int, bytes]]:
-    """The next chunks of an edition under way, (number, bytes). Raises Conflict where it was stopped."""
+    """The next chunks of an edition under way, (number, bytes), at least one.
+
+    Raises Conflict where it was stopped, Unavailable where the store has lost them.
+    """
     if editions.edition_state(conn, manifest_digest) == "STOPPED":
         raise Conflict("this delivery was stopped by the bureau", basis="delivery.stopped")
-    return editions.read_chunks(conn, manifest_digest, start, start + editions.READ_AHEAD)
+    found = editions.read_chunks(conn, manifest_digest, start, start + editions.READ_AHEAD)
+    if not found or found[0][0] != start:
+        raise Unavailable("chunks of this edition are missing at the gateway", basis="edition.chunks")
+    return found
 
 
 def note_transfer(x: Exchange, delivery_id: str, holder: str, *, sent: int, error: str = "") -> None:
@@ -313,8 +320,8 @@ def _was_offered(x: Exchange, receipt: exchange_pb2.DeliveryReceipt) -> bool:
     return exchange_pb2.Delivery.FromString(sealed.payload).delivery_id == receipt.delivery_id
 
 
-def revive(x: Exchange, delivery_id: str, holder: str, reason: str) -> None:
-    """A person gives a DEAD delivery new attempts. Raises Unknown, Conflict."""
+def revive(x: Exchange, delivery_id: str, holder: str, reason: str) -> str:
+    """A person gives a DEAD delivery new attempts. Returns its state. Raises Unknown, Conflict."""
     found = store.find_delivery(x.conn, delivery_id)
     if found is None:
         raise Unknown("there is no such delivery", basis="delivery.unknown")
@@ -322,11 +329,13 @@ def revive(x: Exchange, delivery_id: str, holder: str, reason: str) -> None:
         raise Conflict(
             f"only a DEAD delivery is retried by hand; this one is {found['state']}", basis="delivery.state"
         )
+    state = "QUEUED" if found["document"] is None else "OFFERED"
     row = dict(found) | {
-        "state": "QUEUED" if found["document"] is None else "OFFERED",
+        "state": state,
         "generation": found["generation"] + 1,
         "attempts": 0,
         "changed_at_ms": x.now_ms,
     }
     x.replace(tables.deliveries, row)
     _log(x, "retried", row, holder, detail=reason)
+    return state

@@ -157,10 +157,6 @@ class Exchange:
         if self._changes:
             raise ValueError("business rows were written after the exchange was logged, or it never was")
 
-    @property
-    def logged(self) -> bool:
-        return bool(self._entries)
-
 
 class _Cache:
     """Rows by primary key, as the shared transaction sees them, what it has yet to write included."""

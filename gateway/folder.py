@@ -168,7 +168,7 @@ class Collector:
         """Trouble with a place is said once, until it is over."""
         try:
             result = await work
-        except (OSError, Unavailable) as error:
+        except (OSError, ExchangeError) as error:
             trouble = error.strerror or "" if isinstance(error, OSError) else error.explanation
             if self._troubles.get(place) != trouble:
                 self._troubles[place] = trouble
@@ -196,6 +196,8 @@ class Collector:
         except Unavailable:
             raise
         except ExchangeError as error:
+            if not error.sealed:  # too many today: the file waits for a day on which its refusal can be signed
+                raise Unavailable(error.explanation, basis=error.basis) from error
             reply, data = f"{name}.refusal", error.sealed
         await asyncio.to_thread(_settle, folder, path, reply, data)
         log.info("folder.answered", party=party, reply=reply.rpartition(".")[2])
@@ -255,16 +257,15 @@ class Collector:
         """Removes the files of deliveries that ended `keep_days` ago. What was signed stays in the store."""
         before = self._reception.door.now() - self._keep_days * DAY_MS
         count = 0
-        for row in await self._in_state(*FINISHED):
-            if row["changed_at_ms"] < before:
-                gone = asyncio.to_thread(_remove, Path(row["target"]), row["delivery_id"])
-                count += await self._guarded(Path(row["target"]), gone, False)
+        for row in await self._in_state(*FINISHED, before=before):
+            gone = asyncio.to_thread(_remove, Path(row["target"]), row["delivery_id"])
+            count += await self._guarded(Path(row["target"]), gone, False)
         if count:
             log.info("folder.tidied", deliveries=count, days=self._keep_days)
 
-    async def _in_state(self, *states: str) -> Sequence[Row]:
+    async def _in_state(self, *states: str, before: int | None = None) -> Sequence[Row]:
         return await self._reception.database.read(
-            lambda conn: deliveries.deliveries_by_channel(conn, exchange_pb2.CHANNEL_FOLDER, states)
+            lambda conn: deliveries.deliveries_by_channel(conn, exchange_pb2.CHANNEL_FOLDER, states, before)
         )
 
 

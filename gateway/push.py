@@ -14,7 +14,8 @@ from typing import Any
 import grpc
 import structlog
 
-from audit import checkpoint, envelope
+from audit import envelope
+from audit.checkpoint import Checkpoint
 from gateway import delivery, folder
 from gateway.exchange import Exchange
 from gateway.metrics import DELIVERIES
@@ -50,7 +51,7 @@ class Push:
         self._channels: dict[tuple[str, str], grpc.Channel] = {}
         self._lock = threading.Lock()
         #: Heads the banks showed: what the next offer's consistency proof starts from.
-        self._heads: dict[str, bytes] = {}
+        self._heads: dict[str, Checkpoint] = {}
 
     # ── steps ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -133,7 +134,7 @@ class Push:
             receipt = offered.receipt
             if not receipt.payload:
                 answered: pb.InboxServicePutChunksResponse = stub.PutChunks(
-                    chunks.requests(offered.next_chunk), timeout=60 + chunk_count
+                    chunks.requests(offered.next_chunk, chunk_count), timeout=60 + chunk_count
                 )
                 receipt = answered.receipt
         except grpc.RpcError as broken:
@@ -163,7 +164,8 @@ class Push:
     def _write_folder(self, row: Any, package: exchange_pb2.DeliveryPackage, chunks: _Chunks) -> None:
         newest = self._reception.log.newest
         evidence = exchange_pb2.LogEvidence(checkpoint=newest.note if newest is not None else b"")
-        folder.write_outgoing(row["target"], row["delivery_id"], package, evidence, chunks.read(0))
+        all_of_it = chunks.read(0, len(_manifest(package).chunk_roots))
+        folder.write_outgoing(row["target"], row["delivery_id"], package, evidence, all_of_it)
         self._transferred(row["delivery_id"], chunks.sent)
 
     def _transferred(self, delivery_id: str, sent: int) -> None:
@@ -195,22 +197,22 @@ class Push:
         if not note:
             return
         log_ = self._reception.log
-        head = checkpoint.verify(note, log_.key)
-        log_.note_foreign_head(head)
-        self._heads[party] = note
+        self._heads[party] = log_.agreed(note) or log_.compare(note)
 
     def _evidence(self, party: str) -> exchange_pb2.LogEvidence:
         log_ = self._reception.log
         known = self._heads.get(party)
-        with self._reception.database.reading() as conn:
-            size = checkpoint.verify(known, log_.key).size if known else 0
+        size = known.size if known is not None else 0
+        with self._reception.proving(), self._reception.database.reading() as conn:
             head, proof = log_.consistency(conn, size)
         return exchange_pb2.LogEvidence(
             checkpoint=head.note if head is not None else b"", from_size=size, consistency=proof
         )
 
     def close(self) -> None:
-        for channel in self._channels.values():
+        with self._lock:  # attempts that break on this hang up, too
+            channels, self._channels = self._channels, {}
+        for channel in channels.values():
             channel.close()
         self._readers.shutdown(wait=False, cancel_futures=True)
 
@@ -227,12 +229,15 @@ class _Chunks:
         #: What ended the stream on our side; gRPC does not hand it through.
         self.failure: ExchangeError | None = None
 
-    def read(self, start: int) -> Iterator[tuple[int, bytes]]:
-        """Never the whole edition in memory. Raises Conflict at the next reading once it was stopped."""
-        ahead = self._readers.submit(self._read, start)
-        while rows := ahead.result():
-            start += len(rows)
+    def read(self, start: int, end: int) -> Iterator[tuple[int, bytes]]:
+        """Never the whole edition in memory. Raises as `delivery.read_chunks` does, at the next reading."""
+        if start < end:
             ahead = self._readers.submit(self._read, start)
+        while start < end:
+            rows = ahead.result()
+            start += len(rows)
+            if start < end:
+                ahead = self._readers.submit(self._read, start)
             for number, data in rows:
                 yield number, data
                 self.sent += 1
@@ -241,9 +246,9 @@ class _Chunks:
         with self._database.reading() as conn:
             return delivery.read_chunks(conn, self._manifest_digest, start)
 
-    def requests(self, start: int) -> Iterator[pb.InboxServicePutChunksRequest]:
+    def requests(self, start: int, end: int) -> Iterator[pb.InboxServicePutChunksRequest]:
         try:
-            for number, data in self.read(start):
+            for number, data in self.read(start, end):
                 yield pb.InboxServicePutChunksRequest(
                     delivery_id=self._delivery_id, number=number, data=data
                 )

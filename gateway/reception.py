@@ -5,8 +5,8 @@ gateway answers or refuses, signed and logged. Shared by the services; knows no 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar
@@ -148,14 +148,23 @@ class Reception:
         from_size = head.size if head is not None else 0
         if from_size in (0, newest.size):
             return exchange_pb2.LogEvidence(checkpoint=newest.note, from_size=from_size)
-        try:
+        with self.proving():
             note, proof = await self.database.in_thread(lambda: self._consistency(from_size, newest.size))
+        return exchange_pb2.LogEvidence(checkpoint=note, from_size=from_size, consistency=proof)
+
+    @contextmanager
+    def proving(self) -> Iterator[None]:
+        """A log that does not prove its own head is this gateway's trouble, and nobody else's fault.
+
+        Raises Unavailable.
+        """
+        try:
+            yield
         except (Refused, VerificationError) as error:
             logger.critical("alarm.log_unprovable", code=error.code, explanation=error.explanation)
             raise Unavailable(
                 "what was sent is recorded; the log cannot prove its head now: ask again with the same document"
             ) from error
-        return exchange_pb2.LogEvidence(checkpoint=note, from_size=from_size, consistency=proof)
 
     def _prove_consistency(self, from_size: int, _to_size: int) -> tuple[bytes, tuple[bytes, ...]]:
         with self.database.reading() as conn:

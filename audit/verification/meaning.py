@@ -123,13 +123,14 @@ class _Entry:
     def purge(self) -> None:
         document = self._taken_in(self._first(edition_pb2.Manifest).digest).digest
         self._check_same_edition(document)
-        for cancelled in self._run.notes.named_as("edition.cancelled"):
-            if self._dossier.open(
-                cancelled, edition_pb2.Cancellation
-            ).message.manifest_digest == document and self._run.notes.named_before(
-                cancelled, self._position, "edition.cancelled"
-            ):
-                return
+        notes = self._run.notes
+        for digest in notes.named_as("edition.cancelled"):
+            if notes.named_before(digest, self._position, "edition.cancelled"):
+                cancelled = self._dossier.open(digest, edition_pb2.Cancellation).message
+                if cancelled.manifest_digest == document:
+                    return
+        if notes.missing_before(self._position):
+            raise EvidenceMissing("no earlier opening that is here cancels this edition")
         raise Invalid(
             "records were dropped of an edition that no earlier leaf cancels", basis="edition.purged"
         )

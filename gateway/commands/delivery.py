@@ -25,5 +25,5 @@ def retry(
     """
     from gateway.delivery import revive
 
-    act(home, lambda gateway, x: revive(x, delivery, gateway.holder, reason))
-    outcome({"delivery": delivery, "state": "QUEUED"}, "queued again", as_json=as_json)
+    state = act(home, lambda gateway, x: revive(x, delivery, gateway.holder, reason))
+    outcome({"delivery": delivery, "state": state}, f"{state} again", as_json=as_json)

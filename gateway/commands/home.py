@@ -35,7 +35,7 @@ def init(
         str, typer.Option(help="Database of the durable workflows.")
     ] = "sqlite:///workflows.db",
     signing: Annotated[
-        Path | None, typer.Option(help="TOML of [signing], where keys lie in a token or at a server.")
+        Path | None, typer.Option(help="TOML of the table signing: where keys lie in a token or at a server.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -10,18 +10,15 @@ from dataclasses import dataclass
 from functools import partial
 
 import structlog
-from sqlalchemy import Connection, exists, func, select
+from sqlalchemy import Connection, exists, select
 
 from gateway.app import Gateway
+from gateway.delivery import DAY_MS
 from gateway.exchange import Exchange
 from gateway.store import editions as store
-from gateway.store import tables
 from gateway.store.tables import chunks, editions, intakes
 
 log = structlog.get_logger()
-
-DAY_MS = 86_400_000
-
 
 @dataclass(frozen=True)
 class Purged:
@@ -36,12 +33,11 @@ def purge(gateway: Gateway, *, days: int) -> Purged:
     holder = gateway.holder
     with gateway.database.reading() as conn:
         left, cancelled = _left(conn, before), _cancelled(conn, before)
-    works = [
-        *(partial(_drop_upload, digest=digest, before=before, actor=holder) for digest in left),
-        *(partial(_drop_records, digest=digest, actor=holder) for digest in cancelled),
-    ]
-    dropped = [gateway.door.run_sync(work) for work in works]
-    done = Purged(len(left), len(cancelled), sum(dropped))
+    run = gateway.door.run_sync
+    uploads = [run(partial(_drop_upload, digest=digest, before=before, actor=holder)) for digest in left]
+    records = [run(partial(_drop_records, digest=digest, actor=holder)) for digest in cancelled]
+    gone = [count for count in uploads if count is not None]
+    done = Purged(len(gone), len(records), sum(gone) + sum(records))
     log.info("store.purged", uploads=done.uploads, editions=done.editions, chunks=done.chunks)
     return done
 
@@ -59,12 +55,12 @@ def _cancelled(conn: Connection, before: int) -> list[bytes]:
     return list(conn.execute(old).scalars())
 
 
-def _drop_upload(x: Exchange, digest: bytes, before: int, actor: str) -> int:
-    """Unless it was taken up again meanwhile."""
+def _drop_upload(x: Exchange, digest: bytes, before: int, actor: str) -> int | None:
+    """How many chunks went; None where it was taken up again meanwhile."""
     intake = store.find_intake(x.conn, digest)
     if intake is None or intake["begun_at_ms"] >= before or store.find_edition(x.conn, digest) is not None:
-        return 0
-    count = _count(x.conn, digest)
+        return None
+    count, _ = store.staged(x.conn, digest)
     x.log("edition.abandoned", actor=actor, manifest_digest=digest, detail=f"{count} chunks")
     x.remove(chunks, digest)
     x.remove(intakes, digest)
@@ -76,7 +72,7 @@ def _drop_records(x: Exchange, digest: bytes, actor: str) -> int:
     edition = store.find_edition(x.conn, digest)
     assert edition is not None
     assert edition["state"] == "CANCELLED"
-    count = _count(x.conn, digest)
+    count, _ = store.staged(x.conn, digest)
     x.log(
         "edition.purged",
         actor=actor,
@@ -88,9 +84,3 @@ def _drop_records(x: Exchange, digest: bytes, actor: str) -> int:
     )
     x.remove(chunks, digest)
     return count
-
-
-def _count(conn: Connection, digest: bytes) -> int:
-    return conn.execute(
-        select(func.count()).select_from(tables.chunks).where(chunks.c.manifest_digest == digest)
-    ).scalar_one()

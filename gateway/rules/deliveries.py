@@ -5,7 +5,6 @@ DEAD: attempts are used up, a person decides. STOPPED: the bureau halted what ha
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,11 +31,6 @@ DELIVERABLE = ("PUBLISHED", "SUPERSEDED")
 
 #: Pauses between attempts double up to this.
 LONGEST_PAUSE_MS = 3_600_000
-
-
-def delivery_id(manifest_digest: bytes, recipient: str) -> str:
-    """The same wherever it is computed: hex SHA-256(manifest digest ‖ NUL ‖ recipient)."""
-    return hashlib.sha256(manifest_digest + b"\0" + recipient.encode()).hexdigest()
 
 
 def is_handed_over(delivery: Mapping[str, Any]) -> bool:

@@ -45,7 +45,8 @@ def product_row(values: Mapping[str, Any]) -> dict[str, Any]:
     for key in ("title", "legal_basis"):
         _require(isinstance(values[key], str) and is_text(values[key], 200), key, "1 to 200 characters")
     disclosure = values["disclosure_class"]
-    _require(disclosure in _CLASSES, "disclosure_class", f"one of {', '.join(_CLASSES)}")
+    known = isinstance(disclosure, str) and disclosure in _CLASSES
+    _require(known, "disclosure_class", f"one of {', '.join(_CLASSES)}")
     _require(values["record_schema"] == RECORD_SCHEMA, "record_schema", f"known: {RECORD_SCHEMA}")
     _check_words("fields", values["fields"], _FIELDS)
     _require(set(values["fields"]) >= _ALWAYS, "fields", f"always: {', '.join(sorted(_ALWAYS))}")

@@ -10,8 +10,9 @@ import grpc
 import grpc.aio
 import structlog
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
-from audit.records import CHUNK_RECORDS
+from audit.records import CHUNK_RECORDS, varint
 from gateway import delivery
 from gateway.exchange import Exchange
 from gateway.metrics import DELIVERIES
@@ -85,7 +86,7 @@ class Feed(FeedServiceServicer):
                 x, manifest_digest, who.party, reception.signer, reception.holder, self._expires_days
             )
 
-        return await reception.door.run(work, key=rules.delivery_id(manifest_digest, who.party))
+        return await reception.door.run(work, key=checks.delivery_id(manifest_digest, who.party))
 
     async def FetchChunks(self, request: pb.FetchChunksRequest, context: Any) -> AsyncIterator[bytes]:
         """Yields FetchChunksResponse as bytes, see `register_feed`."""
@@ -137,8 +138,9 @@ class Feed(FeedServiceServicer):
                     lambda x: delivery.note_transfer(x, delivery_id, holder, sent=sent, error=error),
                     key=delivery_id,
                 )
-            except ExchangeError as failure:
-                log.error("alarm.transfer_not_noted", delivery=delivery_id, code=failure.code)
+            except (ExchangeError, SQLAlchemyError) as failure:
+                code = getattr(failure, "code", None) or type(failure).__name__
+                log.error("alarm.transfer_not_noted", delivery=delivery_id, code=code)
             else:
                 DELIVERIES.labels("failed" if error else "transferred").inc()
 
@@ -173,20 +175,11 @@ class Feed(FeedServiceServicer):
 
 def encode_chunk(number: int, data: bytes) -> bytes:
     """A FetchChunksResponse on the wire, one copy of the chunk instead of three."""
-    return b"".join((_number(number), b"\x12", _varint(len(data)), data))
+    return b"".join((_number(number), b"\x12", varint(len(data)), data))
 
 
 def _number(number: int) -> bytes:
-    return b"\x08" + _varint(number) if number else b""  # proto3 leaves a zero out
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+    return b"\x08" + varint(number) if number else b""  # proto3 leaves a zero out
 
 
 def register_feed(feed: Feed, server: grpc.aio.Server) -> None:

@@ -35,8 +35,13 @@ def carried_deliveries(conn: Connection, states: Sequence[str]) -> list[Row]:
     return rows(conn, query)
 
 
-def deliveries_by_channel(conn: Connection, channel: int, states: Sequence[str]) -> list[Row]:
+def deliveries_by_channel(
+    conn: Connection, channel: int, states: Sequence[str], before_ms: int | None = None
+) -> list[Row]:
+    """Those in one of the states; with `before_ms` those alone that came into it earlier."""
     query = select(deliveries).where(deliveries.c.channel == channel, deliveries.c.state.in_(states))
+    if before_ms is not None:
+        query = query.where(deliveries.c.changed_at_ms < before_ms)
     return rows(conn, query)
 
 

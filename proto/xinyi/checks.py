@@ -301,7 +301,7 @@ def check_delivery(delivery: exchange_pb2.Delivery) -> None:
 
 
 def delivery_id(manifest_digest: bytes, recipient: str) -> str:
-    """The same wherever it is computed."""
+    """The same wherever it is computed: hex SHA-256(manifest digest ‖ NUL ‖ recipient)."""
     return hashlib.sha256(manifest_digest + b"\0" + recipient.encode()).hexdigest()
 
 

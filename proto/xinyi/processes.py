@@ -12,6 +12,7 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -73,6 +74,7 @@ class Processes:
         self.count = count or min(_MOST, len(os.sched_getaffinity(0)))
         self.ahead = 2 * self.count
         self._children: list[_Child] = []
+        self._starting = threading.Lock()
         self._idle: LifoQueue[_Child] = LifoQueue()
         # One thread per child: it waits while the child works.
         self._threads = ThreadPoolExecutor(self.count, thread_name_prefix="processes")
@@ -85,10 +87,11 @@ class Processes:
 
     def start(self) -> None:
         """Starts the children now, beside what the caller does next. Otherwise the first call does."""
-        if not self._children:
-            self._children = [_Child() for _ in range(self.count)]
-            for child in self._children:
-                self._idle.put(child)
+        with self._starting:
+            if not self._children:
+                self._children = [_Child() for _ in range(self.count)]
+                for child in self._children:
+                    self._idle.put(child)
 
     def submit(self, work: Callable[..., T], *args: Any) -> Future[T]:
         """Calls `work` in a child. The future raises what it raised, or Unavailable where the child died."""

@@ -89,11 +89,11 @@ def test_a_key_the_server_does_not_have(tmp_path: Path) -> None:
 def test_a_server_that_is_down_or_slow_is_for_later(tmp_path: Path) -> None:
     """Nobody waits longer than was set."""
     with signing_desk(tmp_path / "desk", "document", tls=False) as desk:
-        desk.pause_s = 3.0
+        desk.pause_s = 30.0
         signer, begun = client(desk, timeout_s=0.3), time.monotonic()
         with pytest.raises(Unavailable, match=r"not answered within 0\.3 s"):
             signer.sign(b"message")
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 15
     with pytest.raises(Unavailable, match="cannot be reached"):
         signer.sign(b"message")
 

@@ -60,11 +60,14 @@ class Bank:
         received = [len(steps_noted(self.inbox.notes))] if self.inbox is not None else []
         return received + [job.count() for job in self.jobs]
 
-    def die(self, where: Sequence[Point]) -> None:
-        """Dies once in every job, and does all its work nevertheless."""
+    def die(self, where: Sequence[Point]) -> int:
+        """Dies once in every job, and does all its work nevertheless. Returns in how many it did die: a job may
+        have fewer steps this time."""
+        deaths = 0
         for job, point in zip(self.jobs, where, strict=True):
-            job.die(point)
+            deaths += job.die(point)
             job.finish()
+        return deaths
 
     def live(self, edition: Edition) -> None:
         """A month in which the bank itself does not die."""

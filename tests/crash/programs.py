@@ -46,6 +46,7 @@ COUNTING = Point(0, "before")
 
 def points(steps: int, samples: int) -> list[Point]:
     """Both sides of steps 1 to `steps`, or so many of them, the first and the last included."""
+    assert steps > 0, "no durable step was noted: nothing would die"
     every = [Point(step, when) for step in range(1, steps + 1) for when in ("before", "after")]
     if os.environ.get("CRASH_EVERYWHERE") or samples >= len(every):
         return every

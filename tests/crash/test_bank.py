@@ -41,6 +41,7 @@ def test_a_bank_may_die_anywhere(tmp_path: Path, channel: int) -> None:
             bank.wait_for(edition)
         steps = next(iter(workers.map(Bank.count, banks)))
         places = [points(number, SAMPLES) for number in steps]
+        planned = deaths = 0
         for month in takewhile(lambda m: m * BANKS < max(map(len, places)), count()):
             rota = [[p[(month * BANKS + n) % len(p)] for p in places] for n in range(BANKS)]
             for bank, where in zip(banks, rota, strict=True):
@@ -48,7 +49,10 @@ def test_a_bank_may_die_anywhere(tmp_path: Path, channel: int) -> None:
             edition = city.publish()
             for bank in banks:
                 bank.wait_for(edition)
-            list(workers.map(Bank.die, banks, [where[-len(banks[0].jobs) :] for where in rota]))
+            deaths += sum(workers.map(Bank.die, banks, [where[-len(banks[0].jobs) :] for where in rota]))
+            planned += BANKS * len(banks[0].jobs)
             for bank in banks:
                 bank.check(edition)
+        assert deaths > planned / 2, "most of these points were never reached"
+        assert all(bank.inbox.deaths for bank in banks if bank.inbox is not None)
         city.check(delivered=city.editions)

@@ -24,11 +24,11 @@ from adapters.party.home import Home
 from audit import envelope
 from audit.checkpoint import TlogProof
 from gateway.office import catalogue
-from gateway.rules.deliveries import delivery_id
 from gateway.store import deliveries, editions
 from tests.flows.test_delivery import deliveries_in, until
 from tests.flows.test_rights import entries
 from tests.world import OPERATOR, SealedEdition, World, city, receipt_for
+from xinyi.checks import delivery_id
 from xinyi.errors import ExchangeError, NotAuthenticated, NotEntitled
 from xinyi.server import serve
 from xinyi.v1 import exchange_pb2, inbox_service_pb2_grpc

@@ -42,7 +42,7 @@ def hold(home: Home, head: Checkpoint) -> None:
 
 async def failure(world: World) -> BaseException:
     with pytest.raises(HeadConflict) as failed:
-        await asyncio.wait_for(asyncio.shield(world.service.failed), 5)
+        await asyncio.wait_for(asyncio.shield(world.service.failed), 30)
     return failed.value
 
 
@@ -77,7 +77,7 @@ async def test_a_bank_that_holds_a_lost_head_stops_the_gateway(
 
 async def test_an_inbox_that_holds_a_lost_head_stops_the_gateway(tmp_path: Path, free_port: int) -> None:
     """Pushing is no way around: the bank's head comes back with its answer to the offer."""
-    async with city(tmp_path) as world:
+    async with city(tmp_path, backoff_s=0.1) as world:
         bank = await world.bank("bank-1", exchange_pb2.CHANNEL_PUSH, f"127.0.0.1:{free_port}")
         await world.publish(world.seal(10))
         hold(bank, ahead(world))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -132,7 +133,9 @@ async def test_a_push_cut_behind_any_chunk_goes_on_there(tmp_path: Path, free_po
                         broken.wait(30)
 
                 call = stub.PutChunks.future(chunks(0, min(cut, CHUNKS)))
+                deadline = time.monotonic() + 30
                 while waiting(bank, delivery_id) < cut:
+                    assert time.monotonic() < deadline, "the inbox does not take these chunks"
                     broken.wait(0.01)
                 call.cancel()
                 broken.set()

@@ -141,8 +141,8 @@ def test_finished_workflows_are_forgotten_after_their_time(tmp_path: Path) -> No
     with running(tmp_path, due):
         until(lambda: not due.attempts)
         assert known() == 2
-    with running(tmp_path, due, keep=timedelta(days=1)):
-        time.sleep(0.3)
+    with running(tmp_path, due, keep=timedelta(days=1)) as engine:
+        engine.sweep()
         assert known() == 2
     with running(tmp_path, due, keep=timedelta(0)):
         until(lambda: known() == 0)

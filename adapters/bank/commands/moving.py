@@ -25,7 +25,7 @@ FolderOption = Annotated[
 ]
 ToOption = Annotated[str, typer.Option(help="sqlite:///FILE or postgresql://…; default: party.toml.")]
 CsvOption = Annotated[Path | None, typer.Option(help="A CSV file instead of a database.")]
-EncodingOption = Annotated[str, typer.Option(help="Of the CSV file: utf-8 or gb18030.")]
+EncodingOption = Annotated[str, typer.Option(help="Of the CSV file: utf-8, utf-8-sig or gb18030.")]
 WindowOption = Annotated[
     str, typer.Option(help="Only between these times in China, for instance 01:00-05:00.")
 ]
