@@ -102,13 +102,17 @@ class ChunkStream(Generic[E]):
     def _settle(self) -> None:
         number, data, future = self._waiting.popleft()
         try:
+            examined = self._admitted(number, future)
+            self._sink(SealedChunk(number, data, examined))
+        except BaseException:
+            # Nothing behind a chunk that does not hold, or was not taken, is of any use.
+            self._waiting.clear()
+            raise
+
+    def _admitted(self, number: int, future: Future[E]) -> E:
+        try:
             examined = future.result()
             self._verifier.admit(number, examined)
         except VerificationError as error:
-            # Nothing behind a chunk that does not hold is of any use.
-            self._waiting.clear()
             raise type(error)(f"chunk {number}: {error.explanation}", basis="chunk") from error
-        except BaseException:
-            self._waiting.clear()
-            raise
-        self._sink(SealedChunk(number, data, examined))
+        return examined

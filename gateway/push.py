@@ -128,7 +128,7 @@ class Push:
         try:
             offered: pb.OfferResponse = stub.Offer(
                 pb.OfferRequest(package=package, evidence=self._evidence(row["recipient"])),
-                timeout=UNARY_DEADLINE_S,
+                timeout=UNARY_DEADLINE_S + chunk_count,  # the bank verifies what it has of them
             )
             self._learn_head(row["recipient"], offered.head)
             receipt = offered.receipt

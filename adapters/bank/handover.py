@@ -5,8 +5,8 @@
     confirm --receipts DIR   a copy of the landing machine's spool/outbox/
     land --answers DIR       a copy of the confirming machine's evidence/
 
-Each machine only reads what arrives for it, and takes nothing it has not verified: the transfer may copy again,
-break off, or reorder. What is not whole yet is left for the next run.
+Each machine only reads what arrives for it: the transfer may copy again, break off, or reorder. What is not whole yet
+is left for the next run. Editions and answers are verified before they are taken; receipts by the gateway.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from adapters.bank.folder import Folder, FolderOffer
 from adapters.bank.package import Trust, VerifiedPackage, verify_package
 from adapters.bank.receipts import RECEIVED, Receipts, in_order, read_envelope, split_name, stage_word
 from adapters.bank.settings import BankSettings
-from adapters.bank.spool import Spool, SpooledEdition
+from adapters.bank.spool import MAX_FILE_BYTES, Spool, SpooledEdition
 from adapters.party.home import Home
 from audit.checkpoint import TlogProof
 from audit.envelope import digest, open_sealed, parse_strict
@@ -66,8 +66,8 @@ def hand_over(home: Home, tray: Path, *, again: bool = False) -> list[str]:
     given = []
     for edition in spool.editions("ready"):
         mark = edition.path / MARK
-        if mark.exists() and not again:
-            continue
+        if (mark.exists() and not again) or not (edition.path / "chunks").exists():
+            continue  # a purged edition has nothing left to hand over
         with spool.lock(edition.delivery_id):
             _copy(edition, tray / "outgoing")
             files.write_atomically(mark, b"")
@@ -107,7 +107,6 @@ def _contents(edition: SpooledEdition) -> Iterator[Path]:
 
 @dataclass
 class Arrived:
-    taken: list[str] = field(default_factory=list)
     #: Deliveries of which something is still missing.
     on_their_way: list[str] = field(default_factory=list)
     #: The first that is not what the bureau sealed; to be raised when all else is done.
@@ -135,15 +134,10 @@ class Arrivals:
 
     def take(self, tray: Path) -> Arrived:
         arrived = Arrived()
-        whole: list[tuple[FolderOffer, VerifiedPackage]] = []
         for offer in Folder(tray).offers():
             if self._spool.find(offer.edition.delivery_id) is None:
                 with _noting(arrived, offer.edition.delivery_id):
-                    whole.append((offer, verify_package(offer.package(), self._trust)))
-        for offer, package in sorted(whole, key=lambda pair: pair[1].manifest.message.sequence):
-            with _noting(arrived, package.delivery_id):
-                self._take(offer, package)
-                arrived.taken.append(package.delivery_id)
+                    self._take(offer, verify_package(offer.package(), self._trust))
         return arrived
 
     def _take(self, offer: FolderOffer, package: VerifiedPackage) -> None:
@@ -190,12 +184,11 @@ def _received(edition: SpooledEdition, package: VerifiedPackage) -> bytes:
 # To the machine that confirms, and back
 
 
-def take_receipts(home: Home, tray: Path) -> int:
+def take_receipts(home: Home, tray: Path) -> None:
     """Copies what was signed elsewhere into the outbox, once each and in the order of the stages."""
     if not tray.is_dir():
         raise FileNotFoundError(2, "there is no such folder of receipts", str(tray))
     receipts = Receipts(BankSettings.of(home).spool, ())
-    taken = 0
     for path in in_order(p for p in tray.glob("*.dsse") if _RECEIPT.fullmatch(p.name)):
         delivery_id, stage = split_name(path)
         before = [f"{delivery_id}.{word}.dsse" for word in _BEFORE.get(stage, ())]
@@ -204,8 +197,6 @@ def take_receipts(home: Home, tray: Path) -> int:
         sealed = _whole(path)
         if sealed is not None:
             files.write_atomically(receipts.outbox / path.name, sealed.SerializeToString(deterministic=True))
-            taken += 1
-    return taken
 
 
 def take_answers(home: Home, tray: Path) -> int:
@@ -251,6 +242,6 @@ def _whole(path: Path) -> envelope_pb2.Envelope | None:
 
 def _proof(path: Path) -> TlogProof | None:
     try:
-        return TlogProof.decode(path.read_bytes())
+        return TlogProof.decode(files.read_foreign(path, MAX_FILE_BYTES))
     except (FileNotFoundError, EncodingInvalid):
         return None

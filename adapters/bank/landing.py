@@ -10,7 +10,7 @@ compares the landed rows with them and goes on. Receipts are signed once.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -71,12 +71,11 @@ class Landing:
         self._open_target = open_target
         self._crew = crew
 
-    def land_all(self, products: Iterable[str] = ()) -> list[Result]:
+    def land_all(self) -> list[Result]:
         """Every ready edition, the oldest first.
 
         One that does not hold is put aside, and the first such failure is raised at the end.
         """
-        wanted = frozenset(products)
         failures: list[ExchangeError] = []
         packages: list[tuple[SpooledEdition, VerifiedPackage]] = []
         results: list[Result] = []
@@ -84,9 +83,8 @@ class Landing:
             with self._putting_aside(edition, None, failures):
                 packages.append((edition, verify_package(edition.package(), self._trust)))
         for edition, package in sorted(packages, key=lambda pair: pair[1].manifest.message.sequence):
-            if not wanted or package.product in wanted:
-                with self._putting_aside(edition, package, failures):
-                    results.append(self._land(edition, package))
+            with self._putting_aside(edition, package, failures):
+                results.append(self._land(edition, package))
         if failures:
             raise failures[0]
         return results

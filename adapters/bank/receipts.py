@@ -11,7 +11,7 @@ from pathlib import Path
 
 from adapters.bank.package import VerifiedPackage
 from adapters.bank.rules import Tally
-from adapters.bank.spool import Spool, SpooledEdition
+from adapters.bank.spool import MAX_FILE_BYTES, Spool, SpooledEdition
 from audit.envelope import parse_strict, seal
 from audit.keys import Signer
 from xinyi import files
@@ -118,7 +118,8 @@ def repost(spool: Spool, receipts: Receipts) -> None:
 
 
 def read_envelope(path: Path) -> envelope_pb2.Envelope:
-    return parse_strict(path.read_bytes(), envelope_pb2.Envelope)
+    """Also of a file that another machine left. Raises EncodingInvalid, OSError."""
+    return parse_strict(files.read_foreign(path, MAX_FILE_BYTES), envelope_pb2.Envelope)
 
 
 def split_name(path: Path) -> tuple[str, str]:

@@ -6,7 +6,9 @@ The same spool, receipts and table as with the two commands: after a crash anywh
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
+from itertools import chain
 
 from adapters.bank.client import BankClient
 from adapters.bank.fetch import Receiver, each
@@ -22,24 +24,24 @@ def receive_from_gateway(
     One failure does not keep the others; the first is raised last. Raises as `fetch` and `land` do.
     """
 
-    def pull(product: str) -> Result | None:
+    def pull(product: str) -> list[Result]:
         held = receiver.spool.held(product)
         offered = client.pull(product, held.manifest_digest if held else b"")
-        return _receive(receiver, landing, client, verify_package(offered, receiver.trust)) if offered else None
+        return _receive(receiver, landing, client, verify_package(offered, receiver.trust)) if offered else []
 
-    landed = landing.land_all()
-    return [*landed, *each(pull, products)]
+    works: list[Callable[[], list[Result]]] = [landing.land_all, *(partial(pull, product) for product in products)]
+    return list(chain.from_iterable(each(lambda work: work(), works)))
 
 
 def _receive(
     receiver: Receiver, landing: Landing, client: BankClient, package: VerifiedPackage
-) -> Result | None:
-    """None where the edition was complete here before: then it has landed, or is put aside."""
+) -> list[Result]:
+    """Nothing where the edition was complete here before: then it has landed, or is put aside."""
     with landing.target(package) as target, receiver.spool.lock(package.delivery_id):
         if receiver.known(package) is not None:
-            return None
+            return []
         staging = landing.begin(target, package)
         intake = receiver.begin(package, landing.examine, staging.take)
         receiver.fill(intake, client.chunks)
         edition = receiver.finish(intake)
-        return landing.finish(edition, package, target, staging)
+        return [landing.finish(edition, package, target, staging)]

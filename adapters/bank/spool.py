@@ -16,7 +16,6 @@ import fcntl
 import json
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -151,12 +150,12 @@ class Intake(Generic[E]):
 
     def _resume(self, crew: Crew | None) -> tuple[int, bytes]:
         """Verifies what an interrupted intake left: (chunks that hold, last blinded key of the last of them)."""
-        last = b""
+        taken, last = 0, b""
 
         def note(chunk: SealedChunk[E]) -> None:
-            nonlocal last
-            last = chunk.examined.last_key
+            nonlocal taken, last
             self._also(chunk)
+            taken, last = taken + 1, chunk.examined.last_key
 
         stream = self._open(note, crew, 0, b"")
         total = len(self.package.manifest.message.chunk_roots)
@@ -165,7 +164,9 @@ class Intake(Generic[E]):
                 stream.put(stream.next_chunk, path.read_bytes())
             stream.drain()
         except (VerificationError, Invalid):
-            self._path(stream.handed_on).unlink()
+            if taken < stream.handed_on:
+                raise  # the chunk holds; it is `also` that failed
+            self._path(taken).unlink()
         return stream.handed_on, last
 
     def _path(self, number: int) -> Path:
@@ -282,9 +283,6 @@ class Spool:
         files.sync_directory(target.parent)
         files.sync_directory(edition.path.parent)
         return SpooledEdition(target)
-
-    def discard_incoming(self, delivery_id: str) -> None:
-        shutil.rmtree(self.path / "incoming" / f"{delivery_id}.part", ignore_errors=True)
 
     # What is held
 

@@ -78,7 +78,6 @@ def _assessor(file: str) -> Assessor:
 
 @dataclass
 class AssessedPiece:
-    rows: int
     tally: Tally
     #: Records by grade, before any are merged.
     grades: Counter[int]
@@ -99,7 +98,7 @@ def assess_piece(file: str, number: int, first: int, piece: Piece) -> AssessedPi
             drafts.append(row.draft)
     write_run(_opened(file).drafts, number, drafts)
     mend = [row._replace(draft=None) for row in others if row.outcome != ACCEPTED]
-    return AssessedPiece(len(rows), tally, grades, mend, marks_of(map(itemgetter(4), drafts)))
+    return AssessedPiece(tally, grades, mend, marks_of(map(itemgetter(4), drafts)))
 
 
 @dataclass

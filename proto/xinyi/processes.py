@@ -117,7 +117,8 @@ class _Child:
 
     def _begin(self) -> subprocess.Popen[bytes]:
         # A group of its own: the terminal's Ctrl-C is for the parent, which ends its children.
-        command = [sys.executable, "-c", _CHILD]
+        # -P: nothing is imported from the folder it is started in, which others may write to.
+        command = [sys.executable, "-P", "-c", _CHILD]
         pipe = subprocess.PIPE
         return subprocess.Popen(command, stdin=pipe, stdout=pipe, process_group=0)  # noqa: S603 - no input of others
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -97,11 +98,23 @@ def test_what_is_raised_there_is_raised_here() -> None:
     """With its class, its words and its basis; what is printed there disturbs nothing."""
     with Processes(1) as processes:
         with pytest.raises(EncodingInvalid) as raised:
-            processes.submit(_refuse, "words").result()
+            processes.submit(exec, _REFUSE).result()
         assert (raised.value.explanation, raised.value.basis) == ("words", "some.rule")
         assert list(in_order(processes, divmod, ((n, 3) for n in range(20)))) == [divmod(n, 3) for n in range(20)]
 
 
-def _refuse(words: str) -> None:
-    print("noise")
-    raise EncodingInvalid(words, basis="some.rule")
+_REFUSE = """
+from xinyi.errors import EncodingInvalid
+print("noise")
+raise EncodingInvalid("words", basis="some.rule")
+"""
+
+
+def test_nothing_is_imported_from_the_folder_it_is_started_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A partner may write there, into a folder of files that are exchanged."""
+    (tmp_path / "queue.py").write_text("raise SystemExit('the file of another')\n")
+    monkeypatch.chdir(tmp_path)
+    with Processes(1) as processes:
+        assert processes.submit(len, b"four").result() == 4

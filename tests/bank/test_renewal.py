@@ -13,7 +13,7 @@ from audit import envelope
 from gateway.exchange import wall_clock
 from tests.bank.offers import DAY_MS, Offers
 from tests.world import SealedEdition
-from xinyi.errors import Conflict
+from xinyi.errors import Conflict, Invalid
 from xinyi.v1 import exchange_pb2
 
 Package = exchange_pb2.DeliveryPackage
@@ -47,6 +47,21 @@ def begin(offers: Offers, edition: SealedEdition, package: Package) -> None:
     intake = receiver.spool.open_intake(verify_package(package, receiver.trust))
     for number in range(2):
         intake.put(number, edition.chunks[number])
+
+
+def test_what_fails_beside_a_chunk_costs_no_chunk(offers: Offers, edition: SealedEdition) -> None:
+    """A database that refuses a row on resumption: the chunks hold, stay, and the failure is told as it is."""
+    package = offers.package(edition)
+    begin(offers, edition, package)
+
+    def refuse(_: object) -> None:
+        raise Invalid("the database takes no such letters", basis="landing.encoding")
+
+    receiver = Receiver(offers.bank)
+    verified = verify_package(package, receiver.trust)
+    with pytest.raises(Invalid, match="no such letters"):
+        receiver.spool.open_intake(verified, also=refuse)
+    assert receiver.spool.open_intake(verified).next_chunk == 2
 
 
 def test_a_begun_transfer_goes_on_under_the_new_offer(offers: Offers, edition: SealedEdition) -> None:

@@ -17,6 +17,7 @@ from audit.envelope import seal
 from audit.keys import Keyring
 from gateway.folder import Collector
 from gateway.receipts import accept_receipt
+from gateway.refusals import A_DAY
 from tests.flows.test_attempts import row_of
 from tests.flows.test_delivery import states, until
 from tests.flows.test_rights import entries
@@ -148,6 +149,20 @@ async def test_what_stays_broken_is_refused_and_set_aside(tmp_path: Path) -> Non
         )
         refusal = envelope.open_sealed(sealed, exchange_pb2.Refusal, Keyring([world.gateway.signer.key]))
         assert refusal.message.code == "verification.encoding"
+
+
+async def test_what_cannot_be_refused_under_seal_today_stays(tmp_path: Path) -> None:
+    """Beyond the day's number nothing is signed: the file waits in its place, and no empty refusal is written."""
+    async with city(tmp_path) as world:
+        _, folder = await bank_with_folder(world, "bank-1")
+        (folder / "incoming").mkdir(parents=True)
+        for number in range(A_DAY + 2):
+            (folder / "incoming" / f"{number:064x}.1-received.dsse").write_bytes(b"no document")
+        await Collector(world.gateway.reception, settled_s=0).collect()
+        refusals = list((folder / "answers").glob("*.refusal"))
+        assert len(refusals) == len(list((folder / "taken").iterdir())) == A_DAY
+        assert all(path.stat().st_size for path in refusals)
+        assert len(list((folder / "incoming").iterdir())) == 2
 
 
 async def test_files_nobody_took_before_they_expired_are_written_anew(tmp_path: Path) -> None:
