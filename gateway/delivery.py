@@ -116,6 +116,7 @@ def offer(
             disclosure_class=product["disclosure_class"],
             offered_at_ms=x.now_ms,
             expires_at_ms=x.now_ms + expires_days * DAY_MS,
+            ground=exchange_pb2.DELIVERY_GROUND_AGREEMENT,
         ),
         signer,
     )

@@ -98,6 +98,7 @@ class Intake:
                 "data": chunk.data,
                 "last_key": chunk.examined.last_key,
                 "grades": canonical_json({str(grade): n for grade, n in chunk.examined.grades.items()}),
+                "run": chunk.examined.run.packed,
             }
         )
 

@@ -102,4 +102,4 @@ def examine_rows(data: bytes, blinding_key: bytes, root: bytes, rules: BankRules
         if rule is not None
     }
     rows = ChunkRows.of(chunk.records)
-    return ExaminedRows(seen.size, seen.first_key, seen.last_key, seen.grades, seen.fields, rows, refused)
+    return ExaminedRows(**vars(seen), rows=rows, refused=refused)

@@ -22,6 +22,7 @@ from adapters.tables.profile import Profile
 from adapters.tables.reading import NumberCell
 from xinyi import checks, identifiers
 from xinyi.errors import Invalid
+from xinyi.fields import is_text
 from xinyi.identifiers import Reading
 from xinyi.v1 import edition_pb2, records_pb2
 
@@ -237,7 +238,7 @@ def _name_rules(name: str) -> list[str]:
         return ["name.missing"]
     if is_personal_name(name):
         return ["person.name"]
-    return [] if checks.is_text(name, checks.MAX_TEXT) else ["name.form"]
+    return [] if is_text(name, checks.MAX_TEXT) else ["name.form"]
 
 
 def _doubtful_identifiers(ids: Sequence[str]) -> set[int]:

@@ -19,7 +19,7 @@ from adapters.bureau.comparison import ComparisonFile
 from adapters.bureau.editions import Edition, Editions
 from adapters.bureau.rows import Progress, Rows
 from adapters.tables.reading import Table
-from audit import envelope, records
+from audit import buckets, envelope, records
 from audit.entries import canonical_json
 from audit.keys import Signer, party_of
 from xinyi import checks, files
@@ -67,9 +67,11 @@ def build(
         if previous is not None:
             rows.set_previous(previous)
             comparison = ComparisonFile(workplace / "comparison.csv")
+        state = buckets.Digests()
         with ChunkWriter(workplace / "chunks") as chunks:
             for part in rows.parts(sealed=True, keeps_salts=same_year):
                 chunks.add(part.entries, part.hashes)
+                state.update(part.buckets)
                 if comparison is not None and part.compared is not None:
                     comparison.add(part.compared)
         if comparison is not None:
@@ -77,7 +79,7 @@ def build(
         rows.write_mend(workplace / "mend.csv")
         # 4
         counts = comparison.counts if comparison is not None else None
-        manifest = _manifest(rows, place, chunks, blinding_key, signers[0].key.holder, counts)
+        manifest = _manifest(rows, place, chunks, state, blinding_key, signers[0].key.holder, counts)
         sealed = envelope.seal(manifest, *signers)
         report = describe(rows) | {
             "manifest": envelope.digest(sealed).hex(),
@@ -115,6 +117,7 @@ def _manifest(
     rows: Rows,
     place: Place,
     chunks: ChunkWriter,
+    state: buckets.Digests,
     blinding_key: bytes,
     holder: str,
     comparison: edition_pb2.Comparison | None,
@@ -140,6 +143,7 @@ def _manifest(
             size_bytes=table.size_bytes,
             encoding=table.encoding,
             profile_sha256=table.profile.sha256,
+            coverage=edition_pb2.SOURCE_COVERAGE_WHOLE,
         ),
         quality=rows.tally.sealed(),
         grade_counts=[
@@ -148,6 +152,8 @@ def _manifest(
         ],
         issued_at_ms=time.time_ns() // 1_000_000,
         comparison=comparison,
+        state_root=state.root(),
+        state_count=chunks.count,
     )
     checks.check_manifest(manifest)
     return manifest

@@ -24,7 +24,7 @@ from adapters.bureau.rules import ACCEPTED
 from adapters.bureau.runs import read_part, write_run
 from adapters.tables.profile import Profile
 from adapters.tables.reading import Piece
-from audit import records
+from audit import buckets, records
 from xinyi.v1 import records_pb2
 
 
@@ -114,6 +114,8 @@ class MergedPart:
     #: In the order of the tree: wire form inside a Chunk, and RFC 6962 leaf hash.
     entries: list[bytes] = field(default_factory=list)
     hashes: list[bytes] = field(default_factory=list)
+    #: Bucket → digest; those without records are left out.
+    buckets: dict[int, bytes] = field(default_factory=dict)
 
 
 def merge_part(file: str, number: int) -> MergedPart:
@@ -130,8 +132,13 @@ def merge_part(file: str, number: int) -> MergedPart:
     salts = _new_salts(len(items))
     if place.compared:
         part.compared = compare(read_part(place.previous, number), items, salts, keep_salts=place.keeps_salts)
-    part.entries = [records.chunk_entry(salt, record) for salt, (_, record) in zip(salts, items, strict=True)]
-    part.hashes = records.leaf_hashes(items, salts)
+    raw = [record for _, record in items]
+    part.entries = list(map(records.chunk_entry, salts, raw))
+    entries = [key + sealed for (key, _), sealed in zip(items, records.commitments(raw, salts), strict=True)]
+    part.hashes = records.leaf_hashes(entries)
+    # A part begins and ends with its own buckets.
+    for bucket, own in buckets.cut([key for key, _ in items], b"".join(entries)):
+        part.buckets[bucket] = buckets.digest(own)
     return part
 
 

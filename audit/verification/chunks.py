@@ -12,7 +12,7 @@ from audit.verification.exported import manifest_of
 from audit.verification.findings import EvidenceMissing
 from audit.verification.run import Run
 from xinyi.errors import ProofInvalid
-from xinyi.v1 import edition_pb2
+from xinyi.v1 import edition_pb2, records_pb2
 
 
 def check(run: Run, dossier: Dossier) -> None:
@@ -54,5 +54,7 @@ def _check_edition(run: Run, manifest: Opened[edition_pb2.Manifest]) -> None:
         run.watch("records", number + 1, len(message.chunk_roots))
     if not whole:
         raise EvidenceMissing("not every chunk could be read: order and counts of the whole are not known")
-    if dict(grades) != {count.grade: count.records for count in message.grade_counts}:
+    gone = grades.pop(records_pb2.GRADE_UNSPECIFIED, 0)
+    sealed = {count.grade: count.records for count in message.grade_counts}
+    if (dict(grades), gone) != (sealed, message.gone_count):
         raise ProofInvalid("the counts by grade are not those of the records")

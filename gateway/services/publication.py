@@ -10,10 +10,10 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection
 
-from audit import envelope
+from audit import buckets, envelope
 from audit.bulk import insert_rows
 from audit.keys import keyid
-from audit.records import check_blinding_key, check_manifest_tree
+from audit.records import check_blinding_key, check_manifest_tree, check_state
 from gateway import delivery
 from gateway.exchange import Exchange
 from gateway.intake import Intake
@@ -28,7 +28,7 @@ from xinyi import checks
 from xinyi.errors import Conflict, Invalid, NotEntitled, Unknown
 from xinyi.processes import Crew
 from xinyi.server import Caller, caller
-from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2
+from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2, records_pb2
 from xinyi.v1 import publication_service_pb2 as pb
 from xinyi.v1.publication_service_pb2_grpc import PublicationServiceServicer
 
@@ -120,6 +120,7 @@ class Publication(PublicationServiceServicer):
                 basis="edition.incomplete",
             )
         _check_counts(x.conn, received.digest, manifest)
+        _check_state(x.conn, received.digest, manifest)
         shortfall = quality_shortfall(json.loads(product["definition"]), manifest.quality)
         state = "HELD" if shortfall else "READY"
         x.document(received.envelope)
@@ -305,10 +306,22 @@ def _check_counts(conn: Connection, manifest_digest: bytes, manifest: edition_pb
     counted: Counter[int] = Counter()
     for text in store.staged_grades(conn, manifest_digest):
         counted.update({int(grade): n for grade, n in json.loads(text).items()})
-    if dict(counted) != {count.grade: count.records for count in manifest.grade_counts}:
+    gone = counted.pop(records_pb2.GRADE_UNSPECIFIED, 0)
+    sealed = {count.grade: count.records for count in manifest.grade_counts}
+    if (dict(counted), gone) != (sealed, manifest.gone_count):
         raise Invalid(
             "the manifest's grade counts are not those of its records", basis="manifest.grade_counts"
         )
+
+
+def _check_state(conn: Connection, manifest_digest: bytes, manifest: edition_pb2.Manifest) -> None:
+    """What the staged records come to is what the manifest seals."""
+    if manifest.kind != edition_pb2.EDITION_KIND_FULL:
+        raise Invalid("this gateway takes FULL editions only", basis="edition.kind")
+    state = buckets.Gathering()
+    for packed in store.stream_runs(conn, manifest_digest):
+        state.add(buckets.Run.unpack(packed))
+    check_state(state.digests, manifest)
 
 
 def _status(conn: Connection, edition: Any) -> pb.EditionStatus:

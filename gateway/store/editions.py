@@ -128,3 +128,9 @@ def staged_grades(conn: Connection, manifest_digest: bytes) -> list[str]:
     """The grade counts of every staged chunk, as they were noted when it was verified."""
     query = select(chunks.c.grades).where(chunks.c.manifest_digest == manifest_digest)
     return [row.grades for row in conn.execute(query)]
+
+
+def stream_runs(conn: Connection, manifest_digest: bytes) -> Iterator[bytes]:
+    """What the state of a staged FULL consists of, chunk by chunk."""
+    query = select(chunks.c.run).where(chunks.c.manifest_digest == manifest_digest).order_by(chunks.c.number)
+    yield from conn.execution_options(yield_per=READ_AHEAD).execute(query).scalars()

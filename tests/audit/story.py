@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from audit import checkpoint, entries, envelope, export, merkle, records
+from audit import buckets, checkpoint, entries, envelope, export, merkle, records
 from audit.keys import FileSigner, Signer, generate_private_key, keyid
 from audit.verification.policy import Policy
 from tests.world import made_up_uscc
@@ -206,6 +206,7 @@ class Story:
             disclosure_class=exchange_pb2.DISCLOSURE_CLASS_PUBLIC,
             offered_at_ms=NOW_MS,
             expires_at_ms=NOW_MS + 1,
+            ground=exchange_pb2.DELIVERY_GROUND_AGREEMENT,
         )
         sealed = envelope.seal(delivery, signer or self.cast.gateway)
         row = {"delivery_id": delivery.delivery_id, "state": "OFFERED", "document": envelope.digest(sealed)}
@@ -323,7 +324,8 @@ def seal_edition(signer: FileSigner, count: int = 3, *signers: Signer, **changes
         (blind(record.taxpayer_id.encode()), os.urandom(32), record.SerializeToString(deterministic=True))
         for record in map(record_of, range(count))
     )
-    hashes = [merkle.leaf_hash(records.leaf(key, records.commitment(salt, data))) for key, salt, data in rows]
+    entries = [key + records.commitment(salt, data) for key, salt, data in rows]
+    hashes = records.leaf_hashes(entries)
     size = records.CHUNK_RECORDS
     manifest = edition_pb2.Manifest(
         origin=signer.key.party,
@@ -338,11 +340,14 @@ def seal_edition(signer: FileSigner, count: int = 3, *signers: Signer, **changes
         chunk_roots=[merkle.root(hashes[i : i + size]) for i in range(0, count, size)],
         blinding_key_commitment=records.blinding_key_commitment(blinding_key),
         source=edition_pb2.SourceFile(
-            sha256=bytes(32), size_bytes=1, encoding="utf-8", profile_sha256=bytes(32)
+            sha256=bytes(32), size_bytes=1, encoding="utf-8", profile_sha256=bytes(32),
+            coverage=edition_pb2.SOURCE_COVERAGE_WHOLE,
         ),
         quality=edition_pb2.Quality(rows=count, accepted=count, rule_set="grade-rules/1"),
         grade_counts=[edition_pb2.GradeCount(grade=records_pb2.GRADE_A, records=count)],
         issued_at_ms=NOW_MS,
+        state_root=buckets.state_of(entries).root(),
+        state_count=len(entries),
     )
     for name, value in changes.items():
         setattr(manifest, name, value)

@@ -214,7 +214,8 @@ def test_a_full_edition_may_skip_and_a_delta_is_not_landed(offers: Offers, trust
     first, _, third = offers.edition(5), offers.edition(5), offers.edition(5)
     held = Held(offers.maker.party, 1, first.digest)
     check_succession(verify_package(offers.package(third), trust), held)
-    delta = offers.reseal(third, kind=edition_pb2.EDITION_KIND_DELTA)
+    comparison = edition_pb2.Comparison(added=5)
+    delta = offers.reseal(third, kind=edition_pb2.EDITION_KIND_DELTA, comparison=comparison)
     with pytest.raises(Invalid) as refused:
         check_succession(verify_package(offers.package(delta), trust), held)
     assert refused.value.basis == "edition.kind"

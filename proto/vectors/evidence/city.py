@@ -234,6 +234,7 @@ def _deliver(city: City, about: dict[str, Any]) -> tuple[envelope_pb2.Envelope, 
         disclosure_class=exchange_pb2.DISCLOSURE_CLASS_PUBLIC,
         offered_at_ms=city.now,
         expires_at_ms=city.now + 30 * 86_400_000,
+        ground=exchange_pb2.DELIVERY_GROUND_AGREEMENT,
     )
     delivery = envelope.seal(message, THE_GATEWAY)
     row = {
