@@ -27,6 +27,7 @@ from gateway.sequencer import Sequencer
 from gateway.services.exchange_log import ExchangeLog
 from gateway.services.feed import Feed, register_feed
 from gateway.services.publication import Publication
+from gateway.services.subjects import Subjects
 from gateway.store import parties
 from gateway.store.db import Database, check_apart, open_engine
 from xinyi.errors import ExchangeError, Unavailable
@@ -36,6 +37,7 @@ from xinyi.v1 import (
     exchange_pb2,
     log_service_pb2_grpc,
     publication_service_pb2_grpc,
+    subject_service_pb2_grpc,
 )
 
 if TYPE_CHECKING:
@@ -171,6 +173,7 @@ class Service:
                 (publication_service_pb2_grpc.add_PublicationServiceServicer_to_server, publication),
                 (register_feed, self._feed),
                 (log_service_pb2_grpc.add_LogServiceServicer_to_server, ExchangeLog(reception)),
+                (subject_service_pb2_grpc.add_SubjectServiceServicer_to_server, Subjects(reception)),
             ],
             observe=metrics.observe,
             reflection=_REFLECTED if settings.reflection else (),
@@ -240,6 +243,7 @@ _REFLECTED = (
     "xinyi.v1.PublicationService",
     "xinyi.v1.FeedService",
     "xinyi.v1.LogService",
+    "xinyi.v1.SubjectService",
 )
 
 
