@@ -34,7 +34,7 @@ from audit.envelope import Opened, open_sealed, parse_strict, signer_of_party
 from audit.keys import Keyring, is_person
 from audit.records import blinder, check_blinding_key, commitment
 from audit.verification.policy import DOCUMENT, Policy
-from xinyi import checks
+from xinyi import checks, objections
 from xinyi.errors import DigestMismatch, EncodingInvalid, Invalid, ProofInvalid, VerificationError
 from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2, log_pb2, objection_pb2, party_pb2, records_pb2
 from xinyi.v1 import subject_service_pb2 as pb
@@ -291,7 +291,7 @@ class _Account:
             objection = open_sealed(message.objection, objection_pb2.Objection, self._keyring)
         said = objection.message
         with _at(f"objection {said.number}"):
-            checks.check_objection(said)
+            objections.check_objection(said)
             statement = self._statements.get(said.manifest_digest)
             if statement is None or statement.feed != (said.origin, said.product):
                 raise ProofInvalid("it is about an edition that is not shown", basis="objection.manifest_digest")
@@ -310,7 +310,7 @@ class _Account:
     def _decision(self, contest: Contest, envelope: envelope_pb2.Envelope, logged: Logged) -> Contest:
         decision = open_sealed(envelope, objection_pb2.ObjectionDecision, self._keyring)
         said, objection = decision.message, contest.objection
-        checks.check_objection_decision(said)
+        objections.check_objection_decision(said)
         if said.objection != objection.digest:
             raise ProofInvalid("the decision is on another objection", basis="objection_decision.objection")
         exchanges.check_signer(decision, said.decided_by, objection.message.origin)

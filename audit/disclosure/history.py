@@ -23,8 +23,7 @@ CHINA = timezone(timedelta(hours=8))
 Feed = tuple[str, str]
 
 NOT_PROVEN = (
-    "that the gateway shows every delivery: an export of the whole log shows that "
-    "(xinyi-audit export, then --export)",
+    "that the gateway shows every delivery: an export of the whole log does (xinyi-audit export, then --export)",
     "that a grade was rightly decided, or that a party's clock was right when it signed",
     "when a pinned key ended: an export shows that as well",
 )
