@@ -31,13 +31,15 @@ from xinyi.errors import Invalid, ProofInvalid, SignatureInvalid
 from xinyi.v1 import exchange_pb2
 
 BANK = f"{CITY}/bank-1"
-#: Not evidence: an intake under way, and which processes live.
-OUTSIDE = {tables.intakes, tables.workers}
+#: Not evidence: an intake under way, which processes live, and what follows from the chunks and is held against the
+#: sealed state root whenever it is used.
+OUTSIDE = {tables.intakes, tables.workers, tables.buckets, tables.states}
 #: Where a change shows as soon as it counts, not in an export: tests of their own below.
 DERIVED = {log.log_tiles, log.log_checkpoints}
 #: Columns that nothing reads once their row is complete; what is evidence of them stands elsewhere.
 EXEMPT = {
     ("chunks", "last_key"): "where a cut upload resumes; follows from `data`",
+    ("chunks", "run"): "what the state is gathered from while an upload arrives; follows from `data`",
     ("chunks", "grades"): "counted while an upload arrives; follows from `data`",
     ("log_entries", "id"): "order of pending entries; afterwards `position` is the order",
 }
