@@ -31,7 +31,7 @@ from gateway.store import parties
 from gateway.store.db import Database, check_apart, open_engine
 from xinyi.errors import ExchangeError, Unavailable
 from xinyi.processes import Processes
-from xinyi.server import Health, serve
+from xinyi.server import Health, listening, serve
 from xinyi.v1 import (
     exchange_pb2,
     log_service_pb2_grpc,
@@ -250,7 +250,8 @@ async def run(settings: Settings) -> None:
         service = Service(gateway)
         if settings.metrics is not None:
             host, _, port = settings.metrics.listen.rpartition(":")
-            start_http_server(int(port), host)
+            with listening(settings.metrics.listen):
+                start_http_server(int(port), host)
         await service.start()
         stopped = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
