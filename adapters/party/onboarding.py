@@ -19,6 +19,7 @@ from adapters.party.terminal import HomeOption, JsonOption, emit, notices, outco
 from audit import certificates, custody, pins
 from audit.keys import keyid
 from xinyi.errors import ExchangeError, Invalid
+from xinyi.server import is_address
 from xinyi.v1 import party_pb2
 
 
@@ -158,6 +159,8 @@ def problems(home: Home) -> list[str]:
             probe()
         except ExchangeError as error:
             found.append(error.explanation)
+    if not is_address(home.settings.gateway.address):
+        found.append(f"gateway.address = {home.settings.gateway.address!r} is not host:port")
     for private in home.keys.glob("*.pem"):
         if private.stat().st_mode & 0o077:
             found.append(f"{private} can be read by others: chmod 600 {private}")

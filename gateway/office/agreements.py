@@ -12,6 +12,7 @@ from gateway.office.partners import check_reason
 from gateway.rules.entitlement import check_disclosure, check_in_force
 from gateway.store import parties, tables
 from xinyi.errors import Conflict, Invalid, Unknown
+from xinyi.server import is_address
 from xinyi.v1 import envelope_pb2, exchange_pb2, party_pb2
 
 DOCUMENT = party_pb2.KEY_PURPOSE_DOCUMENT
@@ -135,6 +136,8 @@ def entitle(
         raise Invalid(
             "push takes --inbox, folder takes --folder, pull takes neither", basis="entitlement.target"
         )
+    if channel == exchange_pb2.CHANNEL_PUSH and not is_address(target):
+        raise Invalid(f"{target!r} is not host:port", basis="entitlement.target")
     x.replace(
         tables.entitlements,
         {
