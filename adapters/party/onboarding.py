@@ -153,7 +153,7 @@ def problems(home: Home) -> list[str]:
     probes: list[Callable[[], object]] = [
         partial(_check_key, home, key) for key in home.settings.signing.keys
     ]
-    probes += [home.tls, home.gateway_keyring, home.log_key, home.head]
+    probes += [partial(_check_certificate, home), home.gateway_keyring, home.log_key, home.head]
     for probe in probes:
         try:
             probe()
@@ -162,14 +162,22 @@ def problems(home: Home) -> list[str]:
     if not is_address(home.settings.gateway.address):
         found.append(f"gateway.address = {home.settings.gateway.address!r} is not host:port")
     for private in home.keys.glob("*.pem"):
-        if private.stat().st_mode & 0o077:
-            found.append(f"{private} can be read by others: chmod 600 {private}")
+        said = f"{private} can be read by others: chmod 600 {private}"
+        if private.stat().st_mode & 0o077 and said not in found:  # the key that was tried said so itself
+            found.append(said)
     certificate = home.keys / "tls.crt"
     if certificate.exists() and (days := certificates.days_left(certificate.read_bytes())) < 30:
         found.append(
             f"the certificate ends in {days} days: `request` a new one, have it admitted, `install` it"
         )
     return found
+
+
+def _check_certificate(home: Home) -> None:
+    """Otherwise each call ends as if the gateway were away."""
+    tls = home.tls()
+    key = certificates.load_key(tls.key).public_key()
+    certificates.check(tls.certificate.read_bytes(), key, home.settings.holder, ca=tls.ca.read_bytes())
 
 
 def _check_key(home: Home, key: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -167,3 +168,13 @@ async def test_check_asks_for_the_second_person(tmp_path: Path) -> None:
         bank.unpin(keyid(approver))
         found = await run("xinyi-bank", "check", "--home", bank.path)
     assert (found.code, "by a second person" in found.err) == (2, True)
+
+
+async def test_check_finds_a_certificate_of_another_key(tmp_path: Path) -> None:
+    """With it every call fails as if the gateway were away, and a scheduler tries for ever."""
+    async with city(tmp_path) as world:
+        bank = await world.bank("bank-1")
+        other = await world.bank("bank-2")
+        shutil.copy(other.keys / "tls.pem", bank.keys / "tls.pem")
+        found = await run("xinyi-bank", "check", "--home", bank.path)
+    assert (found.code, "the certificate is for another key" in found.err) == (2, True)
