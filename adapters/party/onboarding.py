@@ -20,7 +20,7 @@ from audit import certificates, custody, pins
 from audit.keys import keyid
 from xinyi.errors import ExchangeError, Invalid
 from xinyi.server import is_address
-from xinyi.v1 import party_pb2
+from xinyi.v1 import envelope_pb2, party_pb2
 
 
 def add_commands(app: typer.Typer, *, kind: party_pb2.PartyKind = party_pb2.PARTY_KIND_UNSPECIFIED) -> None:
@@ -68,7 +68,13 @@ def add_commands(app: typer.Typer, *, kind: party_pb2.PartyKind = party_pb2.PART
 
         Example: request --home ./home -o bank-1.request --display-name 示范银行
         """
-        emit(output, admission.request(Home.open(home), kind, display_name, rotate=rotate, key=key))
+        sealed = admission.request(Home.open(home), kind, display_name, rotate=rotate, key=key)
+        emit(output, sealed)
+        envelope = envelope_pb2.Envelope.FromString(sealed)
+        registered = party_pb2.KeyRegistration.FromString(envelope.payload).key
+        notices.print(
+            f"fingerprint {keyid(registered)}: tell it to the gateway's operator by another way", markup=False
+        )
 
     @app.command()
     def trust(
