@@ -206,6 +206,8 @@ def test_admitting_compares_the_fingerprint(tmp_path: Path, home: Path, terminal
     fingerprint = keyid(bank.signer().key)
     refused = terminal(app, "partner", "admit", file, "--fingerprint", "0" * 64)
     assert (refused.code, "keys.fingerprint" in refused.err) == (3, True)
+    refused = terminal(app, "partner", "admit", file, "--kind", "auditor", "--fingerprint", fingerprint)
+    assert "kinds differ: the request says BANK, you AUDITOR [" in refused.err
     assert len(log_of(home)) == 1
     typed = " ".join(re.findall("....", fingerprint.upper()))
     shown = terminal.ok(app, "partner", "admit", file, "--fingerprint", typed, "-o", tmp_path / "out")
