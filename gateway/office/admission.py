@@ -124,7 +124,7 @@ def admit(
     else:
         word = "certificate.issued"
     request = opened.message.certificate_request
-    admission = envelope.seal(
+    admission = x.seal(
         party_pb2.Admission(
             party=key.party,
             holder=key.holder,

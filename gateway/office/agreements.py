@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from datetime import date
 
-from audit import envelope
 from audit.keys import Signer
 from gateway.exchange import Exchange
 from gateway.office.partners import check_reason
@@ -90,7 +89,7 @@ def annex(
         and key["purpose"] == DOCUMENT
         and (key["party"] == row["party"] or kinds[key["party"]] in ("TAX_BUREAU", "GATEWAY"))
     ]
-    sealed = envelope.seal(
+    sealed = x.seal(
         party_pb2.AgreementAnnex(
             agreement_id=identity, keys=keys, log_verifier_key=log_key, verification_method=method
         ),
