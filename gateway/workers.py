@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from pathlib import Path
 
 from sqlalchemy import select
 
@@ -75,8 +76,9 @@ class Worker:
 def _is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)
+        # A killed process stays listed until its parent asks for it: in a container perhaps nobody ever does.
+        return " Z " not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]
     except ProcessLookupError:
         return False
-    except PermissionError:
+    except OSError:  # somebody else's process, or nothing tells
         return True
-    return True

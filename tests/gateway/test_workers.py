@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+
 import pytest
 
 from gateway.app import Gateway
@@ -33,6 +37,20 @@ def test_a_machine_that_is_gone_is_no_hindrance(gateway: Gateway) -> None:
     own = Worker(gateway.database, "gateway-1", wall_clock, local_heads=True)
     own.beat()
     Worker(gateway.database, "gateway-3", wall_clock, local_heads=True)
+
+
+def test_a_killed_process_holds_no_name(gateway: Gateway) -> None:
+    """Also while its parent has not asked for it: a gateway that was killed starts again at once."""
+    process = subprocess.Popen(["sleep", "60"])
+    beside(gateway, f"{socket.gethostname()}:{process.pid}", worker="gateway-1")
+    with pytest.raises(Conflict):
+        Worker(gateway.database, "gateway-1", wall_clock)
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    try:
+        assert Worker(gateway.database, "gateway-1", wall_clock).beat() == {"gateway-1"}
+    finally:
+        process.wait()
 
 
 def test_a_worker_name_is_held_by_one_process(gateway: Gateway) -> None:
