@@ -13,7 +13,7 @@ from gateway.exchange import wall_clock
 from gateway.store import tables
 from gateway.workers import Worker
 from gateway.workflows import DEAD_AFTER_S
-from xinyi.errors import Conflict
+from xinyi.errors import Conflict, Unavailable
 
 
 def beside(gateway: Gateway, process: str, *, age_s: float = 0, worker: str = "gateway-2") -> None:
@@ -56,7 +56,7 @@ def test_a_killed_process_holds_no_name(gateway: Gateway) -> None:
 def test_a_worker_name_is_held_by_one_process(gateway: Gateway) -> None:
     """Of another machine it cannot be told whether it lives: its name is free once its lease is over."""
     beside(gateway, "elsewhere:7", worker="gateway-1")
-    with pytest.raises(Conflict) as refused:
+    with pytest.raises(Unavailable) as refused:
         Worker(gateway.database, "gateway-1", wall_clock)
     assert refused.value.basis == "worker.name"
     beside(gateway, "elsewhere:7", worker="gateway-2", age_s=DEAD_AFTER_S + 1)
