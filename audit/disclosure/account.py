@@ -14,12 +14,12 @@ What it cannot prove: audit.disclosure.history.NOT_PROVEN. Raises VerificationEr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from audit import buckets, checkpoint, entries, exchanges, merkle
-from audit.checkpoint import Checkpoint
+from audit.checkpoint import Checkpoint, TlogProof
 from audit.disclosure.history import (
     Contest,
     Disclosure,
@@ -56,6 +56,7 @@ MAX_MESSAGES = 1_000_000
 class Question:
     """What was asked, and so what the account must be about."""
 
+    #: Empty where editions and deliveries alone are asked for: no buckets, no records.
     identifier: str
     #: Empty for all.
     product: str = ""
@@ -68,11 +69,13 @@ def verify(
     policy: Policy,
     seen: Checkpoint | None = None,
     further: Iterable[party_pb2.PublicKey] = (),
+    receipts: Mapping[int, TlogProof] | None = None,
 ) -> History:
     """Args:
         answers: as they came; the last one is the evidence.
         seen: the head this auditor verified before and showed with the question.
         further: document keys of recipients that the policy does not pin, as the log registers them.
+        receipts: leaf → its own receipt, where entries were proven one by one and not under one head.
 
     Raises VerificationError.
     """
@@ -84,7 +87,8 @@ def verify(
     if not messages or messages[-1].WhichOneof("found") != "evidence":
         raise EncodingInvalid("the account ends without the head it stands under: it is not whole")
     head = _check_head(messages.pop().evidence, policy, seen)  # 1
-    return _Account(question, policy, head, Keyring(_keys(policy, further))).read(messages)
+    keyring = Keyring(_keys(policy, further))
+    return _Account(question, policy, head, keyring, receipts or {}).read(messages)
 
 
 def _check_head(
@@ -107,7 +111,15 @@ def _keys(policy: Policy, further: Iterable[party_pb2.PublicKey]) -> Iterator[pa
 
 
 class _Account:
-    def __init__(self, question: Question, policy: Policy, head: Checkpoint, keyring: Keyring) -> None:
+    def __init__(
+        self,
+        question: Question,
+        policy: Policy,
+        head: Checkpoint,
+        keyring: Keyring,
+        receipts: Mapping[int, TlogProof],
+    ) -> None:
+        self._receipts = receipts
         self._question = question
         self._policy = policy
         self._head = head
@@ -163,13 +175,8 @@ class _Account:
             before, known = self._newest.get(feed, (None, None))
             self._check_succession(manifest, before)
             # 4
-            check_blinding_key(message.blinding_key, sealed)
-            key = blinder(message.blinding_key)(self._question.identifier.encode())
-            buckets.check_bucket(
-                message.bucket, buckets.number_of(key), list(message.bucket_path), sealed.state_root
-            )
+            key, committed = self._bucket(message, sealed) if self._question.identifier else (b"", None)
             # 5
-            committed = buckets.find(message.bucket, key)
             record = self._record(message, committed)
             # 8
             received, published, stopped = self._places_of(message, manifest, approval)
@@ -199,6 +206,16 @@ class _Account:
             wrong = self._statements.get(sealed.corrects)
             if wrong is None or wrong.feed != before.feed:
                 raise ProofInvalid("it corrects no earlier edition of the feed", basis="manifest.corrects")
+
+    def _bucket(
+        self, message: pb.SubjectEdition, sealed: edition_pb2.Manifest
+    ) -> tuple[bytes, bytes | None]:
+        """The subject's blinded key, and what its bucket commits to under it."""
+        check_blinding_key(message.blinding_key, sealed)
+        key = blinder(message.blinding_key)(self._question.identifier.encode())
+        number = buckets.number_of(key)
+        buckets.check_bucket(message.bucket, number, list(message.bucket_path), sealed.state_root)
+        return key, buckets.find(message.bucket, key)
 
     def _record(
         self, message: pb.SubjectEdition, committed: bytes | None
@@ -333,8 +350,15 @@ class _Account:
         if proven.index in self._places:
             raise ProofInvalid(f"leaf {proven.index} is shown twice", basis="evidence.entries")
         self._places.add(proven.index)
-        leaf = merkle.leaf_hash(entries.leaf(proven.salt, proven.opening))
-        merkle.check_inclusion(leaf, proven.index, self._head.size, list(proven.proof), self._head.root)
+        leaf = entries.leaf(proven.salt, proven.opening)
+        receipt = self._receipts.get(proven.index)
+        if receipt is not None and receipt.index == proven.index:
+            receipt.verify(leaf, self._policy.log_key)
+        else:
+            head = self._head
+            merkle.check_inclusion(
+                merkle.leaf_hash(leaf), proven.index, head.size, list(proven.proof), head.root
+            )
         return Logged(proven.index, parse_strict(proven.opening, log_pb2.LogEntry))
 
 

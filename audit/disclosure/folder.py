@@ -5,6 +5,7 @@ question.json   who asked, about whom, which party, which day: canonical JSON
 query.dsse      the sealed query, as the log keeps it
 account.bin     the gateway's messages as they came, each behind its length (4 bytes, big-endian)
 seen            the head that was seen before the question; absent where none was
+entries/N       receipts of the log's entries (.tlog-proof), where each was proven by itself
 keys/NNN/       registrations of recipients' keys, where they were taken from the log (`prove entry` folders)
 """
 
@@ -12,15 +13,16 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import TypeVar
 
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
 from audit import checkpoint
-from audit.checkpoint import VerifierKey
+from audit.checkpoint import TlogProof, VerifierKey
 from audit.disclosure import account
 from audit.disclosure.account import Question
 from audit.disclosure.history import History
@@ -33,6 +35,8 @@ from xinyi import checks
 from xinyi.errors import DigestMismatch, EncodingInvalid, SignatureInvalid
 from xinyi.v1 import envelope_pb2, exchange_pb2, party_pb2
 from xinyi.v1 import subject_service_pb2 as pb
+
+M = TypeVar("M", bound=Message)
 
 FORMAT = "xinyi-known/1"
 MAX_MESSAGE_BYTES = 8 << 20
@@ -83,6 +87,8 @@ class KnownFolder:
     #: Note of the head that was seen before; empty where none was.
     seen: bytes = b""
     registrations: tuple[EntryProof, ...] = ()
+    #: Leaf → its receipt, where each was proven by itself.
+    receipts: Mapping[int, TlogProof] = field(default_factory=dict)
 
     def verify(self, policy: Policy, asker: Keyring | None = None) -> History:
         """1. the query is the one that opens to this subject, 2. keys taken from the log, 3. the account.
@@ -93,21 +99,25 @@ class KnownFolder:
         Raises VerificationError.
         """
         # 1
-        query = (
-            open_sealed(self.query, exchange_pb2.SubjectQuery, asker).message
-            if asker is not None
-            else parse_strict(self.query.payload, exchange_pb2.SubjectQuery)
-        )
-        asked = self.asked.question
-        if checks.subject_commitment(self.asked.salt, asked.identifier) != query.subject_commitment:
-            raise DigestMismatch("the query is about another subject", basis="subject.commitment")
-        if query.product != asked.product:
-            raise DigestMismatch("the query is about another product", basis="subject.product")
+        self._check_query(asker)
         # 2
         further = [read_registration(proof, policy.log_key) for proof in self.registrations]
         # 3
         seen = checkpoint.verify(self.seen, policy.log_key) if self.seen else None
-        return account.verify(self.answers, asked, policy, seen, further)
+        return account.verify(self.answers, self.asked.question, policy, seen, further, self.receipts)
+
+    def _check_query(self, asker: Keyring | None) -> None:
+        asked = self.asked.question
+        if not asked.identifier:
+            looked = _opened(self.query, exchange_pb2.LogQuery, asker)
+            if looked.party != asked.recipient:
+                raise DigestMismatch("the query is about another party", basis="query.filters")
+            return
+        query = _opened(self.query, exchange_pb2.SubjectQuery, asker)
+        if checks.subject_commitment(self.asked.salt, asked.identifier) != query.subject_commitment:
+            raise DigestMismatch("the query is about another subject", basis="subject.commitment")
+        if query.product != asked.product:
+            raise DigestMismatch("the query is about another product", basis="subject.product")
 
     def files(self) -> Iterator[tuple[str, bytes]]:
         yield "README.txt", _README.encode()
@@ -116,6 +126,8 @@ class KnownFolder:
         yield "account.bin", b"".join(_framed(answer.SerializeToString()) for answer in self.answers)
         if self.seen:
             yield "seen", self.seen
+        for index, receipt in self.receipts.items():
+            yield f"entries/{index}.tlog-proof", receipt.encode()
         for place, proof in enumerate(self.registrations):
             for name, data in proof.files().items():
                 yield f"keys/{place:03d}/{name}", data
@@ -134,6 +146,7 @@ class KnownFolder:
             answers,
             _small(folder / "seen") if (folder / "seen").exists() else b"",
             tuple(EntryProof.read(path) for path in sorted(folder.glob("keys/*"))),
+            {proof.index: proof for proof in map(_receipt, sorted(folder.glob("entries/*.tlog-proof")))},
         )
 
 
@@ -151,6 +164,16 @@ def read_registration(proof: EntryProof, log_key: VerifierKey) -> party_pb2.Publ
     if keyid(key) not in {keyid(signer) for signer in opened.signers}:
         raise SignatureInvalid("the registration is not sealed by the key it registers")
     return key
+
+
+def _opened(sealed: envelope_pb2.Envelope, kind: type[M], asker: Keyring | None) -> M:
+    if asker is not None:
+        return open_sealed(sealed, kind, asker).message
+    return parse_strict(sealed.payload, kind)
+
+
+def _receipt(path: Path) -> TlogProof:
+    return TlogProof.decode(_small(path))
 
 
 def _framed(data: bytes) -> bytes:

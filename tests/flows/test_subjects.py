@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
-
-import pytest
 
 from adapters.auditor.settings import policy_of
 from adapters.auditor.subject import SubjectClient
 from adapters.party.gateway import GatewayClient
 from adapters.party.home import Home
 from audit.disclosure.account import Question
-from audit.disclosure.answer import as_of
 from audit.disclosure.folder import KnownFolder
 from audit.disclosure.history import History
 from audit.verification.policy import Policy
 from gateway.office import catalogue
 from tests.chain import Chain
-from tests.world import APPROVER, AUDITOR, BUREAU, CITY, MAKER, OPERATOR, SealedEdition, World, city, made_up_records, made_up_uscc, receipt_for
+from tests.world import (
+    APPROVER,
+    AUDITOR,
+    BUREAU,
+    CITY,
+    MAKER,
+    OPERATOR,
+    SealedEdition,
+    World,
+    city,
+    made_up_records,
+    made_up_uscc,
+    receipt_for,
+)
 from xinyi.v1 import exchange_pb2, records_pb2
 
 PRODUCT = "grade-all"
