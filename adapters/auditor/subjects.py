@@ -109,10 +109,12 @@ def verify_known(
     from audit.disclosure.answer import as_of as answer
     from audit.disclosure.folder import KnownFolder
 
-    kept = KnownFolder.read(folder)
-    history = kept.verify(load_policy(policy))
+    kept, trusted = KnownFolder.read(folder), load_policy(policy)
+    history = kept.verify(trusted)
     day = date.fromisoformat(kept.asked.day) if kept.asked.day else _today()
     found = answer(history, kept.asked.question.recipient, day, truth=not kept.asked.day)
+    if not kept.shows_asker(trusted):
+        found["not_proven"].append("who asked: the policy pins no key of theirs")
     if json:
         print_json({"verdict": "holds", **found})
     else:

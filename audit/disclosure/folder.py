@@ -90,16 +90,18 @@ class KnownFolder:
     #: Leaf → its receipt, where each was proven by itself.
     receipts: Mapping[int, TlogProof] = field(default_factory=dict)
 
-    def verify(self, policy: Policy, asker: Keyring | None = None) -> History:
-        """1. the query is the one that opens to this subject, 2. keys taken from the log, 3. the account.
+    def shows_asker(self, policy: Policy) -> bool:
+        """Whether the policy pins a key of the one who asked: only then its seal proves who that was."""
+        ring = Keyring(policy.keys)
+        return any(ring.find(signature.keyid) for signature in self.query.signatures)
 
-        Args:
-            asker: keys of the one who asked, where the seal of the query is to be verified as well.
+    def verify(self, policy: Policy) -> History:
+        """1. the query is the one that opens to this subject, 2. keys taken from the log, 3. the account.
 
         Raises VerificationError.
         """
         # 1
-        self._check_query(asker)
+        self._check_query(Keyring(policy.keys) if self.shows_asker(policy) else None)
         # 2
         further = [read_registration(proof, policy.log_key) for proof in self.registrations]
         # 3
