@@ -130,10 +130,9 @@ class Inquiry:
         found = states.find_record(self._then, manifest_digest, key)
         if found is None:
             raise Unavailable("records of an edition are missing at the gateway", basis="edition.chunks")
-        _, _, salt, record = found
-        if commitment(salt, record) != sealed:
+        if commitment(found.salt, found.record) != sealed:
             raise DigestMismatch("a record is not the one its bucket holds", basis="state.bucket")
-        return records_pb2.SaltedRecord(salt=salt, record=record)
+        return records_pb2.SaltedRecord(salt=found.salt, record=found.record)
 
     # ── deliveries ─────────────────────────────────────────────────────────────────────────────────────
 
