@@ -83,6 +83,22 @@ class _Tree(Tree):
         super().__init__(conn, size)
         self._prover = prover
         self._levels: dict[tuple[int, int], _Levels] = {}
+        #: Level → hash of its last subtree, where that is not complete.
+        self._edge: dict[int, bytes] = {}
+
+    def inclusion(self, index: int, size: int) -> list[bytes]:
+        """As merkle.inclusion_proof, level by level; the right edge is hashed once for all proofs."""
+        proof, node, last, level = [], index, size - 1, 0
+        while last:
+            sibling = node ^ 1
+            if sibling < last or (sibling == last and (last + 1) << level <= size):
+                proof.append(self.node(level, sibling))
+            elif sibling == last:
+                if level not in self._edge:
+                    self._edge[level] = merkle.range_root(self.node, last << level, size)
+                proof.append(self._edge[level])
+            node, last, level = node >> 1, last >> 1, level + 1
+        return proof
 
     def node(self, level: int, index: int) -> bytes:
         tile_level, rest = divmod(level, 8)

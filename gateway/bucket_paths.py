@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
@@ -31,12 +32,18 @@ class BucketPaths:
         self._upper: OrderedDict[bytes, _Levels] = OrderedDict()
         self._lock = threading.Lock()
 
-    def path(self, conn: Connection, manifest_digest: bytes, number: int) -> list[bytes]:
-        """From the digest of a bucket to the state root: 14 hashes."""
+    def paths(self, conn: Connection, manifest_digests: Sequence[bytes], number: int) -> dict[bytes, list[bytes]]:
+        """Edition → from the digest of one bucket after it to the state root: 14 hashes."""
         group = number >> _LOWER
-        lower = _levels(_group(conn, manifest_digest, group))
-        upper = self._upper_of(conn, manifest_digest)
-        return _siblings(lower, number & _WIDTH - 1) + _siblings(upper, group)
+        lower = disclosures.digests_from(conn, manifest_digests, group * _WIDTH, _WIDTH)
+        found = {}
+        for digest in manifest_digests:
+            packed = lower.get(digest)
+            if packed is None:  # not derived yet, or lost: made from its chunks
+                packed = states.digests(conn, digest).packed[32 * group * _WIDTH :][: 32 * _WIDTH]
+            below = _siblings(_levels(_cut(packed)), number & _WIDTH - 1)
+            found[digest] = below + _siblings(self._upper_of(conn, digest), group)
+        return found
 
     def _upper_of(self, conn: Connection, manifest_digest: bytes) -> _Levels:
         with self._lock:
@@ -51,14 +58,6 @@ class BucketPaths:
             while len(self._upper) > REMEMBERED:
                 self._upper.popitem(last=False)
         return made
-
-
-def _group(conn: Connection, manifest_digest: bytes, group: int) -> list[bytes]:
-    packed = disclosures.digests_from(conn, manifest_digest, group * _WIDTH, _WIDTH)
-    if packed is None:
-        whole = states.digests(conn, manifest_digest).packed
-        packed = whole[32 * group * _WIDTH :][: 32 * _WIDTH]
-    return _cut(packed)
 
 
 def _cut(packed: bytes) -> list[bytes]:

@@ -6,7 +6,7 @@ as well. The identifier is used here and kept nowhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -16,10 +16,11 @@ from audit import buckets
 from audit.bulk import read_rows
 from audit.checkpoint import Checkpoint
 from audit.inclusion import Included, Prover
-from audit.records import blinder, commitment
+from audit.records import blinder, commitment, varint
 from gateway import states
 from gateway.bucket_paths import BucketPaths
 from gateway.store import disclosures, tables
+from gateway.store import editions as store
 from gateway.store.rows import Row
 from xinyi.errors import DigestMismatch, Unavailable
 from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2, log_pb2, records_pb2
@@ -61,6 +62,7 @@ class Inquiry:
         self._prover = prover
         self._paths = paths
         self._asked = asked
+        self._keys: dict[bytes, bytes] = {}
 
     def answers(self) -> Iterator[pb.FindSubjectResponse]:
         """Editions, deliveries, objections. Raises VerificationError where the store does not prove what it says."""
@@ -76,7 +78,11 @@ class Inquiry:
             yield from (pb.FindSubjectResponse(objection=o) for o in self._objections(found))
 
     def _key(self, edition: Row) -> bytes:
-        return blinder(edition["blinding_key"])(self._asked.identifier.encode())
+        """The subject's blinded key under an edition's key."""
+        secret = edition["blinding_key"]
+        if secret not in self._keys:
+            self._keys[secret] = blinder(secret)(self._asked.identifier.encode())
+        return self._keys[secret]
 
     # ── editions ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -85,15 +91,16 @@ class Inquiry:
         entries = self._entries([row["manifest_digest"].hex() for row in feed])
         held = self._buckets(feed)
         before: tuple[bytes, records_pb2.SaltedRecord] | None = None
-        for row, bucket in zip(feed, held, strict=True):
+        for row in feed:
             digest, key = row["manifest_digest"], self._key(row)
+            bucket, path = held[digest]
             manifest = edition_pb2.Manifest.FromString(documents[digest].payload)
-            path = self._paths.path(self._then, digest, buckets.number_of(key))
             buckets.check_bucket(bucket, buckets.number_of(key), path, manifest.state_root)
             sealed = buckets.find(bucket, key)
             if sealed is None:
                 before = None
             elif before is None or before[0] != sealed:
+                # It stands otherwise than before: this very edition tells of it.
                 before = sealed, self._record(digest, key, sealed)
             yield pb.SubjectEdition(
                 manifest=documents[digest],
@@ -105,34 +112,35 @@ class Inquiry:
                 entries=[proven for entry, proven in entries[digest.hex()] if entry.kind in _PLACES],
             )
 
-    def _buckets(self, feed: list[Row]) -> list[bytes]:
-        """The subject's bucket after each of the editions."""
-        numbers = [buckets.number_of(self._key(row)) for row in feed]
-        digests = [row["manifest_digest"] for row in feed]
-        whole = disclosures.whole_states(self._then, digests)
-        own = {
-            number: disclosures.own_buckets(self._then, digests, number) for number in sorted(set(numbers))
-        }
-        found: list[bytes] = []
-        for row, number in zip(feed, numbers, strict=True):
-            digest = row["manifest_digest"]
-            if digest not in whole:  # not derived yet, or lost: made from its chunks
-                found.append(states.bucket(self._then, digest, number))
-            elif (entries := own[number].get(digest)) is not None:
-                found.append(entries)
-            else:
-                full = row["kind"] == edition_pb2.EDITION_KIND_FULL
-                found.append(b"" if full else found[-1])
+    def _buckets(self, feed: list[Row]) -> dict[bytes, tuple[bytes, list[bytes]]]:
+        """Edition → the subject's bucket after it, and the way to its state root."""
+        found: dict[bytes, tuple[bytes, list[bytes]]] = {}
+        for key, run in groupby(feed, self._key):
+            year, number = list(run), buckets.number_of(key)
+            digests = [row["manifest_digest"] for row in year]
+            paths = self._paths.paths(self._then, digests, number)
+            own, last = disclosures.own_buckets(self._then, digests, number), b""
+            for row in year:
+                digest = row["manifest_digest"]
+                if not row["prepared"]:
+                    last = states.bucket(self._then, digest, number)
+                elif digest in own or row["kind"] == edition_pb2.EDITION_KIND_FULL:
+                    last = own.get(digest, b"")
+                found[digest] = last, paths[digest]
         return found
 
     def _record(self, manifest_digest: bytes, key: bytes, sealed: bytes) -> records_pb2.SaltedRecord:
-        """The record in force after an edition. Raises DigestMismatch where it is not the one in the bucket."""
-        found = states.find_record(self._then, manifest_digest, key)
-        if found is None:
+        """What an edition itself tells of the subject. Raises DigestMismatch where its bucket holds another."""
+        chunk = store.find_chunk(self._then, manifest_digest, key)
+        if chunk is None:
             raise Unavailable("records of an edition are missing at the gateway", basis="edition.chunks")
-        if commitment(found.salt, found.record) != sealed:
-            raise DigestMismatch("a record is not the one its bucket holds", basis="state.bucket")
-        return records_pb2.SaltedRecord(salt=found.salt, record=found.record)
+        name = self._asked.identifier.encode()
+        # The identifier stands first in a record: field 1, its length, its bytes.
+        start = b"\n" + varint(len(name)) + name
+        for salted in records_pb2.Chunk.FromString(chunk[1]).records:
+            if salted.record.startswith(start) and commitment(salted.salt, salted.record) == sealed:
+                return salted
+        raise DigestMismatch("a record is not the one its bucket holds", basis="state.bucket")
 
     # ── deliveries ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -140,22 +148,10 @@ class Inquiry:
         rows = disclosures.offered(self._then, product, origin, self._asked.recipient)
         for start in range(0, len(rows), PAGE):
             ids = [row["delivery_id"] for row in rows[start : start + PAGE]]
-            for entries in self._entries(ids).values():
-                yield from self._offers(entries)
-
-    def _offers(self, entries: list[_Entry]) -> Iterator[pb.SubjectDelivery]:
-        """Each Delivery that was ever offered under one id, with the receipts that name it."""
-        documents = self._documents([entry.documents[0] for entry, _ in entries])
-        offers: dict[bytes, pb.SubjectDelivery] = {}
-        for entry, proven in entries:
-            sealed = documents[entry.documents[0]]
-            if entry.kind == "delivery.offered":
-                offers[entry.documents[0]] = pb.SubjectDelivery(delivery=sealed, entries=[proven])
-            elif entry.kind.startswith("receipt."):
-                named = exchange_pb2.DeliveryReceipt.FromString(sealed.payload).delivery_digest
-                offers[named].receipts.append(sealed)
-                offers[named].entries.append(proven)
-        yield from offers.values()
+            told = self._entries(ids)
+            documents = self._documents([entry.documents[0] for of in told.values() for entry, _ in of])
+            for entries in told.values():
+                yield from _offers(entries, documents)
 
     # ── objections ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -211,3 +207,19 @@ class Inquiry:
 
 def _proven(found: Included) -> pb.ProvenEntry:
     return pb.ProvenEntry(index=found.index, salt=found.salt, opening=found.opening, proof=found.proof)
+
+
+def _offers(
+    entries: list[_Entry], documents: Mapping[bytes, envelope_pb2.Envelope]
+) -> Iterator[pb.SubjectDelivery]:
+    """Each Delivery that was ever offered under one id, with the receipts that name it."""
+    offers: dict[bytes, pb.SubjectDelivery] = {}
+    for entry, proven in entries:
+        sealed = documents[entry.documents[0]]
+        if entry.kind == "delivery.offered":
+            offers[entry.documents[0]] = pb.SubjectDelivery(delivery=sealed, entries=[proven])
+        elif entry.kind.startswith("receipt."):
+            named = exchange_pb2.DeliveryReceipt.FromString(sealed.payload).delivery_digest
+            offers[named].receipts.append(sealed)
+            offers[named].entries.append(proven)
+    yield from offers.values()

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, exists, func, insert, select
 
 from gateway.store.rows import Row, rows
 from gateway.store.tables import (
@@ -25,8 +25,12 @@ _PAGE = 1000
 
 
 def published(conn: Connection, product: str = "", origin: str = "") -> list[Row]:
-    """Editions that were ever published, in sequence within each origin and product."""
-    query = select(editions).where(editions.c.approval.is_not(None))
+    """Editions that were ever published, in sequence within each origin and product.
+
+    Each with `prepared`: whether its state is kept (states).
+    """
+    prepared = exists().where(states.c.manifest_digest == editions.c.manifest_digest)
+    query = select(editions, prepared.label("prepared")).where(editions.c.approval.is_not(None))
     if product:
         query = query.where(editions.c.product == product)
     if origin:
@@ -66,12 +70,6 @@ def objections_to(conn: Connection, product: str, origin: str, keys: Sequence[by
     return rows(conn, query.order_by(o.filed_on, o.number))
 
 
-def whole_states(conn: Connection, manifest_digests: Sequence[bytes]) -> set[bytes]:
-    """Those of these editions whose buckets are all in the store."""
-    query = select(states.c.manifest_digest).where(states.c.manifest_digest.in_(manifest_digests))
-    return set(conn.execute(query).scalars())
-
-
 def own_buckets(conn: Connection, manifest_digests: Sequence[bytes], number: int) -> dict[bytes, bytes]:
     """One bucket after each of these editions that has a row of its own for it."""
     query = select(buckets.c.manifest_digest, buckets.c.entries).where(
@@ -80,10 +78,13 @@ def own_buckets(conn: Connection, manifest_digests: Sequence[bytes], number: int
     return {row.manifest_digest: row.entries for row in conn.execute(query)}
 
 
-def digests_from(conn: Connection, manifest_digest: bytes, first: int, count: int) -> bytes | None:
-    """The digests of `count` buckets of a state, one behind the other; None where they are not in the store."""
+def digests_from(
+    conn: Connection, manifest_digests: Sequence[bytes], first: int, count: int
+) -> dict[bytes, bytes]:
+    """The digests of `count` buckets of states, one behind the other; those that the store holds whole."""
     part = func.substr(states.c.digests, 32 * first + 1, 32 * count)
-    return conn.execute(select(part).where(states.c.manifest_digest == manifest_digest)).scalar()
+    query = select(states.c.manifest_digest, part).where(states.c.manifest_digest.in_(manifest_digests))
+    return {row[0]: row[1] for row in conn.execute(query)}
 
 
 def index_entries(conn: Connection) -> None:
