@@ -14,19 +14,18 @@ from xinyi.v1 import objection_pb2 as pb
 #: An enterprise objects to its tax credit grade.
 TAX_OBJECTION = "tax-objection"
 
-_WORKING_DAYS = pb.TERM_UNIT_WORKING_DAYS
-
 
 def _term(values: Mapping[str, Any]) -> pb.Term:
-    unit = pb.TermUnit.Value(f"TERM_UNIT_{values['unit'].upper()}")
-    return pb.Term(
-        nature=pb.TermNature.Value(f"TERM_NATURE_{values['nature'].upper()}"),
+    term = pb.Term(
+        nature=f"TERM_NATURE_{values['nature'].upper()}",
         basis=values["basis"],
         amount=values["amount"],
-        unit=unit,
+        unit=f"TERM_UNIT_{values['unit'].upper()}",
         confirmed=values["confirmed"],
-        calendar=calendar.VERSION if unit == _WORKING_DAYS else "",
     )
+    if term.unit == pb.TERM_UNIT_WORKING_DAYS:
+        term.calendar = calendar.VERSION
+    return term
 
 
 TERMS: Mapping[str, pb.Term] = {
@@ -42,6 +41,6 @@ def due_on(term: pb.Term, start: date) -> date:
 
     Counted with this program's calendar, whatever the term names. Raises Invalid (calendar.year).
     """
-    if term.unit == _WORKING_DAYS:
+    if term.unit == pb.TERM_UNIT_WORKING_DAYS:
         return calendar.add_working_days(start, term.amount)
     return start + timedelta(days=term.amount)
