@@ -26,6 +26,8 @@ from gateway.reception import Reception
 from gateway.sequencer import Sequencer
 from gateway.services.exchange_log import ExchangeLog
 from gateway.services.feed import Feed, register_feed
+from gateway.services.notices import Notices
+from gateway.services.objections import Objections
 from gateway.services.publication import Publication
 from gateway.store import parties
 from gateway.store.db import Database, check_apart, open_engine
@@ -35,6 +37,8 @@ from xinyi.server import Health, serve
 from xinyi.v1 import (
     exchange_pb2,
     log_service_pb2_grpc,
+    notice_service_pb2_grpc,
+    objection_service_pb2_grpc,
     publication_service_pb2_grpc,
 )
 
@@ -120,7 +124,12 @@ class Service:
             max_attempts=settings.delivery.max_attempts,
             workers=settings.delivery.workers,
         )
-        self._feed = Feed(gateway.reception, expires_days=settings.delivery.expires_days)
+        self._feed = Feed(
+            gateway.reception,
+            expires_days=settings.delivery.expires_days,
+            next_within_s=settings.watch.next_within_s,
+            watches_per_party=settings.watch.per_party,
+        )
         self._worker = Worker(
             gateway.database,
             settings.delivery.worker,
@@ -171,6 +180,8 @@ class Service:
                 (publication_service_pb2_grpc.add_PublicationServiceServicer_to_server, publication),
                 (register_feed, self._feed),
                 (log_service_pb2_grpc.add_LogServiceServicer_to_server, ExchangeLog(reception)),
+                (objection_service_pb2_grpc.add_ObjectionServiceServicer_to_server, Objections(reception)),
+                (notice_service_pb2_grpc.add_NoticeServiceServicer_to_server, Notices(reception)),
             ],
             observe=metrics.observe,
             reflection=_REFLECTED if settings.reflection else (),
@@ -225,6 +236,7 @@ class Service:
         await self._health.end()
         self._watching.cancel()
         self._collecting.cancel()
+        self._feed.end_watches()
         await self._server.stop(grace_s)
         await self._feed.settle()
         if self._gateway.log.conflict is None:
@@ -240,6 +252,8 @@ _REFLECTED = (
     "xinyi.v1.PublicationService",
     "xinyi.v1.FeedService",
     "xinyi.v1.LogService",
+    "xinyi.v1.ObjectionService",
+    "xinyi.v1.NoticeService",
 )
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from audit import envelope
 from audit.envelope import Opened
 from audit.keys import Signer
+from gateway import disputes
 from gateway.exchange import Exchange, Need
 from gateway.rules import deliveries as rules
 from gateway.rules.entitlement import check_entitlement
@@ -117,6 +118,7 @@ def offer(
             offered_at_ms=x.now_ms,
             expires_at_ms=x.now_ms + expires_days * DAY_MS,
             ground=exchange_pb2.DELIVERY_GROUND_AGREEMENT,
+            disputes=disputes.marks(x.conn, edition),
         ),
         signer,
     )

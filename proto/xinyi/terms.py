@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from xinyi import calendar
+from xinyi.errors import Invalid
 from xinyi.v1 import objection_pb2 as pb
 
 #: An enterprise objects to its tax credit grade.
@@ -39,8 +40,11 @@ TERMS: Mapping[str, pb.Term] = {
 def due_on(term: pb.Term, start: date) -> date:
     """The last day of a term that begins on `start`, which is not counted.
 
-    Counted with this program's calendar, whatever the term names. Raises Invalid (calendar.year).
+    Counted with this program's calendar, whatever the term names. Raises Invalid (calendar.year, term.amount).
     """
     if term.unit == pb.TERM_UNIT_WORKING_DAYS:
         return calendar.add_working_days(start, term.amount)
-    return start + timedelta(days=term.amount)
+    try:
+        return start + timedelta(days=term.amount)
+    except OverflowError as error:
+        raise Invalid(f"a term of {term.amount} days ends in no year", basis="term.amount") from error
