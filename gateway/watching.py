@@ -117,9 +117,9 @@ class Watching:
 
     async def _wait(self, entry: int, ended: asyncio.Event, until: float) -> None:
         """Until the log has moved beyond `entry`, the time is over, or the stream ends."""
-        while time.monotonic() < until and await self._look() == entry:
+        while (left := until - time.monotonic()) > 0 and await self._look() == entry:
             with suppress(TimeoutError):
-                await asyncio.wait_for(ended.wait(), LOOK_S)
+                await asyncio.wait_for(ended.wait(), min(LOOK_S, left))
                 return
 
 
