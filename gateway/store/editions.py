@@ -160,5 +160,5 @@ def staged_grades(conn: Connection, manifest_digest: bytes) -> list[str]:
 def stream_runs(conn: Connection, manifest_digest: bytes) -> Iterator[bytes]:
     """What the state of a staged FULL consists of, chunk by chunk."""
     query = select(chunks.c.run).where(chunks.c.manifest_digest == manifest_digest).order_by(chunks.c.number)
-    # Of this query alone: on the connection the option would stay for whatever the exchange does next.
+    # Of the query, not of the connection: PostgreSQL would declare a cursor for every later statement, too.
     yield from conn.execute(query.execution_options(yield_per=READ_AHEAD)).scalars()
