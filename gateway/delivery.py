@@ -105,6 +105,7 @@ def offer(
     assert product is not None  # check_may_receive refused otherwise
     period = edition_pb2.Period(year=edition["year"], month=edition["month"])
     row |= {"agreement_id": entitlement["agreement_id"], "state": "OFFERED", "changed_at_ms": x.now_ms}
+    ground = exchange_pb2.DELIVERY_GROUND_AGREEMENT
     sealed = x.seal(
         exchange_pb2.Delivery(
             delivery_id=delivery_id,
@@ -117,8 +118,8 @@ def offer(
             disclosure_class=product["disclosure_class"],
             offered_at_ms=x.now_ms,
             expires_at_ms=x.now_ms + expires_days * DAY_MS,
-            ground=exchange_pb2.DELIVERY_GROUND_AGREEMENT,
-            disputes=disputes.marks(x.conn, edition),
+            ground=ground,
+            disputes=disputes.marks(x.conn, edition, ground),
         ),
         signer,
     )

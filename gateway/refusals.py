@@ -34,6 +34,9 @@ from xinyi.v1 import envelope_pb2, exchange_pb2
 #: Different refusals of one party that are signed and logged in a day (UTC); what comes after is counted.
 A_DAY = 200
 
+#: Products that a refused watch is told from others by.
+MOST_NAMED = 8
+
 #: A digest, a delivery id, a leaf.
 _DIGEST = re.compile(r"[0-9a-f]{64}(?:[0-9a-f]{2})?")
 #: Requests that are other documents each time they are asked.
@@ -167,7 +170,7 @@ def _subject(x: Exchange, request: Request, *, poll: bool) -> str:
         asked = _POLLS[document.payload_type].FromString(document.payload)
     except DecodeError:
         return ""
-    products = asked.products if isinstance(asked, exchange_pb2.WatchRequest) else [asked.product]
+    products = asked.products[:MOST_NAMED] if isinstance(asked, exchange_pb2.WatchRequest) else [asked.product]
     return ",".join(product for product in products if x.get(tables.products, product) is not None)
 
 

@@ -1,7 +1,8 @@
 """Watches: a bank holds a stream and is told when there is something to pull.
 
 A stream tells the same as a pull would find, judged by the receipts the bank gave, and makes no log entry. Any
-process of the gateway may have published: what all of them do stands in the log, so its newest entry is looked at.
+process of the gateway may have published, so the database is looked at: for what becomes due twice a second, by all
+streams of a process together; for everything else (a landing, an agreement that ended) before each sign of life.
 """
 
 from __future__ import annotations
@@ -10,24 +11,26 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
+from typing import Any
 
 from sqlalchemy import Connection, func, select
 
 from audit import envelope
-from audit.log import log_entries
 from gateway.metrics import WATCHES
 from gateway.reception import Reception
 from gateway.rules.deliveries import FINISHED
-from gateway.store import deliveries, notices
+from gateway.store import deliveries, notices, tables
 from xinyi.errors import Unavailable
 from xinyi.v1 import envelope_pb2, exchange_pb2, notice_pb2
 from xinyi.v1 import feed_service_pb2 as pb
 
-#: How often a process looks whether the log has moved.
+#: How often a process looks whether something became due.
 LOOK_S = 0.5
 #: Of the time within which the next response is promised, how much may pass before it is sent.
 _PUNCTUAL = 0.75
 
+#: Compared, never read.
+News = tuple[Any, ...]
 #: What a pull would find, None for nothing. Raises NotEntitled.
 FindDue = Callable[[Connection, exchange_pb2.PullRequest], object]
 
@@ -48,7 +51,7 @@ class Watching:
         self._stopping = False
         self._looking = asyncio.Lock()
         self._looked_at = float("-inf")
-        self._newest_entry = 0
+        self._news: News = ()
 
     async def stream(self, asked: exchange_pb2.WatchRequest) -> AsyncGenerator[pb.WatchResponse, None]:
         """At once what is due, then whenever that changes, and in between that the line holds.
@@ -60,13 +63,13 @@ class Watching:
         try:
             told, next_at = None, 0.0
             while not ended.is_set():
-                entry = await self._look()
+                news = await self._look()
                 found = await self._reception.database.read(lambda conn: self._find(conn, asked))
                 if found != told or time.monotonic() >= next_at:
                     next_at = time.monotonic() + self._next_within_s * _PUNCTUAL
                     yield found
                 told = found
-                await self._wait(entry, ended, next_at)
+                await self._wait(news, ended, next_at)
         finally:
             WATCHES.dec()
             self._leave(asked.recipient, ended)
@@ -107,25 +110,32 @@ class Watching:
         pull = exchange_pb2.PullRequest(recipient=asked.recipient, product=product, last_held=held)
         return self._find_due(conn, pull) is not None
 
-    async def _look(self) -> int:
-        """The newest log entry; all streams of the process look together."""
+    async def _look(self) -> News:
         async with self._looking:
             if time.monotonic() - self._looked_at >= LOOK_S:
-                self._newest_entry = await self._reception.database.read(_newest_entry)
+                self._news = await self._reception.database.read(_read_news)
                 self._looked_at = time.monotonic()
-        return self._newest_entry
+        return self._news
 
-    async def _wait(self, entry: int, ended: asyncio.Event, until: float) -> None:
-        """Until the log has moved beyond `entry`, the time is over, or the stream ends."""
-        while (left := until - time.monotonic()) > 0 and await self._look() == entry:
+    async def _wait(self, news: News, ended: asyncio.Event, until: float) -> None:
+        """Until there is other news, the time is over, or the stream ends."""
+        while (left := until - time.monotonic()) > 0 and await self._look() == news:
             with suppress(TimeoutError):
                 await asyncio.wait_for(ended.wait(), min(LOOK_S, left))
                 return
 
 
-def _newest_entry(conn: Connection) -> int:
-    # The door commits entries in the order of their ids, whichever process they come from.
-    return conn.execute(select(func.max(log_entries.c.id))).scalar() or 0
+def _read_news(conn: Connection) -> News:
+    """Another one once an edition, a partner or a notice is new or in another state.
+
+    Sums, because the clocks of two processes may differ: the newest change need not have the latest time.
+    """
+    totals = (
+        select(func.sum(tables.editions.c.changed_at_ms)).scalar_subquery(),
+        select(func.sum(tables.parties.c.changed_at_ms)).scalar_subquery(),
+        select(func.count()).select_from(tables.notices).scalar_subquery(),
+    )
+    return tuple(conn.execute(select(*totals)).one())
 
 
 def _announced(sealed: envelope_pb2.Envelope) -> tuple[int, str]:

@@ -8,7 +8,6 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from audit import envelope
 from audit.keys import Signer
 from gateway.delivery import day_of
 from gateway.exchange import Exchange
@@ -70,7 +69,7 @@ def announce(
         check_replaces(replaced, notice.replaces)
         assert replaced is not None  # check_replaces refused otherwise
         x.replace(tables.notices, replaced | {"replaced_by": notice.number})
-    sealed = envelope.seal(notice, signer)
+    sealed = x.seal(notice, signer)
     digest = x.document(sealed)
     x.add(
         tables.notices,

@@ -57,7 +57,7 @@ class Objections(ObjectionServiceServicer):
         rules.check_subject(objection, edition)
         assert edition is not None  # check_subject refused otherwise
         rules.check_dates(objection, day_of(x.now_ms))
-        if disputes.find_record(x.conn, edition, objection.blinded_key) is None:
+        if not disputes.in_force(x.conn, edition, objection.blinded_key):
             raise Invalid(
                 "no record under this blinded key is in force after that edition", basis="objection.blinded_key"
             )

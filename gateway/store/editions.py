@@ -133,15 +133,17 @@ def read_chunks(conn: Connection, manifest_digest: bytes, start: int, end: int) 
     return [(number, data) for number, data in conn.execute(query)]
 
 
-def chunk_of_key(conn: Connection, manifest_digest: bytes, key: bytes) -> bytes | None:
-    """The chunk in which a blinded key lies, where the edition has it; None beyond its last record."""
+def find_chunk(conn: Connection, manifest_digest: bytes, key: bytes) -> tuple[int, bytes] | None:
+    """(number, serialised Chunk) of the one chunk of an edition that can hold a blinded key."""
+    c = chunks.c
     query = (
-        select(chunks.c.data)
-        .where(chunks.c.manifest_digest == manifest_digest, chunks.c.last_key >= key)
-        .order_by(chunks.c.last_key)
+        select(c.number, c.data)
+        .where(c.manifest_digest == manifest_digest, c.last_key >= key)
+        .order_by(c.last_key)
         .limit(1)
     )
-    return conn.execute(query).scalar()
+    found = conn.execute(query).first()
+    return None if found is None else (found.number, found.data)
 
 
 def stream_chunks(conn: Connection, manifest_digest: bytes) -> Iterator[tuple[int, bytes]]:

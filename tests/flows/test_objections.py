@@ -10,6 +10,8 @@ import pytest
 
 from adapters.party.gateway import GatewayClient
 from audit import envelope, records
+from gateway import disputes
+from gateway.store import editions
 from tests.chain import Chain
 from tests.flows.test_rights import check_signed, entries
 from tests.world import (
@@ -320,6 +322,12 @@ async def test_marks_follow_deltas(tmp_path: Path) -> None:
         other = made_up_records(1600)[1550:]
         await world.publish(delta := chain.delta(other))
         assert list(await marked(world, bank, first.digest)) == [key_in(first)]
+        with world.gateway.database.reading() as conn:
+            row = editions.find_edition(conn, delta.digest)
+            assert row is not None
+            recall, agreement = exchange_pb2.DELIVERY_GROUND_RECALL, exchange_pb2.DELIVERY_GROUND_AGREEMENT
+            assert not disputes.marks(conn, row, recall), "it is not told of whom this edition does not speak"
+            assert len(disputes.marks(conn, row, agreement)) == 1
         await world.publish(last := chain.delta(gone=[SUBJECT]))
         assert not await marked(world, bank, delta.digest)
         with pytest.raises(Invalid) as refused:
