@@ -28,6 +28,8 @@ from gateway.reception import Reception
 from gateway.sequencer import Sequencer
 from gateway.services.exchange_log import ExchangeLog
 from gateway.services.feed import Feed, register_feed
+from gateway.services.notices import Notices
+from gateway.services.objections import Objections
 from gateway.services.publication import Publication
 from gateway.services.subjects import Subjects
 from gateway.store import parties
@@ -38,6 +40,8 @@ from xinyi.server import Health, listening, serve
 from xinyi.v1 import (
     exchange_pb2,
     log_service_pb2_grpc,
+    notice_service_pb2_grpc,
+    objection_service_pb2_grpc,
     publication_service_pb2_grpc,
     subject_service_pb2_grpc,
 )
@@ -128,6 +132,8 @@ class Service:
             gateway.reception,
             expires_days=settings.delivery.expires_days,
             poll_seconds=settings.delivery.poll_seconds,
+            next_within_s=settings.watch.next_within_s,
+            watches_per_party=settings.watch.per_party,
         )
         self._worker = Worker(
             gateway.database,
@@ -178,6 +184,8 @@ class Service:
                 (publication_service_pb2_grpc.add_PublicationServiceServicer_to_server, publication),
                 (register_feed, self._feed),
                 (log_service_pb2_grpc.add_LogServiceServicer_to_server, ExchangeLog(reception)),
+                (objection_service_pb2_grpc.add_ObjectionServiceServicer_to_server, Objections(reception)),
+                (notice_service_pb2_grpc.add_NoticeServiceServicer_to_server, Notices(reception)),
                 (subject_service_pb2_grpc.add_SubjectServiceServicer_to_server, Subjects(reception)),
             ],
             observe=metrics.observe,
@@ -244,6 +252,7 @@ class Service:
         self._watching.cancel()
         self._collecting.cancel()
         self._preparing.cancel()
+        self._feed.end_watches()
         await self._server.stop(grace_s)
         await self._feed.settle()
         if self._gateway.log.conflict is None:
@@ -259,6 +268,8 @@ _REFLECTED = (
     "xinyi.v1.PublicationService",
     "xinyi.v1.FeedService",
     "xinyi.v1.LogService",
+    "xinyi.v1.ObjectionService",
+    "xinyi.v1.NoticeService",
     "xinyi.v1.SubjectService",
 )
 

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from audit.keys import Signer
+from gateway import disputes
 from gateway.exchange import Exchange
 from gateway.rules import deliveries as rules
 from gateway.rules import editions as ways
@@ -150,6 +151,7 @@ def offer(
             offered_at_ms=x.now_ms,
             expires_at_ms=x.now_ms + expires_days * DAY_MS,
             ground=ground,
+            disputes=disputes.marks(x.conn, edition, ground),
         ),
         signer,
     )

@@ -55,7 +55,7 @@ ZONES = {
     "core": _zone(
         "gateway.exchange gateway.delivery gateway.reception gateway.refusals gateway.receipts gateway.intake "
         "gateway.metrics gateway.work gateway.states gateway.preparation gateway.recalls gateway.catchup gateway.polls "
-        "gateway.bucket_paths gateway.subjects",
+        "gateway.disputes gateway.row_answers gateway.watching gateway.bucket_paths gateway.subjects",
         "wire proof log rules store",
         "sqlalchemy structlog prometheus_client",
     ),

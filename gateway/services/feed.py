@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import grpc
@@ -22,6 +23,7 @@ from gateway.reception import Received, Reception
 from gateway.rules import deliveries as rules
 from gateway.store import deliveries as store
 from gateway.store import editions
+from gateway.watching import Watching
 from xinyi import checks
 from xinyi.errors import Conflict, ExchangeError, NotEntitled, Unknown
 from xinyi.server import Caller, caller
@@ -36,12 +38,21 @@ log = structlog.get_logger()
 
 
 class Feed(FeedServiceServicer):
-    """Args: poll_seconds — see `Polls`."""
+    """Args: poll_seconds — see `Polls`; next_within_s, watches_per_party — see `Watching`."""
 
-    def __init__(self, reception: Reception, *, expires_days: int, poll_seconds: float) -> None:
+    def __init__(
+        self,
+        reception: Reception,
+        *,
+        expires_days: int,
+        poll_seconds: float,
+        next_within_s: int,
+        watches_per_party: int,
+    ) -> None:
         self._reception = reception
         self._expires_days = expires_days
         self._polls = Polls(poll_seconds)
+        self._watching = Watching(reception, next_within_s=next_within_s, per_party=watches_per_party)
         self._notes: set[asyncio.Task[None]] = set()
 
     async def Pull(self, request: pb.PullCall, context: Any) -> pb.PullResponse:
@@ -76,6 +87,21 @@ class Feed(FeedServiceServicer):
                 "the edition the bank says it holds is not one of this product", basis="pull.last_held"
             )
         return due
+
+    async def Watch(self, request: pb.WatchCall, context: Any) -> AsyncIterator[pb.WatchResponse]:
+        who = caller(context)
+        async with self._reception.refusals_signed(who, "Watch", request.call.document):
+            asked = (await self._reception.open(request.call, exchange_pb2.WatchRequest, who)).message
+            checks.check_watch_request(asked)
+            if asked.recipient != who.party:
+                raise NotEntitled("a bank watches for itself only", basis="delivery.recipient")
+            async with aclosing(self._watching.stream(asked)) as responses:
+                async for response in responses:
+                    yield response
+
+    def end_watches(self) -> None:
+        """Before the server stops: a stream has no end of its own."""
+        self._watching.stop()
 
     async def _offer(self, manifest_digest: bytes, who: Caller) -> str:
         reception = self._reception

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from sqlalchemy import Connection, and_, exists, func, or_, select
 
 from gateway.store.rows import Row, first, rows
-from gateway.store.tables import answers, chunks, documents, editions, intakes, keys, states
+from gateway.store.tables import answers, chunks, documents, editions, intakes, keys, row_answers, states
 from xinyi.v1 import edition_pb2, envelope_pb2
 
 #: Chunks read in one query while an edition streams out: bounds memory at about 6 MiB, twice that read ahead.
@@ -119,10 +119,26 @@ def list_editions(conn: Connection, origin: str, product: str = "") -> list[Row]
 
 
 def publishers(conn: Connection, edition: Row) -> set[str]:
-    """Who issued an edition, and holders and ids of all keys that sealed its manifest, ended ones included."""
-    ids = [signature.keyid for signature in get_document(conn, edition["manifest_digest"]).signatures]
+    """Who issued an edition, and who sealed its manifest."""
+    return {edition["issued_by"], *sealers(conn, edition["manifest_digest"])}
+
+
+def sealers(conn: Connection, document: bytes) -> set[str]:
+    """Holders and ids of all keys that sealed a document of ours, ended ones included."""
+    ids = [signature.keyid for signature in get_document(conn, document).signatures]
     holders = conn.execute(select(keys.c.holder).where(keys.c.keyid.in_(ids))).scalars()
-    return {edition["issued_by"], *ids, *holders}
+    return {*ids, *holders}
+
+
+def row_answers_of(conn: Connection, manifest_digest: bytes) -> list[envelope_pb2.Envelope]:
+    """The bureau's sealed answers for rows of an edition's source, oldest first."""
+    query = (
+        select(documents.c.envelope)
+        .join(row_answers, row_answers.c.document == documents.c.digest)
+        .where(row_answers.c.manifest_digest == manifest_digest)
+        .order_by(row_answers.c.answered_at_ms, row_answers.c.document)
+    )
+    return [envelope_pb2.Envelope.FromString(data) for data in conn.execute(query).scalars()]
 
 
 def find_intake(conn: Connection, manifest_digest: bytes) -> Row | None:
