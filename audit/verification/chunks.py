@@ -37,11 +37,14 @@ def check(run: Run, dossier: Dossier) -> None:
                 _check_counts(manifest.message, grades)
     for name, _ in run.export.files():
         place = manifest_of(name)
-        if place is not None and (place[1] or 0) >= counts.get(place[0], 0):
-            if place[0] not in counts and run.notes.last_missing() >= 0:
-                run.report["records"].undecide(name, "no opening that is here took in its edition")
-            else:
-                run.report["records"].refute(name, "no manifest that is here seals this file")
+        if place is None:
+            continue
+        document, number = place
+        known = document in counts
+        if not known and run.notes.last_missing() >= 0:
+            run.report["records"].undecide(name, "no opening that is here took in its edition")
+        elif not known or (number is not None and number >= counts[document]):
+            run.report["records"].refute(name, "no manifest that is here seals this file")
 
 
 def _chunks(run: Run, manifest: Opened[edition_pb2.Manifest]) -> Iterator[VerifiedChunk]:

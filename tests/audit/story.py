@@ -274,6 +274,7 @@ class Story:
             signed_by=signer.key.holder,
             signed_at_ms=NOW_MS,
         )
+        receipt.rules.extend(changes.pop("rules", ()))
         for name, value in changes.items():
             setattr(receipt, name, value)
         sealed = envelope.seal(receipt, signer)
