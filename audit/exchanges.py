@@ -85,13 +85,10 @@ def check_edition(entry: log_pb2.LogEntry, manifest: Opened[edition_pb2.Manifest
     _check_same("record_count", entry.record_count, message.record_count)
 
 
-def check_succession(
-    manifest: edition_pb2.Manifest, predecessor: edition_pb2.Manifest, *, stopped: bool
-) -> None:
+def check_succession(manifest: edition_pb2.Manifest, predecessor: edition_pb2.Manifest) -> None:
     """An edition follows on its predecessor: place, time, and what it may take over from it.
 
-    Args:
-        stopped: whether the predecessor was stopped before this edition came.
+    A FULL within the year may blind anew, too: a bureau that lost its salts has no other way on.
     """
     _check_same_product(manifest, predecessor, "edition.sequence")
     if manifest.sequence != predecessor.sequence + 1:
@@ -107,8 +104,6 @@ def check_succession(
         raise Invalid("within a year the blinding key stays the same", basis="edition.blinding_key")
     if full and not same_year and same_key:
         raise Invalid("the first edition of a year has a new blinding key", basis="edition.blinding_key")
-    if not full and stopped:
-        raise Invalid("behind an edition that was stopped comes a FULL", basis="edition.after_stop")
 
 
 def check_corrected(manifest: edition_pb2.Manifest, corrected: edition_pb2.Manifest) -> None:

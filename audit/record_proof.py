@@ -1,7 +1,8 @@
 """One record of an edition, proven alone: a small folder that stands for itself.
 
 It proves that the bureau sealed an edition that holds exactly this record, and that a second person approved
-it. It shows no other taxpayer's data. Reading and checking need the folder and the checker's own policy.
+it. It shows no other taxpayer's data. Reading and checking need the folder and the checker's own policy. In a DELTA
+or CORRECTION the record may say that its taxpayer is gone.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ _README = """\
 This folder proves one record of a tax credit edition, without any other taxpayer's data.
 
 What it proves: the tax bureau sealed an edition (manifest.dsse) that holds exactly the record in record.bin,
-and a second person of the bureau approved that edition (approval.dsse). What it does not prove: to whom the
-edition was delivered, that no later edition corrected the record, or that the grade was rightly decided.
+and a second person of the bureau approved that edition (approval.dsse). {told}
+What it does not prove: to whom the edition was delivered, that no later edition changed or corrected the record,
+or that {doubt}.
 
 To check it, with the bureau's keys as your own policy file names them:
     xinyi-audit verify-record FOLDER --policy policy.toml
@@ -45,6 +47,11 @@ By hand, with any SHA-256 and Ed25519 tool:
 
 The salt is part of the proof: keep it with the record, and give it to nobody who may not see the record.
 """
+_TOLD = ("The record is as that edition tells it.", "the grade was rightly decided")
+_GONE = (
+    "The record says that its taxpayer has left the product with that edition, and says of it nothing else.",
+    "the taxpayer left with good reason, which an edition never tells",
+)
 
 
 @dataclass(frozen=True)
@@ -73,15 +80,7 @@ class RecordProof:
         Raises VerificationError, or Invalid where the documents do not say what they must.
         """
         # 1
-        keyring = Keyring(
-            key for key in policy.keys if key.purpose == DOCUMENT and key.party in policy.bureaus
-        )
-        manifest = open_sealed(self.manifest, edition_pb2.Manifest, keyring)
-        approval = open_sealed(self.approval, edition_pb2.Approval, keyring)
-        exchanges.check_manifest(manifest)
-        exchanges.check_approval(manifest, approval)
-        if manifest.message.origin not in policy.bureaus:
-            raise Invalid(f"{manifest.message.origin} is no bureau of the policy", basis="policy.bureaus")
+        manifest, approval = check_approved(self.manifest, self.approval, policy)
         # 2
         if len(self.salt) != 32 or len(self.blinded_key) != 32:
             raise EncodingInvalid("salt and blinded key have 32 bytes")
@@ -93,6 +92,12 @@ class RecordProof:
         return ProvenRecord(record, manifest, approval)
 
     def files(self) -> dict[str, bytes]:
+        """Raises EncodingInvalid where the record is none."""
+        gone = parse_strict(self.record, records_pb2.GradeRecord).gone
+        told, doubt = _GONE if gone else _TOLD
+        return {"README.txt": _README.format(told=told, doubt=doubt).encode(), **self._evidence()}
+
+    def _evidence(self) -> dict[str, bytes]:
         described = {
             "blinded_key": self.blinded_key,
             "format": FORMAT,
@@ -101,7 +106,6 @@ class RecordProof:
             "salt": self.salt,
         }
         return {
-            "README.txt": _README.encode(),
             "approval.dsse": self.approval.SerializeToString(deterministic=True),
             "manifest.dsse": self.manifest.SerializeToString(deterministic=True),
             "proof.json": canonical_json(described).encode() + b"\n",
@@ -111,7 +115,7 @@ class RecordProof:
     @classmethod
     def read(cls, folder: Path) -> RecordProof:
         """Raises EncodingInvalid, FileNotFoundError."""
-        held = {name: _read(folder / name) for name in _EVIDENCE}
+        held = read_evidence(folder, _EVIDENCE)
         try:
             described = json.loads(held["proof.json"].decode())
             found = cls(
@@ -126,7 +130,7 @@ class RecordProof:
         except (DecodeError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise EncodingInvalid("this folder is no record proof") from error
         # One folder for one proof: hex, JSON and protobuf read more than one way of writing.
-        written = found.files()
+        written = found._evidence()
         for name, data in held.items():
             if written[name] != data:
                 raise EncodingInvalid(f"{name} is not in the one form of {FORMAT}")
@@ -173,6 +177,25 @@ def _path(hashes: Iterable[bytes], index: int) -> list[bytes]:
     return merkle.inclusion_proof(
         lambda level, i: merkle.root(row[i << level : (i + 1) << level]), index, len(row)
     )
+
+
+def check_approved(
+    manifest: envelope_pb2.Envelope, approval: envelope_pb2.Envelope, policy: Policy
+) -> tuple[Opened[edition_pb2.Manifest], Opened[edition_pb2.Approval]]:
+    """An edition that two persons of a bureau of the policy sealed. Raises VerificationError, Invalid."""
+    keyring = Keyring(key for key in policy.keys if key.purpose == DOCUMENT and key.party in policy.bureaus)
+    sealed = open_sealed(manifest, edition_pb2.Manifest, keyring)
+    approved = open_sealed(approval, edition_pb2.Approval, keyring)
+    exchanges.check_manifest(sealed)
+    exchanges.check_approval(sealed, approved)
+    if sealed.message.origin not in policy.bureaus:
+        raise Invalid(f"{sealed.message.origin} is no bureau of the policy", basis="policy.bureaus")
+    return sealed, approved
+
+
+def read_evidence(folder: Path, names: Iterable[str]) -> dict[str, bytes]:
+    """Whole files of a proof's folder. Raises FileNotFoundError, EncodingInvalid."""
+    return {name: _read(folder / name) for name in names}
 
 
 def _read(path: Path) -> bytes:

@@ -9,6 +9,7 @@ from audit.verification.findings import EvidenceMissing
 from xinyi.errors import Invalid
 from xinyi.v1 import edition_pb2
 
+_FULL = edition_pb2.EDITION_KIND_FULL
 _CORRECTION = edition_pb2.EDITION_KIND_CORRECTION
 
 
@@ -19,8 +20,9 @@ def intake(entry: Entry) -> None:
     message = manifest.message
     if message.predecessor:
         predecessor = entry.dossier.open(message.predecessor, edition_pb2.Manifest)
-        stopped = entry.register.is_stopped(message.predecessor)
-        exchanges.check_succession(message, predecessor.message, stopped=stopped)
+        exchanges.check_succession(message, predecessor.message)
+        if message.kind != _FULL:
+            _check_none_stopped(entry, predecessor)
     if message.kind == _CORRECTION:
         exchanges.check_corrected(message, entry.published(message.corrects, "correction.corrects").message)
 
@@ -78,3 +80,12 @@ def _check_place(entry: Entry, manifest: Opened[edition_pb2.Manifest]) -> None:
     before = entry.register.newest(message.origin, message.product)
     if before != message.predecessor:
         entry.contradict("it does not follow on the edition that was published last", "edition.sequence")
+
+
+def _check_none_stopped(entry: Entry, before: Opened[edition_pb2.Manifest]) -> None:
+    """Nothing that an edition of changes builds on, back to its FULL, was stopped before it came."""
+    while not entry.register.is_stopped(before.digest):
+        if before.message.kind == _FULL:
+            return
+        before = entry.dossier.open(before.message.predecessor, edition_pb2.Manifest)
+    raise Invalid("behind an edition that was stopped comes a FULL", basis="edition.after_stop")

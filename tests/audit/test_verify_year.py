@@ -214,9 +214,12 @@ def test_a_new_year_under_the_old_blinding_key_is_found(cast: Cast, told: Year, 
     assert reasons(report) == {"edition.blinding_key"}
 
 
-def test_a_delta_behind_a_stopped_edition_is_found(told: Year, check: Check) -> None:
-    """It would build on records that were called wrong; a FULL may follow."""
+@pytest.mark.parametrize("between", [False, True])
+def test_a_delta_behind_a_stopped_edition_is_found(told: Year, check: Check, between: bool) -> None:
+    """It would build on records that were called wrong, directly or over another DELTA; a FULL may follow."""
     story = told.story
+    if between:
+        story.bring_out(told.next("between", told.chain.delta()))
     story.stop(told["january"])
     story.bring_out(told.february())
     report = check(story)
