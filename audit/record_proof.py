@@ -20,7 +20,7 @@ from audit.envelope import Opened, open_sealed, parse_strict
 from audit.keys import Keyring
 from audit.records import CHUNK_RECORDS, ChunkVerifier, blinder, check_blinding_key, commitment, leaf
 from audit.verification.policy import DOCUMENT, Policy
-from xinyi.errors import EncodingInvalid, Invalid, Unknown
+from xinyi.errors import DigestMismatch, EncodingInvalid, Invalid, Unknown
 from xinyi.v1 import edition_pb2, envelope_pb2, records_pb2
 
 FORMAT = "xinyi-record-proof/1"
@@ -41,8 +41,8 @@ To check it, with the bureau's keys as your own policy file names them:
 By hand, with any SHA-256 and Ed25519 tool:
  1. leaf = 0x01, blinded key (proof.json), SHA-256("xinyi-record-v1" 0x00 salt record.bin)
  2. RFC 6962: hash 0x00 leaf, then up the path in proof.json from its index, to the root in manifest.dsse
- 3. manifest.dsse and approval.dsse are DSSE v1 envelopes (protobuf: payload 1, type 2, signatures 3 {keyid 1,
-    sig 2}); signed is "DSSEv1 <len> <type> <len> <payload>"; the approval holds the manifest's digest,
+ 3. manifest.dsse and approval.dsse are DSSE v1 envelopes (protobuf: payload 1, type 2, signatures 3 {{keyid 1,
+    sig 2}}); signed is "DSSEv1 <len> <type> <len> <payload>"; the approval holds the manifest's digest,
     which is SHA-256 of those signed bytes; its signer is another person than the manifest's
 
 The salt is part of the proof: keep it with the record, and give it to nobody who may not see the record.
@@ -55,12 +55,22 @@ _GONE = (
 
 
 @dataclass(frozen=True)
-class ProvenRecord:
+class Proven:
     """What a folder proved."""
 
-    record: records_pb2.GradeRecord
+    #: None where a state holds none (audit.state_proof).
+    record: records_pb2.GradeRecord | None
+    blinded_key: bytes
     manifest: Opened[edition_pb2.Manifest]
     approval: Opened[edition_pb2.Approval]
+
+    def check_subject(self, identifier: str, blinding_key: bytes) -> None:
+        """Raises DigestMismatch unless all this is about this taxpayer, by the edition's own blinding key."""
+        check_blinding_key(blinding_key, self.manifest.message)
+        if blinder(blinding_key)(identifier.encode()) != self.blinded_key:
+            raise DigestMismatch("the blinded key is another taxpayer's")
+        if self.record is not None and self.record.taxpayer_id != identifier:
+            raise DigestMismatch("the record is another taxpayer's")
 
 
 @dataclass(frozen=True)
@@ -74,7 +84,7 @@ class RecordProof:
     index: int
     path: tuple[bytes, ...]
 
-    def verify(self, policy: Policy) -> ProvenRecord:
+    def verify(self, policy: Policy) -> Proven:
         """1. both seals, by two persons of a bureau of the policy, 2. the leaf, 3. its way to the root.
 
         Raises VerificationError, or Invalid where the documents do not say what they must.
@@ -89,7 +99,7 @@ class RecordProof:
         # 3
         size, root = manifest.message.record_count, manifest.message.root
         merkle.check_inclusion(found, self.index, size, self.path, root)
-        return ProvenRecord(record, manifest, approval)
+        return Proven(record, self.blinded_key, manifest, approval)
 
     def files(self) -> dict[str, bytes]:
         """Raises EncodingInvalid where the record is none."""

@@ -15,8 +15,8 @@ from google.protobuf.message import DecodeError
 
 from audit import buckets
 from audit.entries import canonical_json
-from audit.envelope import Opened, parse_strict
-from audit.record_proof import check_approved, read_evidence
+from audit.envelope import parse_strict
+from audit.record_proof import Proven, check_approved, read_evidence
 from audit.records import blinder, check_blinding_key, commitment
 from audit.verification.policy import Policy
 from xinyi.errors import DigestMismatch, EncodingInvalid, Invalid, ProofInvalid
@@ -61,23 +61,6 @@ in this folder. Whoever has it sees whether the blinded key is that of the taxpa
 
 
 @dataclass(frozen=True)
-class ProvenState:
-    """What a folder proved."""
-
-    #: None where the state holds none.
-    record: records_pb2.GradeRecord | None
-    blinded_key: bytes
-    manifest: Opened[edition_pb2.Manifest]
-    approval: Opened[edition_pb2.Approval]
-
-    def check_subject(self, identifier: str, blinding_key: bytes) -> None:
-        """Raises DigestMismatch unless all this is about this taxpayer."""
-        check_blinding_key(blinding_key, self.manifest.message)
-        if blinder(blinding_key)(identifier.encode()) != self.blinded_key:
-            raise DigestMismatch("the blinded key is another taxpayer's")
-
-
-@dataclass(frozen=True)
 class StateProof:
     manifest: envelope_pb2.Envelope
     approval: envelope_pb2.Envelope
@@ -89,7 +72,7 @@ class StateProof:
     #: Salt and exact bytes of the record; None where the state holds none.
     salted: tuple[bytes, bytes] | None
 
-    def verify(self, policy: Policy) -> ProvenState:
+    def verify(self, policy: Policy) -> Proven:
         """1. both seals, by two persons of a bureau of the policy, 2. the bucket, 3. what it holds.
 
         Raises VerificationError, or Invalid where the documents do not say what they must.
@@ -106,7 +89,7 @@ class StateProof:
         if self.salted is None:
             if found is not None:
                 raise ProofInvalid("the state holds a record that is not shown", basis="state.record")
-            return ProvenState(None, self.blinded_key, manifest, approval)
+            return Proven(None, self.blinded_key, manifest, approval)
         salt, raw = self.salted
         if len(salt) != 32:
             raise EncodingInvalid("a salt has 32 bytes")
@@ -115,7 +98,7 @@ class StateProof:
             raise Invalid("who is gone has no record in a state", basis="state.record")
         if found != commitment(salt, raw):
             raise DigestMismatch("the state holds another record, or none")
-        return ProvenState(record, self.blinded_key, manifest, approval)
+        return Proven(record, self.blinded_key, manifest, approval)
 
     def files(self) -> dict[str, bytes]:
         told, found = _ABSENT if self.salted is None else _HELD
@@ -159,6 +142,11 @@ class StateProof:
         if found._evidence() != held:
             raise EncodingInvalid(f"a file is not in the one form of {FORMAT}")
         return found
+
+
+def lies_in(folder: Path) -> bool:
+    """Whether a folder holds a proof of this kind, by its names alone."""
+    return (folder / "bucket.bin").exists()
 
 
 def make(
