@@ -256,7 +256,7 @@ def year() -> Case:
 
     def one(title: str, verdict: str, failing: set[str], told: Told) -> Case:
         other = told.city().export()
-        changes: dict[str, bytes | None] = dict.fromkeys(files.keys() - other.keys())
+        changes: dict[str, bytes | None] = dict.fromkeys(n for n in files if n not in other)
         changes |= {name: data for name, data in other.items() if files.get(name) != data}
         report: Any = in_folder(other, lambda place: verify_export(place, POLICY))
         found = {check.name: check.verdict.value for check in report.checks.values() if check.verdict != "holds"}
