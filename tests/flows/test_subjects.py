@@ -443,8 +443,6 @@ async def test_commands(tmp_path: Path) -> None:
         purpose = ("--purpose", "dispute 2018-44")
         known = ("as-of", *home, "--bank", "bank-1", "--day", "2018-05-03", "--product", PRODUCT)
 
-        export = tmp_path / "export"
-        await ok("xinyi-audit", "export", export, *home, "--records", *purpose)
         await ok("xinyi-audit", "checkpoint", *home)
         folder = tmp_path / "known"
         found = (
@@ -489,6 +487,8 @@ async def test_commands(tmp_path: Path) -> None:
         assert "Corrections and recalls" in spoken.out
         assert "更正与召回" not in spoken.out
 
+        export = tmp_path / "export"
+        await ok("xinyi-audit", "export", export, *home, "--records", *purpose)
     # A second source of the same facts.
     exported = ("--export", export, "--policy", policy)
     offline = (await run("xinyi-audit", *known, "--subject", WRONG, "--true", *exported, "--json"))
