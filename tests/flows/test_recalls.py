@@ -1,4 +1,4 @@
-"""A CORRECTION reaches everybody who took what was wrong, whatever has become of them; and what was lost comes again."""
+"""A CORRECTION reaches everybody who took what was wrong, whatever became of them; what was lost comes again."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from adapters.party.gateway import GatewayClient
 from adapters.party.home import Home
 from audit import envelope
 from gateway import catchup, delivery
@@ -19,11 +20,16 @@ from tests.flows.test_attempts import until_state
 from tests.flows.test_delivery import states, until
 from tests.flows.test_editions_over_time import SUBJECTS, chain_of, named
 from tests.flows.test_rights import entries
-from tests.world import OPERATOR, SealedEdition, World, city, receipt_for
+from tests.programs import ok
+from tests.world import MAKER, OPERATOR, SealedEdition, World, city, receipt_for
 from xinyi import checks
+from xinyi.channel import errors_restored
 from xinyi.errors import Contradiction, NotEntitled
-from xinyi.v1 import edition_pb2, exchange_pb2
+from xinyi.server import serve
+from xinyi.v1 import edition_pb2, exchange_pb2, inbox_service_pb2, inbox_service_pb2_grpc
 from xinyi.v1 import publication_service_pb2 as publication
+from xinyi.v1.inbox_service_pb2_grpc import InboxServiceServicer
+from xinyi.v1.publication_service_pb2_grpc import PublicationServiceStub
 
 PULL, FOLDER, PUSH = exchange_pb2.CHANNEL_PULL, exchange_pb2.CHANNEL_FOLDER, exchange_pb2.CHANNEL_PUSH
 RECEIVED, ACCEPTED, APPLIED = (
@@ -156,6 +162,52 @@ async def test_a_suspended_and_a_terminated_bank_are_recalled_by_folder(
         assert recalls(world) == {"bank-1": "CONFIRMED", "bank-2": "CONFIRMED"}
 
 
+class Trusting(InboxServiceServicer):
+    """An inbox that takes what comes, counts the chunks and gives every receipt's first: RECEIVED."""
+
+    def __init__(self, bank: Home, world: World) -> None:
+        self._bank, self._world = bank, world
+        self.offers: list[exchange_pb2.DeliveryPackage] = []
+        self.chunks: list[bytes] = []
+
+    async def Offer(self, request: inbox_service_pb2.OfferRequest, context: Any) -> Any:  # noqa: N802
+        self.offers.append(request.package)
+        return inbox_service_pb2.OfferResponse()
+
+    async def PutChunks(self, requests: Any, context: Any) -> Any:  # noqa: N802
+        async for request in requests:
+            self.chunks.append(request.data)
+        receipt = receipt_for(self.offers[-1], self._bank, RECEIVED, self._world.clock())
+        return inbox_service_pb2.InboxServicePutChunksResponse(receipt=envelope.seal(receipt, self._bank.signer()))
+
+
+@pytest.mark.parametrize("decision", ["suspend", "terminate"])
+async def test_a_suspended_or_terminated_bank_is_recalled_by_push(
+    tmp_path: Path, database_url: str, free_port: int, decision: str
+) -> None:
+    """Its inbox is dialled with the correction; the delta between is not offered to it."""
+    async with city(tmp_path, database_url=database_url, backoff_s=0.1) as world:
+        bank = await world.bank("bank-1", PUSH, f"127.0.0.1:{free_port}")
+        chain, inbox = chain_of(world), Trusting(bank, world)
+        register = inbox_service_pb2_grpc.add_InboxServiceServicer_to_server
+        server, _ = await serve(f"127.0.0.1:{free_port}", bank.tls(), [(register, inbox)])
+        try:
+            await world.publish(first := chain.full(SUBJECTS[:20]))
+            await until_state(world, first.digest, bank, "RECEIVED")
+            await decide(world, bank, decision)
+            correction = await wrong_then_corrected(world, chain)
+            await until_state(world, correction.digest, bank, "RECEIVED")
+        finally:
+            await server.stop(0)
+        assert [package.manifest for package in inbox.offers] == [first.manifest, correction.manifest]
+        assert inbox.chunks == first.chunks + correction.chunks
+        assert [ground(package) for package in inbox.offers] == [AGREEMENT, RECALL]
+        assert recalls(world) == {"bank-1": "OPEN"}
+        for stage in (ACCEPTED, APPLIED):
+            await world.confirm(bank, receipt_for(inbox.offers[-1], bank, stage, world.clock()))
+        assert recalls(world) == {"bank-1": "CONFIRMED"}
+
+
 def package_of(world: World, digest: bytes, bank: Home) -> exchange_pb2.DeliveryPackage:
     with world.gateway.database.reading() as conn:
         return delivery.package(conn, checks.delivery_id(digest, bank.party))
@@ -276,13 +328,8 @@ def receipt_rows(conn: Any, identity: str) -> list[Any]:
     return list(conn.execute(receipts.select().where(receipts.c.delivery_id == identity)).mappings())
 
 
-async def test_a_bureau_sees_kind_and_ground(tmp_path: Path) -> None:
+async def test_a_bureau_sees_kind_and_ground_and_the_operator_who_is_recalled(tmp_path: Path) -> None:
     """What was sent to whom, on which ground."""
-    from adapters.party.gateway import GatewayClient
-    from tests.world import MAKER
-    from xinyi.channel import errors_restored
-    from xinyi.v1.publication_service_pb2_grpc import PublicationServiceStub
-
     async with city(tmp_path) as world:
         bank = await world.bank("bank-1")
         chain = chain_of(world)
@@ -302,3 +349,10 @@ async def test_a_bureau_sees_kind_and_ground(tmp_path: Path) -> None:
         assert found[correction.digest].kind == edition_pb2.EDITION_KIND_CORRECTION
         assert [d.ground for d in found[correction.digest].deliveries] == [RECALL]
         assert [d.ground for d in found[first.digest].deliveries] == [AGREEMENT]
+
+        (row,) = (await ok("xinyi-gateway", "recall", "list", "--home", tmp_path / "gateway", "--json")).json
+        assert (row["correction"], row["recipient"]) == (correction.digest.hex(), bank.party)
+        assert (row["state"], row["delivery_state"], row["period"]) == ("CONFIRMED", "APPLIED", "2018-03")
+        shown = (await ok("xinyi-gateway", "recall", "list", "--home", tmp_path / "gateway")).out
+        assert bank.party in shown
+        assert "CONFIRMED" in shown
