@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable
 from copy import copy
@@ -13,12 +14,15 @@ from sqlalchemy import Connection, delete, func, select
 
 from audit import buckets, envelope, records
 from gateway import preparation, states
+from gateway.store import editions as store
 from gateway.store import tables
 from tests.chain import Chain, serialised
+from tests.flows.test_delivery import until
 from tests.flows.test_rights import check_signed, entries
 from tests.flows.test_stop import stop
 from tests.world import MAKER, SealedEdition, World, city, made_up_records
 from xinyi.errors import Conflict, ExchangeError, Invalid, ProofInvalid, TooManyRequests
+from xinyi.processes import Inline
 from xinyi.v1 import edition_pb2, exchange_pb2, records_pb2
 
 SUBJECTS = made_up_records(60)
@@ -59,14 +63,8 @@ def check_state(conn: Connection, chain: Chain, digest: bytes) -> None:
     assert [held[i : i + 32] for i in range(0, len(held), 64)] == sorted(
         key for key in keys if buckets.number_of(key) % 64 == 0
     )
-    manifest = conn.execute(
-        select(tables.documents.c.envelope).where(tables.documents.c.digest == digest)
-    ).scalar_one()
-    sealed = edition_pb2.Manifest.FromString(
-        type(envelope.seal(edition_pb2.Stop(), chain.home.signer())).FromString(manifest).payload
-    )
-    found_digests = states.digests(conn, digest)
-    assert found_digests.root() == sealed.state_root
+    sealed = edition_pb2.Manifest.FromString(store.get_document(conn, digest).payload)
+    assert states.digests(conn, digest).root() == sealed.state_root
     for subject in SUBJECTS:
         key = blind(subject.taxpayer_id.encode())
         found = states.find_record(conn, digest, key)
@@ -279,3 +277,30 @@ async def test_polls_that_find_nothing_are_limited_and_others_never(tmp_path: Pa
             assert (await world.pull(bank)).package.manifest == first.manifest
         world.clock.advance(days=1 / 1440)
         assert (await world.pull(bank, first.digest)).unchanged
+
+
+async def test_the_state_of_a_full_is_kept_in_the_background(tmp_path: Path, database_url: str) -> None:
+    """Some time after its publication, so that the next delta finds it; without waiting for that delta."""
+    async with city(tmp_path, database_url=database_url) as world:
+        chain = chain_of(world)
+        await world.publish(full := chain.full(SUBJECTS))
+        keeping = preparation.Preparation(world.gateway.database, Inline(), quiet_s=0)
+        running = asyncio.create_task(keeping.run())
+
+        async def kept() -> bool:
+            with world.gateway.database.reading() as conn:
+                return store.is_prepared(conn, full.digest)
+
+        await until(kept)
+        await world.publish(anew := chain.full(SUBJECTS[:50]))
+        keeping.wake()
+
+        async def kept_too() -> bool:
+            with world.gateway.database.reading() as conn:
+                return store.is_prepared(conn, anew.digest)
+
+        await until(kept_too)
+        running.cancel()
+        with world.gateway.database.reading() as conn:
+            check_state(conn, chain, full.digest)
+            check_state(conn, chain, anew.digest)

@@ -280,7 +280,7 @@ async def test_a_correction_is_carried_before_other_editions(tmp_path: Path) -> 
         await world.gateway.door.run(queue)
         with world.gateway.database.reading() as conn:
             due = delivery.due(conn, world.clock() + 3_600_000, 1)
-        assert [party for _, party in due] == [second.party, first.party]
+        assert [(party, urgent) for _, party, urgent in due] == [(second.party, True), (first.party, False)]
         assert due[0][0].startswith(checks.delivery_id(full.digest, second.party))
 
 
