@@ -12,7 +12,6 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from audit import envelope
 from audit.keys import Signer
 from gateway.exchange import Exchange
 from gateway.rules import deliveries as rules
@@ -138,7 +137,7 @@ def offer(
     assert product is not None  # foreign key
     period = edition_pb2.Period(year=edition["year"], month=edition["month"])
     row |= {"agreement_id": entitlement["agreement_id"], "changed_at_ms": x.now_ms}
-    sealed = envelope.seal(
+    sealed = x.seal(
         exchange_pb2.Delivery(
             delivery_id=delivery_id,
             recipient=recipient,
@@ -332,7 +331,7 @@ def give_up(x: Exchange, delivery_id: str, signer: Signer, holder: str, *, sent:
         code=error,
         failed_at_ms=x.now_ms,
     )
-    document = x.document(envelope.seal(failure, signer))
+    document = x.document(x.seal(failure, signer))
     x.replace(tables.deliveries, row)
     _log(x, "dead", row, holder, documents=[document], code=error, detail=f"{sent} chunks")
     return True
