@@ -54,8 +54,17 @@ def queue_for_entitled(x: Exchange, edition: Mapping[str, Any]) -> None:
     known = editions.ever_published(x.conn, edition["product"])
     for entitlement in parties.entitled_parties(x.conn, edition["product"]):
         x.add(tables.deliveries, new_row(x, edition, entitlement))
-        if entitlement["channel"] != exchange_pb2.CHANNEL_PULL:
+        if entitlement["channel"] != exchange_pb2.CHANNEL_PULL and _may_receive(x, entitlement):
             _queue_behind(x, [dict(edition), *known], entitlement)
+
+
+def _may_receive(x: Exchange, entitlement: Mapping[str, Any]) -> bool:
+    """Whether more than the newest edition is worth an attempt: each would end at once, with an entry of its own."""
+    try:
+        check_may_receive(x, entitlement["party"], entitlement["product"])
+    except NotEntitled:
+        return False
+    return True
 
 
 def _queue_behind(x: Exchange, known: list[dict[str, Any]], entitlement: Mapping[str, Any]) -> None:
@@ -236,8 +245,9 @@ def _log(
     )
 
 
-def due(conn: Connection, now_ms: int, backoff_ms: int) -> list[tuple[str, str]]:
-    """What the gateway itself has to carry now: a name for the next attempt at it, and the recipient.
+def due(conn: Connection, now_ms: int, backoff_ms: int) -> list[tuple[str, str, bool]]:
+    """What the gateway itself has to carry now: a name for the next attempt at it, the recipient, and whether it is
+    urgent.
 
     The name changes with every attempt that left a trace, so that two who look at once begin it once. A bank
     gets the editions of a product in their order, and those first behind which a CORRECTION waits. What lies
@@ -256,11 +266,13 @@ def due(conn: Connection, now_ms: int, backoff_ms: int) -> list[tuple[str, str]]
         if is_due:
             found.append((turn, f"{row['delivery_id']}.{row['generation']}.{row['attempts']}"))
     found.sort(key=lambda one: one[0] not in urgent)
-    return [(attempt, recipient) for (recipient, _), attempt in found]
+    return [(attempt, turn[0], turn in urgent) for turn, attempt in found]
 
 
 def _is_on_way(conn: Connection, row: Mapping[str, Any]) -> bool:
-    """Whether the recipient still needs this edition to come to the newest one."""
+    """Whether the recipient still needs this edition: to come to the newest one, or as a recall."""
+    if row["manifest_digest"] in store.open_recalls(conn, row["recipient"], row["product"], rules.TAKEN):
+        return True
     known = editions.ever_published(conn, row["product"])
     given = store.deliveries_to(conn, row["recipient"], row["product"])
     taken = {digest for digest, other in given.items() if other["state"] in rules.TAKEN}
