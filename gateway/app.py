@@ -31,6 +31,7 @@ from gateway.services.feed import Feed, register_feed
 from gateway.services.notices import Notices
 from gateway.services.objections import Objections
 from gateway.services.publication import Publication
+from gateway.services.subjects import Subjects
 from gateway.store import parties
 from gateway.store.db import Database, check_apart, open_engine
 from xinyi.errors import ExchangeError, Unavailable
@@ -42,6 +43,7 @@ from xinyi.v1 import (
     notice_service_pb2_grpc,
     objection_service_pb2_grpc,
     publication_service_pb2_grpc,
+    subject_service_pb2_grpc,
 )
 
 if TYPE_CHECKING:
@@ -184,6 +186,7 @@ class Service:
                 (log_service_pb2_grpc.add_LogServiceServicer_to_server, ExchangeLog(reception)),
                 (objection_service_pb2_grpc.add_ObjectionServiceServicer_to_server, Objections(reception)),
                 (notice_service_pb2_grpc.add_NoticeServiceServicer_to_server, Notices(reception)),
+                (subject_service_pb2_grpc.add_SubjectServiceServicer_to_server, Subjects(reception)),
             ],
             observe=metrics.observe,
             reflection=_REFLECTED if settings.reflection else (),
@@ -267,6 +270,7 @@ _REFLECTED = (
     "xinyi.v1.LogService",
     "xinyi.v1.ObjectionService",
     "xinyi.v1.NoticeService",
+    "xinyi.v1.SubjectService",
 )
 
 

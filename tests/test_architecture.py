@@ -47,7 +47,7 @@ ZONES = {
     "proof": _zone("audit", "wire", "cryptography pkcs11"),
     # Settings of keys: what every program with keys reads, so that it is read in one way.
     "custody": _zone("audit.custody", "wire edge proof", "cryptography pydantic"),
-    "log": _zone("audit.log audit.bulk", "wire proof", "psycopg sqlalchemy structlog"),
+    "log": _zone("audit.log audit.bulk audit.inclusion", "wire proof", "psycopg sqlalchemy structlog"),
     # The gateway. A module outside these lists belongs to none yet: say where it belongs.
     "rules": _zone("gateway.rules", "wire"),
     "store": _zone("gateway.store", "wire", "sqlalchemy"),
@@ -55,7 +55,7 @@ ZONES = {
     "core": _zone(
         "gateway.exchange gateway.delivery gateway.reception gateway.refusals gateway.receipts gateway.intake "
         "gateway.metrics gateway.work gateway.states gateway.preparation gateway.recalls gateway.catchup gateway.polls "
-        "gateway.disputes gateway.row_answers gateway.watching",
+        "gateway.disputes gateway.row_answers gateway.watching gateway.bucket_paths gateway.subjects",
         "wire proof log rules store",
         "sqlalchemy structlog prometheus_client",
     ),
