@@ -55,11 +55,16 @@ class BankClient:
         self._gateway.__exit__(kind, error, trace)
 
     def pull(self, product: str, last_held: bytes) -> exchange_pb2.DeliveryPackage | None:
-        """What is newer than the edition held; None where nothing is. The package is not verified yet.
+        """What comes next behind the edition held; None where nothing is newer. The package is not verified yet.
 
         Args:
             last_held: document digest of the newest manifest held; empty for none.
         """
+        response = self.ask(product, last_held)
+        return None if response.unchanged else response.package
+
+    def ask(self, product: str, last_held: bytes) -> feed_service_pb2.PullResponse:
+        """The same with what else the gateway says: how many follow, when to ask again."""
         request = exchange_pb2.PullRequest(
             recipient=self.home.party,
             product=product,
@@ -69,9 +74,11 @@ class BankClient:
         )
         call = self._gateway.call(request)
         with errors_restored():
-            response = self._feed.Pull(feed_service_pb2.PullCall(call=call), timeout=UNARY_DEADLINE_S)
+            response: feed_service_pb2.PullResponse = self._feed.Pull(
+                feed_service_pb2.PullCall(call=call), timeout=UNARY_DEADLINE_S
+            )
         self._gateway.advance(response.evidence, call.document)
-        return None if response.unchanged else response.package
+        return response
 
     def chunks(self, package: VerifiedPackage, from_chunk: int) -> Iterator[tuple[int, bytes]]:
         """(number, bytes) from a chunk on, not verified. A broken stream raises Unavailable: resume there."""

@@ -16,7 +16,7 @@ from xinyi.terminal import Exit, console, notices, print_json
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from adapters.bank.landing import Result
+    from adapters.bank.outcome import Result
     from adapters.party.home import Home
     from adapters.tables.target import Target
 
