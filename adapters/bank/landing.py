@@ -20,7 +20,7 @@ from adapters.bank.chain import Chain, Link, read_link
 from adapters.bank.evidence import Evidence
 from adapters.bank.outcome import Outcomes, Result
 from adapters.bank.package import Held, Trust, VerifiedPackage, verify_package
-from adapters.bank.product_landing import Means, ProductLanding, examine
+from adapters.bank.product_landing import Means, ProductLanding, examine, held
 from adapters.bank.receipts import Receipts
 from adapters.bank.rows import ExaminedRows
 from adapters.bank.rules import BankRules
@@ -73,12 +73,21 @@ class Landing:
 
     @contextmanager
     def product(self, product: str) -> Iterator[ProductLanding]:
+        with self._opened(product) as target, State(self.spool.path / "state", product) as state:
+            yield ProductLanding(product, self._means, target, state)
+
+    @contextmanager
+    def _opened(self, product: str) -> Iterator[Target]:
         target = self._open_target(product)
         try:
-            with State(self.spool.path / "state", product) as state:
-                yield ProductLanding(product, self._means, target, state)
+            yield target
         finally:
             target.close()
+
+    def shown(self, product: str) -> Held | None:
+        """The edition that the target shows."""
+        with self._opened(product) as target:
+            return held(target.landed(product))
 
     def land_all(self, products: Iterable[str] = ()) -> list[Result]:
         """Every ready edition that can follow, the oldest first; corrections take back before all else.

@@ -35,9 +35,6 @@ CREATE TABLE IF NOT EXISTS buckets (number INTEGER PRIMARY KEY, entries BLOB NOT
 #: and is made anew.
 _SETTINGS = "PRAGMA synchronous = OFF; PRAGMA page_size = 16384; PRAGMA cache_size = -65536;"
 
-#: entries of a bucket, identifiers in their order
-_Bucket = tuple[bytes, list[str]]
-
 
 class State:
     """The state of one product. Use as a context manager: what was not kept is undone.
@@ -54,7 +51,7 @@ class State:
         self._gathering = buckets.Gathering()
         self._digests = buckets.Digests()
         #: The last bucket of a FULL so far: it may go on in the next chunk.
-        self._last: tuple[int, bytes, list[str]] | None = None
+        self._last: tuple[int, bytes, str] | None = None
 
     def __enter__(self) -> State:
         return self
@@ -121,9 +118,9 @@ class State:
     def _lay(self, entries: bytes, identifiers: Sequence[str]) -> None:
         place, laid = 0, []
         for number, part in buckets.cut(_keys(entries), entries):
-            names = list(identifiers[place : (place := place + len(part) // buckets.ENTRY_BYTES)])
+            names = "\n".join(identifiers[place : (place := place + len(part) // buckets.ENTRY_BYTES)])
             if self._last is not None and self._last[0] == number:
-                part, names = self._last[1] + part, self._last[2] + names
+                part, names = self._last[1] + part, f"{self._last[2]}\n{names}"
             elif self._last is not None:
                 laid.append(self._last)
             self._last = number, part, names
@@ -139,27 +136,26 @@ class State:
         told = dict(zip(keys, identifiers, strict=True))
         assert self._package is not None
         strict = self._package.manifest.message.kind == edition_pb2.EDITION_KIND_DELTA
-        changed = []
+        changed: list[tuple[int, bytes, str]] = []
         for number, (before, names) in self._read(changes):
-            known = dict(zip(_keys(before), names, strict=True)) | told
             after = buckets.changed(before, changes[number], strict=strict)
-            changed.append((number, after, [known[key] for key in _keys(after)]))
+            # Most changes leave the same taxpayers there.
+            if len(after) != len(before) or any(buckets.find(before, key) is None for key, _ in changes[number]):
+                known = dict(zip(_keys(before), names.split("\n"), strict=False)) | told
+                names = "\n".join(known[key] for key in _keys(after))
+            changed.append((number, after, names))
         self._digests.update({number: buckets.digest(after) for number, after, _ in changed})
         self._write(changed)
 
-    def _write(self, rows: Iterable[tuple[int, bytes, list[str]]]) -> None:
-        self._connection.executemany(
-            "INSERT OR REPLACE INTO buckets VALUES (?, ?, ?)",
-            ((number, entries, "\n".join(names)) for number, entries, names in rows),
-        )
+    def _write(self, rows: Iterable[tuple[int, bytes, str]]) -> None:
+        self._connection.executemany("INSERT OR REPLACE INTO buckets VALUES (?, ?, ?)", rows)
 
-    def _read(self, numbers: Iterable[int]) -> Iterator[tuple[int, _Bucket]]:
+    def _read(self, numbers: Iterable[int]) -> Iterator[tuple[int, tuple[bytes, str]]]:
         for number in numbers:
             row = self._connection.execute(
                 "SELECT entries, identifiers FROM buckets WHERE number = ?", (number,)
             ).fetchone()
-            entries, names = row if row is not None else (b"", "")
-            yield number, (entries, names.split("\n") if names else [])
+            yield number, row if row is not None else (b"", "")
 
     def check(self) -> None:
         """Every chunk was taken. Raises ProofInvalid unless the records come to the root that is sealed."""
@@ -200,7 +196,7 @@ class State:
         found: dict[bytes, str] = {}
         with self._failures():
             for number, (entries, names) in self._read(wanted):
-                held = dict(zip(_keys(entries), names, strict=True))
+                held = dict(zip(_keys(entries), names.split("\n"), strict=False))
                 found.update((key, held[key]) for key in wanted[number] if key in held)
         return found
 
