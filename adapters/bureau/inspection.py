@@ -26,7 +26,7 @@ def inspect(
         # Only order and equality matter here, so any blinding key will do.
         rows = Rows(table, os.urandom(32), Path(scratch), crew)
         rows.read(progress)
-        for _ in rows.parts(sealed=False):
+        for _ in rows.parts(None):
             pass
         if mend is not None:
             rows.write_mend(mend)
