@@ -16,6 +16,7 @@ from prometheus_client import start_http_server
 from sqlalchemy.exc import SQLAlchemyError
 
 from audit import envelope
+from audit.keys import keyid
 from audit.log import HeadStore, Log
 from gateway import delivery, metrics
 from gateway.config import Settings
@@ -26,15 +27,19 @@ from gateway.reception import Reception
 from gateway.sequencer import Sequencer
 from gateway.services.exchange_log import ExchangeLog
 from gateway.services.feed import Feed, register_feed
+from gateway.services.notices import Notices
+from gateway.services.objections import Objections
 from gateway.services.publication import Publication
 from gateway.store import parties
 from gateway.store.db import Database, check_apart, open_engine
 from xinyi.errors import ExchangeError, Unavailable
 from xinyi.processes import Processes
-from xinyi.server import Health, serve
+from xinyi.server import Health, listening, serve
 from xinyi.v1 import (
     exchange_pb2,
     log_service_pb2_grpc,
+    notice_service_pb2_grpc,
+    objection_service_pb2_grpc,
     publication_service_pb2_grpc,
 )
 
@@ -120,7 +125,12 @@ class Service:
             max_attempts=settings.delivery.max_attempts,
             workers=settings.delivery.workers,
         )
-        self._feed = Feed(gateway.reception, expires_days=settings.delivery.expires_days)
+        self._feed = Feed(
+            gateway.reception,
+            expires_days=settings.delivery.expires_days,
+            next_within_s=settings.watch.next_within_s,
+            watches_per_party=settings.watch.per_party,
+        )
         self._worker = Worker(
             gateway.database,
             settings.delivery.worker,
@@ -171,6 +181,8 @@ class Service:
                 (publication_service_pb2_grpc.add_PublicationServiceServicer_to_server, publication),
                 (register_feed, self._feed),
                 (log_service_pb2_grpc.add_LogServiceServicer_to_server, ExchangeLog(reception)),
+                (objection_service_pb2_grpc.add_ObjectionServiceServicer_to_server, Objections(reception)),
+                (notice_service_pb2_grpc.add_NoticeServiceServicer_to_server, Notices(reception)),
             ],
             observe=metrics.observe,
             reflection=_REFLECTED if settings.reflection else (),
@@ -209,10 +221,14 @@ class Service:
         if self._sequencer.age_s > STALE_S:
             return "the log is behind its entries"
         database, party = self._gateway.database, self._gateway.settings.party
+        own = keyid(self._gateway.signer.key)
         try:
             await asyncio.wait_for(database.read(lambda conn: parties.find_party(conn, party)), ANSWER_S)
+            key = await asyncio.wait_for(database.read(lambda conn: parties.find_key(conn, own)), ANSWER_S)
         except (SQLAlchemyError, TimeoutError) as error:
             return f"the database cannot be read: {type(error).__name__}"
+        if key is not None and key["state"] != "ACTIVE":
+            return f"the key it seals with is {key['state']}: start it again, with the new one"
         return ""
 
     async def _close_days(self, *, today: bool = False) -> None:
@@ -225,6 +241,7 @@ class Service:
         await self._health.end()
         self._watching.cancel()
         self._collecting.cancel()
+        self._feed.end_watches()
         await self._server.stop(grace_s)
         await self._feed.settle()
         if self._gateway.log.conflict is None:
@@ -240,6 +257,8 @@ _REFLECTED = (
     "xinyi.v1.PublicationService",
     "xinyi.v1.FeedService",
     "xinyi.v1.LogService",
+    "xinyi.v1.ObjectionService",
+    "xinyi.v1.NoticeService",
 )
 
 
@@ -250,7 +269,8 @@ async def run(settings: Settings) -> None:
         service = Service(gateway)
         if settings.metrics is not None:
             host, _, port = settings.metrics.listen.rpartition(":")
-            start_http_server(int(port), host)
+            with listening(settings.metrics.listen):
+                start_http_server(int(port), host)
         await service.start()
         stopped = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from audit import envelope
 from audit.envelope import Opened
 from audit.keys import Signer
+from gateway import disputes
 from gateway.exchange import Exchange, Need
 from gateway.rules import deliveries as rules
 from gateway.rules.entitlement import check_entitlement
@@ -104,7 +105,8 @@ def offer(
     assert product is not None  # check_may_receive refused otherwise
     period = edition_pb2.Period(year=edition["year"], month=edition["month"])
     row |= {"agreement_id": entitlement["agreement_id"], "state": "OFFERED", "changed_at_ms": x.now_ms}
-    sealed = envelope.seal(
+    ground = exchange_pb2.DELIVERY_GROUND_AGREEMENT
+    sealed = x.seal(
         exchange_pb2.Delivery(
             delivery_id=delivery_id,
             recipient=recipient,
@@ -116,7 +118,8 @@ def offer(
             disclosure_class=product["disclosure_class"],
             offered_at_ms=x.now_ms,
             expires_at_ms=x.now_ms + expires_days * DAY_MS,
-            ground=exchange_pb2.DELIVERY_GROUND_AGREEMENT,
+            ground=ground,
+            disputes=disputes.marks(x.conn, edition, ground),
         ),
         signer,
     )
@@ -246,7 +249,7 @@ def give_up(x: Exchange, delivery_id: str, signer: Signer, holder: str, *, sent:
         code=error,
         failed_at_ms=x.now_ms,
     )
-    document = x.document(envelope.seal(failure, signer))
+    document = x.document(x.seal(failure, signer))
     x.replace(tables.deliveries, row)
     _log(x, "dead", row, holder, documents=[document], code=error, detail=f"{sent} chunks")
     return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import grpc
@@ -17,10 +18,11 @@ from gateway import delivery
 from gateway.exchange import Exchange
 from gateway.metrics import DELIVERIES
 from gateway.receipts import accept_receipt
-from gateway.reception import Received, Reception
+from gateway.reception import Reception
 from gateway.rules import deliveries as rules
 from gateway.store import deliveries as store
 from gateway.store import editions
+from gateway.watching import Watching
 from xinyi import checks
 from xinyi.errors import Conflict, ExchangeError, NotEntitled, Unknown
 from xinyi.server import Caller, caller
@@ -35,9 +37,14 @@ log = structlog.get_logger()
 
 
 class Feed(FeedServiceServicer):
-    def __init__(self, reception: Reception, *, expires_days: int) -> None:
+    def __init__(
+        self, reception: Reception, *, expires_days: int, next_within_s: int, watches_per_party: int
+    ) -> None:
         self._reception = reception
         self._expires_days = expires_days
+        self._watching = Watching(
+            reception, self._find_due, next_within_s=next_within_s, per_party=watches_per_party
+        )
         self._notes: set[asyncio.Task[None]] = set()
 
     async def Pull(self, request: pb.PullCall, context: Any) -> pb.PullResponse:
@@ -48,7 +55,7 @@ class Feed(FeedServiceServicer):
             checks.check_pull_request(asked)
             if asked.recipient != who.party:
                 raise NotEntitled("a bank pulls for itself only", basis="delivery.recipient")
-            due = await self._reception.database.read(lambda conn: self._find_due(conn, received))
+            due = await self._reception.database.read(lambda conn: self._find_due(conn, asked))
             if due is None:
                 # The right is checked where nothing is due as well: "nothing new" is an answer, too.
                 return pb.PullResponse(
@@ -61,9 +68,8 @@ class Feed(FeedServiceServicer):
             evidence = await self._reception.evidence(received.head)
             return pb.PullResponse(package=package, evidence=evidence)
 
-    def _find_due(self, conn: Connection, received: Received[exchange_pb2.PullRequest]) -> bytes | None:
+    def _find_due(self, conn: Connection, asked: exchange_pb2.PullRequest) -> bytes | None:
         """The newest published edition that is newer than what the bank holds, by its manifest's digest."""
-        asked = received.message
         delivery.check_may_receive(Exchange(conn, self._reception.door.now()), asked.recipient, asked.product)
         newest = editions.newest_published(conn, asked.product)
         if newest is None or newest["manifest_digest"] == asked.last_held:
@@ -77,6 +83,21 @@ class Feed(FeedServiceServicer):
             if held["sequence"] >= newest["sequence"]:
                 return None
         return bytes(newest["manifest_digest"])
+
+    async def Watch(self, request: pb.WatchCall, context: Any) -> AsyncIterator[pb.WatchResponse]:
+        who = caller(context)
+        async with self._reception.refusals_signed(who, "Watch", request.call.document):
+            asked = (await self._reception.open(request.call, exchange_pb2.WatchRequest, who)).message
+            checks.check_watch_request(asked)
+            if asked.recipient != who.party:
+                raise NotEntitled("a bank watches for itself only", basis="delivery.recipient")
+            async with aclosing(self._watching.stream(asked)) as responses:
+                async for response in responses:
+                    yield response
+
+    def end_watches(self) -> None:
+        """Before the server stops: a stream has no end of its own."""
+        self._watching.stop()
 
     async def _offer(self, manifest_digest: bytes, who: Caller) -> str:
         reception = self._reception

@@ -14,7 +14,7 @@ from audit import buckets, envelope
 from audit.bulk import insert_rows
 from audit.keys import keyid
 from audit.records import check_blinding_key, check_manifest_tree, check_state
-from gateway import delivery
+from gateway import delivery, row_answers
 from gateway.exchange import Exchange
 from gateway.intake import Intake
 from gateway.reception import Received, Reception
@@ -164,10 +164,14 @@ class Publication(PublicationServiceServicer):
         who = caller(context)
         document = request.call.document
         async with self._reception.refusals_signed(who, "DecideEdition", document):
+            if document.payload_type == row_answers.PAYLOAD_TYPE:
+                answer = await row_answers.accept_row_answer(self._reception, request.call, who)
+                return pb.DecideEditionResponse(answer=answer)
             decision = _DECISIONS.get(document.payload_type)
             if decision is None:
                 raise Invalid(
-                    "a decision is an Approval, HoldRelease, Cancellation or Stop", basis="decision.kind"
+                    "a decision is an Approval, HoldRelease, Cancellation, Stop or RowAnswer",
+                    basis="decision.kind",
                 )
             word, kind, check, person_field = decision
             received = await self._reception.open(request.call, kind, who)
@@ -345,4 +349,5 @@ def _status(conn: Connection, edition: Any) -> pb.EditionStatus:
             )
             for row in delivery_store.deliveries_of_edition(conn, edition["manifest_digest"])
         ],
+        row_answers=store.row_answers_of(conn, edition["manifest_digest"]),
     )

@@ -45,6 +45,22 @@ def deliveries_by_channel(
     return rows(conn, query)
 
 
+def newest_finished(conn: Connection, recipient: str, product: str, states: Sequence[str]) -> bytes:
+    """Manifest digest of the newest edition that the recipient has finished with; empty where there is none."""
+    query = (
+        select(editions.c.manifest_digest)
+        .join(deliveries, deliveries.c.manifest_digest == editions.c.manifest_digest)
+        .where(
+            deliveries.c.recipient == recipient,
+            deliveries.c.product == product,
+            deliveries.c.state.in_(states),
+        )
+        .order_by(editions.c.sequence.desc())
+        .limit(1)
+    )
+    return conn.execute(query).scalar() or b""
+
+
 def receipts_of(conn: Connection, delivery_id: str) -> list[envelope_pb2.Envelope]:
     """The bank's sealed receipts, oldest first."""
     query = (

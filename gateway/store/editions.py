@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from sqlalchemy import Connection, func, select
 
 from gateway.store.rows import Row, first, rows
-from gateway.store.tables import answers, chunks, documents, editions, intakes, keys
+from gateway.store.tables import answers, chunks, documents, editions, intakes, keys, row_answers
 from xinyi.v1 import envelope_pb2
 
 #: Chunks read in one query while an edition streams out: bounds memory at about 6 MiB, twice that read ahead.
@@ -82,10 +82,26 @@ def list_editions(conn: Connection, origin: str, product: str = "") -> list[Row]
 
 
 def publishers(conn: Connection, edition: Row) -> set[str]:
-    """Who issued an edition, and holders and ids of all keys that sealed its manifest, ended ones included."""
-    ids = [signature.keyid for signature in get_document(conn, edition["manifest_digest"]).signatures]
+    """Who issued an edition, and who sealed its manifest."""
+    return {edition["issued_by"], *sealers(conn, edition["manifest_digest"])}
+
+
+def sealers(conn: Connection, document: bytes) -> set[str]:
+    """Holders and ids of all keys that sealed a document of ours, ended ones included."""
+    ids = [signature.keyid for signature in get_document(conn, document).signatures]
     holders = conn.execute(select(keys.c.holder).where(keys.c.keyid.in_(ids))).scalars()
-    return {edition["issued_by"], *ids, *holders}
+    return {*ids, *holders}
+
+
+def row_answers_of(conn: Connection, manifest_digest: bytes) -> list[envelope_pb2.Envelope]:
+    """The bureau's sealed answers for rows of an edition's source, oldest first."""
+    query = (
+        select(documents.c.envelope)
+        .join(row_answers, row_answers.c.document == documents.c.digest)
+        .where(row_answers.c.manifest_digest == manifest_digest)
+        .order_by(row_answers.c.answered_at_ms, row_answers.c.document)
+    )
+    return [envelope_pb2.Envelope.FromString(data) for data in conn.execute(query).scalars()]
 
 
 def find_intake(conn: Connection, manifest_digest: bytes) -> Row | None:
@@ -117,6 +133,19 @@ def read_chunks(conn: Connection, manifest_digest: bytes, start: int, end: int) 
     return [(number, data) for number, data in conn.execute(query)]
 
 
+def find_chunk(conn: Connection, manifest_digest: bytes, key: bytes) -> tuple[int, bytes] | None:
+    """(number, serialised Chunk) of the one chunk of an edition that can hold a blinded key."""
+    c = chunks.c
+    query = (
+        select(c.number, c.data)
+        .where(c.manifest_digest == manifest_digest, c.last_key >= key)
+        .order_by(c.last_key)
+        .limit(1)
+    )
+    found = conn.execute(query).first()
+    return None if found is None else (found.number, found.data)
+
+
 def stream_chunks(conn: Connection, manifest_digest: bytes) -> Iterator[tuple[int, bytes]]:
     start = 0
     while rows := read_chunks(conn, manifest_digest, start, start + READ_AHEAD):
@@ -133,4 +162,5 @@ def staged_grades(conn: Connection, manifest_digest: bytes) -> list[str]:
 def stream_runs(conn: Connection, manifest_digest: bytes) -> Iterator[bytes]:
     """What the state of a staged FULL consists of, chunk by chunk."""
     query = select(chunks.c.run).where(chunks.c.manifest_digest == manifest_digest).order_by(chunks.c.number)
-    yield from conn.execution_options(yield_per=READ_AHEAD).execute(query).scalars()
+    # Of the query, not of the connection: PostgreSQL would declare a cursor for every later statement, too.
+    yield from conn.execute(query.execution_options(yield_per=READ_AHEAD)).scalars()
