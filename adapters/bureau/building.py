@@ -20,6 +20,7 @@ from typing import Any
 from adapters.bureau.chunks import ChunkWriter
 from adapters.bureau.comparison import ComparisonFile
 from adapters.bureau.editions import Edition, Editions
+from adapters.bureau.quality import lost_of
 from adapters.bureau.rows import Progress, Rows
 from adapters.bureau.states import State, States, StateWriter
 from adapters.tables.reading import Table
@@ -180,7 +181,6 @@ def _describe_edition(
     """What is sealed, beside what became of the rows."""
     root = manifest.state_root
     before = previous.manifest.state_root if previous is not None else None
-    lost = {count.rule: count.rows for count in manifest.quality.rules}.get("record.lost", 0)
     compared = manifest.comparison if manifest.HasField("comparison") else None
     return {
         "manifest": digest.hex(),
@@ -192,7 +192,7 @@ def _describe_edition(
         "records": manifest.record_count,
         "gone": manifest.gone_count,
         "kept": manifest.quality.kept,
-        "lost": lost,
+        "lost": lost_of(manifest.quality),
         "grades": {_word(count.grade): count.records for count in manifest.grade_counts},
         "state": {
             "root": root.hex(),

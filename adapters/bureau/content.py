@@ -8,7 +8,7 @@ decision is no change, and loses it in a FULL, which holds nothing but what its 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from adapters.bureau.assessment import CHANGED, GONE, NEW, Draft
@@ -85,13 +85,16 @@ def delta(
     return Content(told, _entries(told), held, compared, undecided)
 
 
-def changes(items: Sequence[tuple[bytes, bytes]], state: State, *, correction: bool) -> Content:
+def changes(
+    items: Sequence[tuple[bytes, bytes]], state: State, before: Mapping[bytes, Standing], *, correction: bool
+) -> Content:
     """Args:
     items: (blinded key, serialised record or that the taxpayer is gone), ascending.
     state: what stands before.
+    before: in it, the records of the items' keys.
     correction: also tells of taxpayers that have left meanwhile that they are gone.
     """
-    before, compared = state.find(key for key, _ in items), Compared()
+    compared = Compared()
     told: list[Salted] = []
     for (key, record), salt in zip(items, _new_salts(len(items)), strict=True):
         standing = before.get(key)
@@ -117,9 +120,8 @@ def changes(items: Sequence[tuple[bytes, bytes]], state: State, *, correction: b
     return Content(told, entries, held, compared)
 
 
-def judge_changes(state: State, drafts: Sequence[Draft]) -> Judge:
-    """How a DELTA's rows agree with what stands. Args: drafts — all that will be asked about."""
-    standing = state.find({draft[0] for draft in drafts}).keys()
+def judge_changes(standing: Container[bytes]) -> Judge:
+    """How a DELTA's rows agree with what stands. Args: standing — keys of all that do, among those asked about."""
 
     def judge(key: bytes, rows: Sequence[Draft], record: bytes) -> str:
         words = {row[5] for row in rows}
@@ -132,13 +134,17 @@ def judge_changes(state: State, drafts: Sequence[Draft]) -> Judge:
     return judge
 
 
-def judge_correction(state: State, corrected: State, blinding_key: bytes, drafts: Sequence[Draft]) -> Judge:
+def judge_correction(
+    standing: Container[bytes], corrected: State, blinding_key: bytes, drafts: Sequence[Draft]
+) -> Judge:
     """Whether those whom a CORRECTION names stood in the corrected edition.
 
-    Args: blinding_key — of the corrected edition.
+    Args:
+        standing: as `judge_changes`.
+        corrected: what stood after that edition, `blinding_key` its key.
+        drafts: all that will be asked about.
     """
     blind = records.blinder(blinding_key)
-    standing = state.find({draft[0] for draft in drafts}).keys()
     stood = corrected.find({blind(identifier_of(draft[4])) for draft in drafts}).keys()
 
     def judge(key: bytes, rows: Sequence[Draft], record: bytes) -> str:

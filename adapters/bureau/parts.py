@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import pickle
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import groupby
@@ -23,7 +23,7 @@ from adapters.bureau.content import Content, Judge
 from adapters.bureau.merging import merge
 from adapters.bureau.organisations import marks_of, sharing
 from adapters.bureau.quality import Tally
-from adapters.bureau.rules import ACCEPTED, RULES, WARNED
+from adapters.bureau.rules import ACCEPTED, KEPT, LOST, RULES, WARNED
 from adapters.bureau.runs import read_part, write_run
 from adapters.bureau.serialised import grade_of, identifier_of, is_gone
 from adapters.bureau.states import State
@@ -144,7 +144,8 @@ def merge_part(file: str, number: int) -> MergedPart:
     """The records of one of the 256 parts, compared with what stood, salted and hashed."""
     place, part = _opened(file), MergedPart()
     drafts: list[Draft] = read_part(place.drafts, number)
-    judge = _judge(place, drafts)
+    standing = place.state.find({draft[0] for draft in drafts}) if place.state is not None else {}
+    judge = _judge(place, standing, drafts) if place.state is not None else None
     if judge is None and len({draft[0] for draft in drafts}) == len(drafts):
         items = [(draft[0], draft[4]) for draft in drafts]
     else:
@@ -152,7 +153,11 @@ def merge_part(file: str, number: int) -> MergedPart:
     part.sharing = sharing(str(place.suspects), map(itemgetter(1), items))
     if place.kind is None:
         return part
-    told = _content(place, number, items, part)
+    if place.state is not None:
+        told = content.changes(items, place.state, standing, correction=place.corrected is not None)
+        part.tally.unchanged = len(items) - len(told.told)
+    else:
+        told = _content(place, number, items, part)
     if place.kind != FULL:
         part.grades.update(0 if is_gone(record) else grade_of(record) for *_, record in told.told)
     part.compared, part.buckets = told.compared, told.buckets
@@ -161,12 +166,10 @@ def merge_part(file: str, number: int) -> MergedPart:
     return part
 
 
-def _judge(place: Workplace, drafts: Sequence[Draft]) -> Judge | None:
-    if place.state is None:
-        return None
+def _judge(place: Workplace, standing: Mapping[bytes, Standing], drafts: Sequence[Draft]) -> Judge:
     if place.corrected is None:
-        return content.judge_changes(place.state, drafts)
-    return content.judge_correction(place.state, *place.corrected, drafts)
+        return content.judge_changes(standing)
+    return content.judge_correction(standing, *place.corrected, drafts)
 
 
 def _merged(drafts: list[Draft], part: MergedPart, judge: Judge | None) -> list[tuple[bytes, bytes]]:
@@ -194,10 +197,7 @@ def _merged(drafts: list[Draft], part: MergedPart, judge: Judge | None) -> list[
 def _content(
     place: Workplace, number: int, items: Sequence[tuple[bytes, bytes]], part: MergedPart
 ) -> Content:
-    if place.state is not None:
-        told = content.changes(items, place.state, correction=place.corrected is not None)
-        part.tally.unchanged = len(items) - len(told.told)
-        return told
+    """Of a whole file."""
     doubts: dict[bytes, int] = {}
     for key, row in read_part(place.doubts, number):
         doubts.setdefault(key, row)
@@ -206,9 +206,9 @@ def _content(
             doubts.setdefault(key, row)
     before = _previous(place, number) if place.compared else None
     if place.kind == FULL:
-        told, rule = content.full(items, before, doubts, keep_salts=place.keeps_salts), "record.lost"
+        told, rule = content.full(items, before, doubts, keep_salts=place.keeps_salts), LOST
     else:
-        told, rule = content.delta(items, before or {}, doubts), "record.kept"
+        told, rule = content.delta(items, before or {}, doubts), KEPT
         part.tally.kept = len(told.undecided)
     # One row of each taxpayer, the first: so the rule counts taxpayers.
     for key in told.undecided:

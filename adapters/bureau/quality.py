@@ -9,6 +9,7 @@ from typing import Any
 from adapters.bureau.assessment import Assessed, Draft
 from adapters.bureau.rules import (
     ACCEPTED,
+    LOST,
     QUARANTINED,
     REJECTED,
     RULE_SET,
@@ -171,6 +172,11 @@ class Tally:
                 for rule in sorted(self.rules)
             ],
         }
+
+
+def lost_of(quality: edition_pb2.Quality) -> int:
+    """Taxpayers that stood before and are left out, because no row about them was accepted."""
+    return sum(count.rows for count in quality.rules if count.rule == LOST)
 
 
 def _group_of(record: bytes, warnings: str) -> str:

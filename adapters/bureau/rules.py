@@ -26,6 +26,8 @@ class Rule:
     #: What is wrong, and what to do about it, for the bureau's operator.
     says: str
 
+#: Of the first row about a taxpayer that stood before, where no row about it decides anything.
+KEPT, LOST = "record.kept", "record.lost"
 
 RULES = {
     "row.columns": Rule(REJECTED, "the row has another number of cells than the heading"),
@@ -66,12 +68,12 @@ RULES = {
     "correction.left": Rule(
         QUARANTINED, "the taxpayer has left since: say gone to have the record taken back, or new to list it again"
     ),
-    "record.kept": Rule(QUARANTINED, "the row decides nothing, so the taxpayer's record stands as it was"),
-    "record.lost": Rule(QUARANTINED, "the row decides nothing, so the taxpayer's record is not among these"),
+    KEPT: Rule(QUARANTINED, "the row decides nothing, so the taxpayer's record stands as it was"),
+    LOST: Rule(QUARANTINED, "the row decides nothing, so the taxpayer's record is not among these"),
 }
 #: Rules that what stood before decides on, not the table alone.
 OF_STATE = frozenset(name for name in RULES if name.startswith(("change.", "correction.")) and name != "change.unknown")
-OF_STATE |= {"record.kept", "record.lost"}
+OF_STATE |= {KEPT, LOST}
 
 
 def outcome_of(rules: Iterable[str]) -> edition_pb2.RowOutcome:

@@ -17,7 +17,7 @@ import sys
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,11 +32,17 @@ from xinyi.v1 import edition_pb2
 
 #: FULLs whose files are kept; that of an older one is made anew where somebody asks.
 _KEPT = 3
+# Pages that hold many buckets: what does not fit into a quarter of a page has one of its own.
 _SCHEMA = """
+PRAGMA page_size = 16384;
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
 CREATE TABLE states (sequence INTEGER PRIMARY KEY, manifest BLOB NOT NULL, digests BLOB NOT NULL);
 CREATE TABLE buckets (number INTEGER, sequence INTEGER, entries BLOB NOT NULL, places BLOB NOT NULL,
     PRIMARY KEY (number, sequence)) WITHOUT ROWID;
 """
+#: Those of one part of an edition are asked for together.
+_BUCKETS_HELD = 64
 #: Where a record lies: sequence of its edition, then the byte in its chunks, in one number.
 _PLACE_BYTES, _OFFSET_BITS = 8, 44
 _READ_BYTES = 1024
@@ -54,6 +60,8 @@ class State:
         self.path = path
         self.sequence = sequence
         self._chain = tuple(chain)
+        #: (entries, places) of a bucket, ascending. Raises Conflict where the file is damaged.
+        self.bucket = lru_cache(_BUCKETS_HELD)(self._read_bucket)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return State, (self.path, self._chain, self.sequence)
@@ -82,17 +90,6 @@ class State:
             raise self._damaged()
         return buckets.Digests(row[0])
 
-    def bucket(self, number: int) -> tuple[bytes, bytes]:
-        """(entries, places) of its records, ascending. Raises Conflict where the file is damaged."""
-        query = (
-            "SELECT entries, places FROM buckets WHERE number = ? AND sequence <= ? "
-            "ORDER BY sequence DESC LIMIT 1"
-        )
-        entries, places = self.connection.execute(query, (number, self.sequence)).fetchone() or (b"", b"")
-        if buckets.digest(entries) != self.digests[number]:
-            raise self._damaged()
-        return entries, places
-
     def find(self, keys: Iterable[bytes]) -> dict[bytes, Standing]:
         """The records of these blinded keys; those that do not stand are left out. Raises Conflict."""
         found = {}
@@ -105,6 +102,16 @@ class State:
                     place = int.from_bytes(places[n : n + _PLACE_BYTES], sys.byteorder)
                     found[key] = self._read(place, entries[i + 32 : i + buckets.ENTRY_BYTES])
         return found
+
+    def _read_bucket(self, number: int) -> tuple[bytes, bytes]:
+        query = (
+            "SELECT entries, places FROM buckets WHERE number = ? AND sequence <= ? "
+            "ORDER BY sequence DESC LIMIT 1"
+        )
+        entries, places = self.connection.execute(query, (number, self.sequence)).fetchone() or (b"", b"")
+        if buckets.digest(entries) != self.digests[number]:
+            raise self._damaged()
+        return entries, places
 
     def _read(self, place: int, commitment: bytes) -> Standing:
         offset = place & (1 << _OFFSET_BITS) - 1
@@ -247,8 +254,6 @@ class StateWriter:
     def __enter__(self) -> StateWriter:
         self.path.unlink(missing_ok=True)
         self._connection = sqlite3.connect(self.path)
-        self._connection.execute("PRAGMA journal_mode = OFF")
-        self._connection.execute("PRAGMA synchronous = OFF")
         self._connection.executescript(_SCHEMA)
         self._connection.execute("BEGIN")
         return self

@@ -37,7 +37,7 @@ def profile(path: Path, *, changes: bool) -> Profile:
     file = path / f"profile-{changes}.toml"
     file.write_text(
         'name = "test"\nproduct = "grade-a"\nencoding = "utf-8"\n'
-        + "[columns]\n"
+         "[columns]\n"
         + "".join(f'{name} = "{name}"\n' for name in columns)
         + '[identifiers]\ntaxpayer_id = "taxpayer_number"\n'
         + '[words.change]\nin = "new"\nother = "changed"\nout = "gone"\n[grades]\ngrade-a = ["A"]\n'
@@ -288,7 +288,7 @@ def test_whoever_lost_a_record_for_want_of_a_decision_is_counted_in_the_seal(bur
     bureau.full(truth)
     lost = [taxpayer(4)[0], taxpayer(7)[0]]
     left = {who: cells for who, cells in truth.items() if who != taxpayer(9)[0]}
-    edition = bureau.full(left, spoil={who: "soon" for who in [*lost, made_up_uscc(99)]})
+    edition = bureau.full(left, spoil=dict.fromkeys([*lost, made_up_uscc(99)], "soon"))
     assert edition.report["lost"] == 2
     assert edition.manifest.comparison.gone == 3
     assert {rule.rule: rule.rows for rule in edition.manifest.quality.rules}["record.lost"] == 2
