@@ -22,6 +22,7 @@ from gateway import delivery, metrics
 from gateway.config import Settings
 from gateway.exchange import Clock, Door, wall_clock
 from gateway.folder import Collector
+from gateway.preparation import Preparation
 from gateway.push import Push
 from gateway.reception import Reception
 from gateway.sequencer import Sequencer
@@ -128,6 +129,7 @@ class Service:
         self._feed = Feed(
             gateway.reception,
             expires_days=settings.delivery.expires_days,
+            poll_seconds=settings.delivery.poll_seconds,
             next_within_s=settings.watch.next_within_s,
             watches_per_party=settings.watch.per_party,
         )
@@ -171,9 +173,8 @@ class Service:
         )
         reception = self._gateway.reception
         self._crew = Processes()
-        publication = Publication(
-            reception, lambda _: self._workflows.wake() if self._workflows else None, self._crew
-        )
+        self._preparation = Preparation(self._gateway.database, self._crew)
+        publication = Publication(reception, self._decided, self._crew)
         self._server, self.port = await serve(
             settings.listen,
             settings.tls(),
@@ -191,7 +192,13 @@ class Service:
         await self._health.set(serving=not await self._unfit())
         self._collecting = asyncio.create_task(self._collector.run())
         self._watching = asyncio.create_task(self._watch())
+        self._preparing = asyncio.create_task(self._preparation.run())
         log.info("gateway.serving", port=self.port, party=settings.party, mode=settings.mode)
+
+    def _decided(self, _: bytes) -> None:
+        self._preparation.wake()
+        if self._workflows is not None:
+            self._workflows.wake()
 
     def _due(self) -> list[tuple[str, str]]:
         """Deliveries the gateway itself has to carry now, by attempt and recipient."""
@@ -241,6 +248,7 @@ class Service:
         await self._health.end()
         self._watching.cancel()
         self._collecting.cancel()
+        self._preparing.cancel()
         self._feed.end_watches()
         await self._server.stop(grace_s)
         await self._feed.settle()

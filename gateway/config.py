@@ -56,6 +56,8 @@ class DeliverySettings(Section):
     #: First pause after a failed attempt; it doubles up to an hour.
     backoff_s: float = Field(default=5.0, gt=0)
     expires_days: int = Field(default=30, ge=1)
+    #: How often a bank may ask for a product where nothing is new; 0 for no limit.
+    poll_seconds: float = Field(default=60.0, ge=0)
     #: Attempts at a time, at different banks.
     workers: int = Field(default=8, ge=1)
     #: Finished attempts, and a folder's files of deliveries that ended, are removed after this; 0 keeps them.

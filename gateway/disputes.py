@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection
 
-from audit.records import blinder
+from audit import buckets
+from audit.records import blinder, split_chunk
+from gateway import states
 from gateway.store import editions
 from gateway.store import objections as store
-from xinyi.v1 import edition_pb2, exchange_pb2, records_pb2
+from xinyi.grade_columns import GradeColumns
+from xinyi.v1 import exchange_pb2, records_pb2
 
 Row = Mapping[str, Any]
 
@@ -35,7 +37,7 @@ def marks(
         key = _key_in(conn, objection, edition)
         if key is None or key in found:
             continue
-        if not recall or told(conn, edition, key) is not None:
+        if not recall or tells(conn, edition, key):
             found[key] = exchange_pb2.DisputeMark(
                 blinded_key=key,
                 objection=objection["objection"],
@@ -61,34 +63,22 @@ def key_under(conn: Connection, objection: Row, edition: Row) -> bytes:
     assert objected is not None  # foreign key
     if objected["blinding_key"] == edition["blinding_key"]:
         return bytes(objection["blinded_key"])
-    record = _find_record(conn, objected, objection["blinded_key"])
-    assert record is not None  # it was looked for when the objection was filed
+    found = states.find_record(conn, objection["manifest_digest"], objection["blinded_key"])
+    assert found is not None  # it was looked for when the objection was filed
+    record = records_pb2.GradeRecord.FromString(found.record)
     return blinder(edition["blinding_key"])(record.taxpayer_id.encode())
 
 
 def in_force(conn: Connection, edition: Row, key: bytes) -> bool:
     """Whether the records after an edition hold one under this blinded key."""
-    return _find_record(conn, edition, key) is not None
+    bucket = states.bucket(conn, edition["manifest_digest"], buckets.number_of(key))
+    return buckets.find(bucket, key) is not None
 
 
-def _find_record(conn: Connection, edition: Row, key: bytes) -> records_pb2.GradeRecord | None:
-    """The record under a blinded key in force after an edition; None where there is none."""
-    while (record := told(conn, edition, key)) is None:
-        if edition["kind"] == edition_pb2.EDITION_KIND_FULL:
-            return None
-        sealed = editions.get_document(conn, edition["manifest_digest"])
-        before = editions.find_edition(conn, edition_pb2.Manifest.FromString(sealed.payload).predecessor)
-        assert before is not None  # it was taken in before this one
-        edition = before
-    return None if record.gone else record
-
-
-def told(conn: Connection, edition: Row, key: bytes) -> records_pb2.GradeRecord | None:
-    """What this edition itself tells under a blinded key, be it that the taxpayer is gone."""
+def tells(conn: Connection, edition: Row, key: bytes) -> bool:
+    """Whether an edition itself says something under this blinded key, be it that the taxpayer is gone."""
     chunk = editions.find_chunk(conn, edition["manifest_digest"], key)
     if chunk is None:
-        return None
+        return False
     blind = blinder(edition["blinding_key"])
-    records = [salted.record for salted in records_pb2.GradeChunk.FromString(chunk[1]).records]
-    place = bisect_left(records, key, key=lambda record: blind(record.taxpayer_id.encode()))
-    return records[place] if blind(records[place].taxpayer_id.encode()) == key else None
+    return key in map(blind, GradeColumns(split_chunk(chunk[1])[1]).keys())

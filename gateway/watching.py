@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
 from audit import envelope
+from gateway import catchup
 from gateway.metrics import WATCHES
 from gateway.reception import Reception
-from gateway.rules.deliveries import FINISHED
-from gateway.store import deliveries, notices, tables
+from gateway.store import notices, tables
 from xinyi.errors import Unavailable
 from xinyi.v1 import envelope_pb2, exchange_pb2, notice_pb2
 from xinyi.v1 import feed_service_pb2 as pb
@@ -31,8 +31,6 @@ _PUNCTUAL = 0.75
 
 #: Compared, never read.
 News = tuple[Any, ...]
-#: What a pull would find, None for nothing. Raises NotEntitled.
-FindDue = Callable[[Connection, exchange_pb2.PullRequest], object]
 
 
 class Watching:
@@ -41,9 +39,8 @@ class Watching:
     per_party: streams of one party at a time. One more ends its oldest: most likely that line is dead.
     """
 
-    def __init__(self, reception: Reception, find_due: FindDue, *, next_within_s: int, per_party: int) -> None:
+    def __init__(self, reception: Reception, *, next_within_s: int, per_party: int) -> None:
         self._reception = reception
-        self._find_due = find_due
         self._next_within_s = next_within_s
         self._per_party = per_party
         #: party → what ends each of its streams, the oldest first.
@@ -100,15 +97,14 @@ class Watching:
         standing = notices.standing_notices(conn)
         newest = max(standing, key=_announced, default=None)
         return pb.WatchResponse(
-            due=[product for product in asked.products if self._is_due(conn, asked, product)],
+            due=[product for product in asked.products if self._is_due(conn, asked.recipient, product)],
             next_within_s=self._next_within_s,
             newest_notice=envelope.digest(newest) if newest is not None else b"",
         )
 
-    def _is_due(self, conn: Connection, asked: exchange_pb2.WatchRequest, product: str) -> bool:
-        held = deliveries.newest_finished(conn, asked.recipient, product, FINISHED)
-        pull = exchange_pb2.PullRequest(recipient=asked.recipient, product=product, last_held=held)
-        return self._find_due(conn, pull) is not None
+    def _is_due(self, conn: Connection, party: str, product: str) -> bool:
+        held = catchup.held_by(conn, party, product)
+        return bool(catchup.due(conn, self._reception.door.now(), party, product, held))
 
     async def _look(self) -> News:
         async with self._looking:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Set
 from datetime import date
 from typing import Any
 
-from gateway.rules.deliveries import DELIVERABLE
+from gateway.rules.editions import DELIVERABLE
 from xinyi import calendar, terms
 from xinyi.errors import Conflict, Invalid, NotEntitled, Unknown
 from xinyi.v1 import edition_pb2, objection_pb2

@@ -163,7 +163,7 @@ def _check_corrected(
     correction = editions.find_edition(conn, document)
     rules.check_correction(correction, edition)
     assert correction is not None  # check_correction refused otherwise
-    if disputes.told(conn, correction, disputes.key_under(conn, objection, correction)) is None:
+    if not disputes.tells(conn, correction, disputes.key_under(conn, objection, correction)):
         raise Invalid(
             "the correction says nothing of the record that was objected to", basis="objection_decision.subject"
         )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, and_, exists, func, or_, select
 
 from gateway.store.rows import Row, first, rows
-from gateway.store.tables import answers, chunks, documents, editions, intakes, keys, row_answers
-from xinyi.v1 import envelope_pb2
+from gateway.store.tables import answers, chunks, documents, editions, intakes, keys, row_answers, states
+from xinyi.v1 import edition_pb2, envelope_pb2
 
 #: Chunks read in one query while an edition streams out: bounds memory at about 6 MiB, twice that read ahead.
 READ_AHEAD = 32
@@ -51,15 +51,52 @@ def edition_state(conn: Connection, manifest_digest: bytes) -> str:
 
 def newest_edition(conn: Connection, origin: str, product: str) -> Row | None:
     """The live edition with the highest sequence number (cancelled ones have no place in the sequence)."""
-    query = (
-        select(editions)
-        .where(
-            editions.c.origin == origin, editions.c.product == product, editions.c.sequence_slot.is_not(None)
-        )
-        .order_by(editions.c.sequence_slot.desc())
-        .limit(1)
-    )
-    return first(conn, query)
+    e = editions.c
+    live = select(editions).where(e.origin == origin, e.product == product, e.sequence_slot.is_not(None))
+    return first(conn, live.order_by(e.sequence_slot.desc()).limit(1))
+
+
+def chain(conn: Connection, edition: Row | None) -> list[Row]:
+    """The edition and those it builds on, newest first, back to a FULL; none of None.
+
+    Each with `prepared`: whether its state is kept (states).
+    """
+    if edition is None:
+        return []
+    e = editions.c
+    before = [e.origin == edition["origin"], e.product == edition["product"], e.sequence_slot.is_not(None)]
+    before.append(e.sequence < edition["sequence"])
+    base = select(func.max(e.sequence)).where(*before, e.kind == edition_pb2.EDITION_KIND_FULL)
+    own = e.manifest_digest == edition["manifest_digest"]
+    if edition["kind"] != edition_pb2.EDITION_KIND_FULL:
+        own = or_(own, and_(*before, e.sequence >= base.scalar_subquery()))
+    prepared = exists().where(states.c.manifest_digest == e.manifest_digest)
+    return rows(conn, select(editions, prepared.label("prepared")).where(own).order_by(e.sequence.desc()))
+
+
+def ever_published(conn: Connection, product: str) -> list[Row]:
+    """Editions of a product that have an approval, newest first: what a recipient can hold or lack.
+
+    Of one origin: were there several, of the one whose number is the highest.
+    """
+    e = editions.c
+    columns = e.manifest_digest, e.origin, e.kind, e.sequence, e.state, e.record_count
+    query = select(*columns).where(e.product == product, e.approval.is_not(None)).order_by(e.sequence.desc())
+    found = rows(conn, query)
+    return [row for row in found if row["origin"] == found[0]["origin"]]
+
+
+def is_prepared(conn: Connection, manifest_digest: bytes) -> bool:
+    """Whether the state after an edition is kept."""
+    query = select(states.c.manifest_digest).where(states.c.manifest_digest == manifest_digest)
+    return conn.execute(query).scalar() is not None
+
+
+def unprepared(conn: Connection) -> list[bytes]:
+    """The newest editions, upon which the next ones build, whose state is not kept yet."""
+    e = editions.c
+    kept = exists().where(states.c.manifest_digest == e.manifest_digest)
+    return list(conn.execute(select(e.manifest_digest).where(e.state == "PUBLISHED", ~kept)).scalars())
 
 
 def newest_published(conn: Connection, product: str) -> Row | None:

@@ -19,11 +19,13 @@ from adapters.party.gateway import GatewayClient
 from adapters.party.home import Home
 from audit import envelope
 from gateway.office import notices, partners
+from tests.chain import Chain
 from tests.flows.programs import serving
+from tests.flows.test_objections import key_in, objection, send
 from tests.flows.test_rights import check_signed, entries
 from tests.flows.test_two_gateways import founded
 from tests.postgres import Server
-from tests.world import OPERATOR, World, city, receipt_for
+from tests.world import MAKER, OPERATOR, World, city, made_up_records, made_up_uscc, receipt_for
 from xinyi.channel import dial_sync, errors_restored, server_name
 from xinyi.errors import Invalid, NotEntitled
 from xinyi.v1 import exchange_pb2, feed_service_pb2, notice_pb2
@@ -226,6 +228,38 @@ async def test_a_watch_takes_the_right_to_pull_and_ends_with_it(tmp_path: Path) 
             assert isinstance(refused, NotEntitled)
             assert refused.basis == "partner.suspended"
         await open_watches(0)
+
+
+async def test_a_suspended_bank_is_told_of_a_recall_and_of_nothing_else(
+    tmp_path: Path, database_url: str
+) -> None:
+    """As long as the correction of what it got is open; marks in that delivery speak of no other taxpayer."""
+    async with city(tmp_path, database_url=database_url, signing=QUICK) as world:
+        bank = await world.bank("bank-1")
+        chain = Chain(world.homes[MAKER])
+        first = chain.full(made_up_records(1500))
+        await world.publish(first)
+        await land(world, bank, (await world.pull(bank)).package)
+        await send(world, objection(world, first), MAKER)
+        await send(world, objection(world, first, made_up_uscc(9), number="9"), MAKER)
+        await world.gateway.door.run(lambda x: partners.decide(x, bank.party, "suspend", "test", OPERATOR))
+        with watching(world, bank) as stream:
+            refused = await stream.next()
+            assert isinstance(refused, NotEntitled)
+        wrong = made_up_records(8)[7]
+        wrong.valid_from = "2018-05-01"
+        await world.publish(chain.correction(first.digest, told=[wrong]))
+        with watching(world, bank) as stream:
+            assert list((await stream.next()).due) == ["grade-a"]
+            package = (await world.pull(bank, first.digest)).package
+            delivery = exchange_pb2.Delivery.FromString(package.delivery.payload)
+            assert delivery.ground == exchange_pb2.DELIVERY_GROUND_RECALL
+            assert [mark.blinded_key for mark in delivery.disputes] == [key_in(first)]
+            await land(world, bank, package)
+            while not isinstance(ended := await stream.next(), Exception):
+                assert ended is not None
+            assert isinstance(ended, NotEntitled)
+            assert ended.basis == "partner.suspended"
 
 
 async def test_a_party_has_so_many_watches(tmp_path: Path) -> None:
