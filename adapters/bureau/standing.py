@@ -66,9 +66,10 @@ def open_manifest(status: pb.EditionStatus, home: Home) -> Opened[edition_pb2.Ma
 
 def describe(status: pb.EditionStatus, home: Home) -> dict[str, Any]:
     """One edition and its deliveries, with a verdict of our own on its manifest and on every receipt."""
-    problem, root = "", None
+    problem, root, manifest = "", None, edition_pb2.Manifest()
     try:
-        root = open_manifest(status, home).message.root
+        manifest = open_manifest(status, home).message
+        root = manifest.root
     except (VerificationError, Invalid) as error:
         problem = error.explanation
     keys = keyring(home)
@@ -82,6 +83,7 @@ def describe(status: pb.EditionStatus, home: Home) -> dict[str, Any]:
             "recipient": delivery.recipient,
             "state": delivery.state,
             "channel": exchange_pb2.Channel.Name(delivery.channel).removeprefix("CHANNEL_").lower(),
+            "ground": exchange_pb2.DeliveryGround.Name(delivery.ground).removeprefix("DELIVERY_GROUND_").lower(),
             "attempts": delivery.attempts,
             "last_error": delivery.last_error,
             "receipts": [vars(receipt) for receipt in receipts[delivery.delivery_id]],
@@ -93,8 +95,11 @@ def describe(status: pb.EditionStatus, home: Home) -> dict[str, Any]:
         "product": status.product,
         "period": f"{status.period.year}-{status.period.month:02d}",
         "sequence": status.sequence,
+        "kind": edition_pb2.EditionKind.Name(manifest.kind).removeprefix("EDITION_KIND_").lower(),
         "state": status.state,
         "records": status.record_count,
+        "gone": manifest.gone_count,
+        "standing": manifest.state_count,
         "problem": problem,
         "deliveries": deliveries,
         "false": bool(problem) or any(r.verdict == "false" for own in receipts.values() for r in own),

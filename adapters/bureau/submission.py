@@ -71,26 +71,44 @@ def _requests(edition: Edition, start: int, progress: Callable[[int], None]) -> 
         progress(number + 1)
 
 
-def decide(client: GatewayClient, decision: Message) -> Opened[exchange_pb2.Acknowledgement]:
-    """Sends an Approval, HoldRelease, Cancellation or Stop, sealed by this person.
+def decide(
+    client: GatewayClient, decision: Message, about: str = ""
+) -> Opened[exchange_pb2.Acknowledgement]:
+    """Sends an Approval, HoldRelease, Cancellation, Stop or RowAnswer, sealed by this person.
 
-    The sealed decision is kept first: after a crash or a lost answer the same bytes go out again.
+    Args: about — tells decisions of one kind on one edition apart, where there may be several.
     """
-    home = client.home
-    kept = kept_decision(home, type(decision), decision.manifest_digest)  # type: ignore[attr-defined]
+    stub, digest = _stub(client), decision.manifest_digest  # type: ignore[attr-defined]
+
+    def send(call: exchange_pb2.Call) -> exchange_pb2.Answer:
+        request = pb.DecideEditionRequest(call=call)
+        response: pb.DecideEditionResponse = stub.DecideEdition(request, timeout=UNARY_DEADLINE_S)
+        return response.answer
+
+    return send_once(client, decision, kept_decision(client.home, type(decision), digest, about), send)
+
+
+def send_once(
+    client: GatewayClient,
+    document: Message,
+    kept: Path,
+    send: Callable[[exchange_pb2.Call], exchange_pb2.Answer],
+) -> Opened[exchange_pb2.Acknowledgement]:
+    """Sends a document sealed by this person.
+
+    It is kept first, sealed: after a crash or a lost answer the same bytes go out again.
+
+    Args: kept — its place in this home; `send` makes the call.
+    """
     files.make_directory(kept.parent)
     if kept.exists():
         sealed = envelope_pb2.Envelope.FromString(kept.read_bytes())
     else:
-        sealed = envelope.seal(decision, *home.signers())
+        sealed = envelope.seal(document, *client.home.signers())
         files.write_atomically(kept, sealed.SerializeToString(deterministic=True))
     try:
         with errors_restored():
-            answer = (
-                _stub(client)
-                .DecideEdition(pb.DecideEditionRequest(call=client.wrap(sealed)), timeout=UNARY_DEADLINE_S)
-                .answer
-            )
+            answer = send(client.wrap(sealed))
         acknowledgement = client.accept(answer, sealed)
     except Refused:
         # Refused is refused: a later attempt is a new decision.
@@ -103,9 +121,10 @@ def decide(client: GatewayClient, decision: Message) -> Opened[exchange_pb2.Ackn
     return acknowledgement
 
 
-def kept_decision(home: Home, kind: type[Message], digest: bytes) -> Path:
+def kept_decision(home: Home, kind: type[Message], digest: bytes, about: str = "") -> Path:
     """Where this person's sealed decision of a kind on an edition is kept; there once it was sealed."""
-    return home.state / "decisions" / f"{digest.hex()}.{kind.DESCRIPTOR.name}.dsse"
+    name = f"{kind.DESCRIPTOR.name}-{about}" if about else kind.DESCRIPTOR.name
+    return home.state / "decisions" / f"{digest.hex()}.{name}.dsse"
 
 
 def list_editions(client: GatewayClient, product: str = "", digest: bytes = b"") -> list[pb.EditionStatus]:
