@@ -55,6 +55,21 @@ def read_rows(
     return found
 
 
+def read_places(conn: Connection, table: Table, first: bytes, numbers: Iterable[int], column: str) -> dict[int, bytes]:
+    """A binary column of the rows whose primary key is `first` and one of these numbers, by number."""
+    key, number = (c.name for c in table.primary_key.columns)
+    wanted = sorted(numbers)
+    if conn.dialect.name != "sqlite":
+        query = f'SELECT "{number}", "{column}" FROM "{table.name}" WHERE "{key}" = %s AND "{number}" = ANY(%s)'
+        return {row[0]: bytes(row[1]) for row in conn.exec_driver_sql(query, (first, wanted))}
+    packed = conn.exec_driver_sql(
+        f'SELECT json_group_array(json_array("{number}", hex("{column}"))) FROM "{table.name}" '
+        f'WHERE "{key}" = ? AND "{number}" IN (SELECT value FROM json_each(?))',
+        (first, json.dumps(wanted)),
+    ).scalar_one()
+    return {place: bytes.fromhex(value) for place, value in json.loads(packed)}
+
+
 def read_numbered(conn: Connection, query: Select[Any]) -> list[bytes]:
     """The second, binary column of a query, in the order of its first, a number."""
     if conn.dialect.name != "sqlite":

@@ -203,8 +203,8 @@ class Service:
         if self._workflows is not None:
             self._workflows.wake()
 
-    def _due(self) -> list[tuple[str, str]]:
-        """Deliveries the gateway itself has to carry now, by attempt and recipient."""
+    def _due(self) -> list[tuple[str, str, bool]]:
+        """Deliveries the gateway itself has to carry now, by attempt and recipient, and whether it is urgent."""
         gateway = self._gateway
         backoff_ms = int(gateway.settings.delivery.backoff_s * 1000)
         with gateway.database.reading() as conn:

@@ -236,8 +236,9 @@ def _log(
     )
 
 
-def due(conn: Connection, now_ms: int, backoff_ms: int) -> list[tuple[str, str]]:
-    """What the gateway itself has to carry now: a name for the next attempt at it, and the recipient.
+def due(conn: Connection, now_ms: int, backoff_ms: int) -> list[tuple[str, str, bool]]:
+    """What the gateway itself has to carry now: a name for the next attempt at it, the recipient, and whether it is
+    urgent.
 
     The name changes with every attempt that left a trace, so that two who look at once begin it once. A bank
     gets the editions of a product in their order, and those first behind which a CORRECTION waits. What lies
@@ -256,7 +257,7 @@ def due(conn: Connection, now_ms: int, backoff_ms: int) -> list[tuple[str, str]]
         if is_due:
             found.append((turn, f"{row['delivery_id']}.{row['generation']}.{row['attempts']}"))
     found.sort(key=lambda one: one[0] not in urgent)
-    return [(attempt, recipient) for (recipient, _), attempt in found]
+    return [(attempt, turn[0], turn in urgent) for turn, attempt in found]
 
 
 def _is_on_way(conn: Connection, row: Mapping[str, Any]) -> bool:

@@ -14,7 +14,7 @@ from functools import lru_cache
 from sqlalchemy import Connection, select
 
 from audit import buckets
-from audit.bulk import read_rows
+from audit.bulk import read_places
 from audit.records import CHUNK_RECORDS, blinder, commitments, split_chunk
 from gateway.store import editions as store
 from gateway.store import tables
@@ -151,8 +151,7 @@ def check_chunks(conn: Connection, link: Row) -> None:
 
 
 def _kept(conn: Connection, link: Row, numbers: Set[int]) -> dict[int, bytes]:
-    rows = read_rows(conn, tables.buckets, [(link["manifest_digest"], number) for number in numbers])
-    return {row["number"]: row["entries"] for row in rows.values() if row is not None}
+    return read_places(conn, tables.buckets, link["manifest_digest"], numbers, "entries")
 
 
 def _changed_by(conn: Connection, links: list[Row], number: int) -> set[bytes]:

@@ -19,24 +19,21 @@ def list_recalls(home: HomeOption, as_json: JsonOption = False) -> None:
     from gateway.office.inspection import read
     from gateway.store import deliveries
 
-    rows = read(home, deliveries.list_recalls)
+    rows = [
+        {
+            "product": row["product"],
+            "period": f"{row['year']}-{row['month']:02d}",
+            "sequence": row["sequence"],
+            "correction": row["correction"],
+            "edition_state": row["edition_state"],
+            "recipient": row["recipient"],
+            "state": row["state"],
+            "delivery_state": row["delivery_state"],
+            "since": datetime.fromtimestamp(row["changed_at_ms"] / 1000, UTC).isoformat(timespec="seconds"),
+        }
+        for row in read(home, deliveries.list_recalls)
+    ]
     if as_json:
         return print_json(rows)
-    columns = ["product", "period", "number", "correction", "recipient", "recall", "delivery", "since"]
-    return table(
-        "",
-        columns,
-        [
-            [
-                row["product"],
-                f"{row['year']}-{row['month']:02d}",
-                row["sequence"],
-                row["correction"].hex()[:16],
-                row["recipient"],
-                row["state"] + (" (stopped)" if row["edition_state"] == "STOPPED" else ""),
-                row["delivery_state"],
-                datetime.fromtimestamp(row["changed_at_ms"] / 1000, UTC).isoformat(timespec="seconds"),
-            ]
-            for row in rows
-        ],
-    )
+    columns = ["product", "period", "sequence", "edition_state", "recipient", "state", "delivery_state", "since"]
+    return table("", columns, [[row[name] for name in columns] for row in rows])

@@ -128,7 +128,9 @@ class Publication(PublicationServiceServicer):
         blinding_key = check_complete(x.conn, received.digest, manifest)
         check_counts(x.conn, received.digest, manifest)
         check_staged_state(x.conn, received.digest, manifest)
-        shortfall = quality_shortfall(json.loads(product["definition"]), manifest.quality)
+        shortfall = "" if _says_nothing(manifest) else quality_shortfall(
+            json.loads(product["definition"]), manifest.quality
+        )
         state = "HELD" if shortfall else "READY"
         x.document(received.envelope)
         x.add(
@@ -317,6 +319,12 @@ def _check_place(conn: Connection, manifest: edition_pb2.Manifest) -> Any:
     if manifest.kind == edition_pb2.EDITION_KIND_CORRECTION:
         rules.check_corrects(manifest, store.find_edition(conn, manifest.corrects))
     return product
+
+
+def _says_nothing(manifest: edition_pb2.Manifest) -> bool:
+    """A file of changes without a row: nothing changed, which is no bad quality."""
+    changes = manifest.source.coverage == edition_pb2.SOURCE_COVERAGE_CHANGES
+    return changes and manifest.kind == edition_pb2.EDITION_KIND_DELTA and not manifest.quality.rows
 
 
 def _same_state(conn: Connection, manifest: edition_pb2.Manifest) -> str:
