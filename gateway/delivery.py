@@ -54,8 +54,17 @@ def queue_for_entitled(x: Exchange, edition: Mapping[str, Any]) -> None:
     known = editions.ever_published(x.conn, edition["product"])
     for entitlement in parties.entitled_parties(x.conn, edition["product"]):
         x.add(tables.deliveries, new_row(x, edition, entitlement))
-        if entitlement["channel"] != exchange_pb2.CHANNEL_PULL:
+        if entitlement["channel"] != exchange_pb2.CHANNEL_PULL and _may_receive(x, entitlement):
             _queue_behind(x, [dict(edition), *known], entitlement)
+
+
+def _may_receive(x: Exchange, entitlement: Mapping[str, Any]) -> bool:
+    """Whether more than the newest edition is worth an attempt: each would end at once, with an entry of its own."""
+    try:
+        check_may_receive(x, entitlement["party"], entitlement["product"])
+    except NotEntitled:
+        return False
+    return True
 
 
 def _queue_behind(x: Exchange, known: list[dict[str, Any]], entitlement: Mapping[str, Any]) -> None:
@@ -261,7 +270,9 @@ def due(conn: Connection, now_ms: int, backoff_ms: int) -> list[tuple[str, str, 
 
 
 def _is_on_way(conn: Connection, row: Mapping[str, Any]) -> bool:
-    """Whether the recipient still needs this edition to come to the newest one."""
+    """Whether the recipient still needs this edition: to come to the newest one, or as a recall."""
+    if row["manifest_digest"] in store.open_recalls(conn, row["recipient"], row["product"], rules.TAKEN):
+        return True
     known = editions.ever_published(conn, row["product"])
     given = store.deliveries_to(conn, row["recipient"], row["product"])
     taken = {digest for digest, other in given.items() if other["state"] in rules.TAKEN}

@@ -8,8 +8,8 @@ connection and nothing else, so that every answer of one call comes from one mom
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Set
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
@@ -21,12 +21,12 @@ from gateway.store import tables
 from gateway.store.rows import Row
 from xinyi.errors import Unavailable, Unknown
 from xinyi.grade_columns import GradeColumns
+from xinyi.v1 import records_pb2
 
 _blinder = lru_cache(maxsize=16)(blinder)
 
 
-@dataclass(frozen=True)
-class FoundRecord:
+class FoundRecord(NamedTuple):
     """A record in force, and which edition told it."""
 
     manifest_digest: bytes
@@ -181,13 +181,13 @@ def _cut(conn: Connection, link: Row, numbers: Set[int]) -> dict[int, bytes]:
 
 def _find_in(data: bytes, blinding_key: bytes, key: bytes) -> tuple[bytes, bytes] | None:
     """(salt, record) of a blinded key in a chunk, whose records ascend by it."""
-    salts, raw = split_chunk(data)
+    salted = records_pb2.Chunk.FromString(data).records  # verified at intake
     blind = _blinder(blinding_key)
-    low, high = 0, len(raw)
+    low, high = 0, len(salted)
     while low < high:
         middle = (low + high) // 2
-        found = blind(GradeColumns([raw[middle]]).keys()[0])
+        found = blind(GradeColumns([salted[middle].record]).keys()[0])
         if found == key:
-            return salts[middle], raw[middle]
+            return salted[middle].salt, salted[middle].record
         low, high = (middle + 1, high) if found < key else (low, middle)
     return None
