@@ -15,7 +15,17 @@ from google.protobuf.message import Message
 
 from audit import checkpoint
 from audit.disclosure.account import Question
-from audit.disclosure.history import Contest, Disclosure, Feed, History, Logged, News, Receipt, Statement
+from audit.disclosure.history import (
+    Contest,
+    Disclosure,
+    Feed,
+    History,
+    Logged,
+    News,
+    Receipt,
+    Statement,
+    news_of,
+)
 from audit.envelope import Opened, digest, parse_strict
 from audit.records import MAX_CHUNK_BYTES, blinder, read_chunk
 from audit.verification.exported import Export, read_document, read_opening, read_row
@@ -124,11 +134,7 @@ class _Told:
         record = own if full or own is not None else before
         if own is not None and own.gone:
             record = None
-        if record is None:
-            return key, None, News.ABSENT if before is None else News.GONE
-        if before is None:
-            return key, record, News.NEW
-        return key, record, News.UNCHANGED if record == before else News.CHANGED
+        return key, record, news_of(before, record, same=record == before if full else own is None)
 
     def _search(self, manifest: Opened[edition_pb2.Manifest], key: bytes) -> bytes | None:
         """The record of a key among the edition's own, by halves: chunks ascend, and so do their records."""

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from audit import buckets, checkpoint, entries, exchanges, merkle
+from audit import buckets, checkpoint, exchanges
 from audit.checkpoint import Checkpoint, TlogProof
 from audit.disclosure.history import (
     Contest,
@@ -26,10 +26,11 @@ from audit.disclosure.history import (
     Feed,
     History,
     Logged,
-    News,
     Receipt,
     Statement,
+    news_of,
 )
+from audit.disclosure.places import Places, check_kind, check_names, check_order
 from audit.envelope import Opened, open_sealed, parse_strict, signer_of_party
 from audit.keys import Keyring, is_person
 from audit.records import blinder, check_blinding_key, commitment
@@ -119,15 +120,14 @@ class _Account:
         keyring: Keyring,
         receipts: Mapping[int, TlogProof],
     ) -> None:
-        self._receipts = receipts
         self._question = question
         self._policy = policy
         self._head = head
+        self._places = Places(head, policy.log_key, receipts)
         self._keyring = keyring
         self._statements: dict[bytes, Statement] = {}
         #: The newest edition of each feed, and the bucket's commitment to the subject in it.
         self._newest: dict[Feed, tuple[Statement, bytes | None]] = {}
-        self._places: set[int] = set()
 
     def read(self, messages: list[pb.FindSubjectResponse]) -> History:
         order = ["edition", "delivery", "objection"]
@@ -180,7 +180,9 @@ class _Account:
             record = self._record(message, committed)
             # 8
             received, published, stopped = self._places_of(message, manifest, approval)
-            news = _news(before.record if before else None, record, same=committed == known)
+            old = before.record if before else None
+            # A DELTA or CORRECTION that names a record salts it anew, even where it says the same.
+            news = news_of(old, record, same=record == old if sealed.kind == _FULL else committed == known)
             statement = Statement(manifest, approval, key, record, news, received, published, stopped)
             self._newest[feed] = statement, committed
             return statement
@@ -241,20 +243,20 @@ class _Account:
     ) -> tuple[Logged, Logged, Logged | None]:
         if not 2 <= len(message.entries) <= 3:
             raise ProofInvalid("it is not shown where the log tells of it", basis="evidence.entries")
-        logged = [self._logged(proven) for proven in message.entries]
+        logged = [self._places.logged(proven) for proven in message.entries]
         received, published = logged[:2]
         stopped = logged[2] if len(logged) == 3 else None
-        _check_kind(received, "edition.ready", "edition.held")
-        _check_kind(published, "edition.published")
+        check_kind(received, "edition.ready", "edition.held")
+        check_kind(published, "edition.published")
         exchanges.check_edition(received.entry, manifest)
-        _check_names(received, manifest.digest)
-        _check_names(published, approval.digest)
+        check_names(received, manifest.digest)
+        check_names(published, approval.digest)
         for one in filter(None, (published, stopped)):
             if one.entry.manifest_digest != manifest.digest:
                 raise ProofInvalid("its entry is of another edition", basis="evidence.manifest_digest")
         if stopped is not None:
-            _check_kind(stopped, "edition.stopped")
-        _check_order(logged)
+            check_kind(stopped, "edition.stopped")
+        check_order(logged)
         return received, published, stopped
 
     # 6
@@ -274,11 +276,11 @@ class _Account:
                 raise ProofInvalid("only a CORRECTION is delivered as a recall", basis="delivery.ground")
             if len(message.entries) != 1 + len(message.receipts):
                 raise ProofInvalid("it is not shown where the log tells of it", basis="evidence.entries")
-            offered, *confirmed = [self._logged(proven) for proven in message.entries]
-            _check_kind(offered, "delivery.offered")
-            _check_names(offered, delivery.digest)
+            offered, *confirmed = [self._places.logged(proven) for proven in message.entries]
+            check_kind(offered, "delivery.offered")
+            check_names(offered, delivery.digest)
             exchanges.check_delivery(offered.entry, delivery, statement.manifest, statement.approval)
-            _check_order([statement.published, offered, *confirmed])
+            check_order([statement.published, offered, *confirmed])
             receipts = tuple(
                 self._receipt(envelope, logged, delivery, statement)
                 for envelope, logged in zip(message.receipts, confirmed, strict=True)
@@ -293,7 +295,7 @@ class _Account:
         statement: Statement,
     ) -> Receipt:
         receipt = open_sealed(envelope, exchange_pb2.DeliveryReceipt, self._keyring)
-        _check_names(logged, receipt.digest)
+        check_names(logged, receipt.digest)
         entry = logged.entry
         if entry.kind == "receipt.repeated":  # the same said again, to a Delivery offered anew
             entry = log_pb2.LogEntry.FromString(entry.SerializeToString())
@@ -317,10 +319,10 @@ class _Account:
             exchanges.check_signer(objection, said.received_by, said.origin)
             if len(message.entries) != 1 + message.HasField("decision"):
                 raise ProofInvalid("it is not shown where the log tells of it", basis="evidence.entries")
-            filed, *decided = [self._logged(proven) for proven in message.entries]
-            _check_kind(filed, "objection.filed")
-            _check_names(filed, objection.digest)
-            _check_order([statement.published, filed, *decided])
+            filed, *decided = [self._places.logged(proven) for proven in message.entries]
+            check_kind(filed, "objection.filed")
+            check_names(filed, objection.digest)
+            check_order([statement.published, filed, *decided])
             contest = Contest(statement, objection, filed)
             return self._decision(contest, message.decision, decided[0]) if decided else contest
 
@@ -333,60 +335,14 @@ class _Account:
         exchanges.check_signer(decision, said.decided_by, objection.message.origin)
         if not is_person(said.decided_by) or said.decided_by == objection.message.received_by:
             raise ProofInvalid("who took it in cannot decide it", basis="objection_decision.decided_by")
-        _check_kind(logged, *_OUTCOMES)
+        check_kind(logged, *_OUTCOMES)
         if _OUTCOMES[logged.entry.kind] != said.outcome:
             raise ProofInvalid("its entry tells of another outcome", basis="evidence.outcome")
-        _check_names(logged, decision.digest)
+        check_names(logged, decision.digest)
         correction = self._statements.get(said.correction) if said.correction else None
         if said.correction and (correction is None or not correction.is_correction):
             raise ProofInvalid("it names no published CORRECTION", basis="objection_decision.correction")
         return replace(contest, decision=decision, decided=logged, correction=correction)
-
-    # 8
-
-    def _logged(self, proven: pb.ProvenEntry) -> Logged:
-        if len(proven.salt) != 32:
-            raise EncodingInvalid("a salt has 32 bytes")
-        if proven.index in self._places:
-            raise ProofInvalid(f"leaf {proven.index} is shown twice", basis="evidence.entries")
-        self._places.add(proven.index)
-        leaf = entries.leaf(proven.salt, proven.opening)
-        receipt = self._receipts.get(proven.index)
-        if receipt is not None and receipt.index == proven.index:
-            receipt.verify(leaf, self._policy.log_key)
-        else:
-            head = self._head
-            merkle.check_inclusion(
-                merkle.leaf_hash(leaf), proven.index, head.size, list(proven.proof), head.root
-            )
-        return Logged(proven.index, parse_strict(proven.opening, log_pb2.LogEntry))
-
-
-def _news(
-    before: records_pb2.GradeRecord | None, now: records_pb2.GradeRecord | None, *, same: bool
-) -> News:
-    """Args: same — whether the commitment is the one before; over a year's end it never is."""
-    if now is None:
-        return News.ABSENT if before is None else News.GONE
-    if before is None:
-        return News.NEW
-    return News.UNCHANGED if same or before == now else News.CHANGED
-
-
-def _check_kind(logged: Logged, *kinds: str) -> None:
-    if logged.entry.kind not in kinds:
-        raise ProofInvalid(f"leaf {logged.index} tells of something else", basis="evidence.kind")
-
-
-def _check_names(logged: Logged, document: bytes) -> None:
-    if not logged.entry.documents or logged.entry.documents[0] != document:
-        raise ProofInvalid(f"leaf {logged.index} is of another document", basis="evidence.document")
-
-
-def _check_order(logged: list[Logged]) -> None:
-    places = [one.index for one in logged]
-    if places != sorted(places):
-        raise ProofInvalid("the log tells of it in another order", basis="evidence.order")
 
 
 def _check_ascending(statements: list[Statement]) -> None:

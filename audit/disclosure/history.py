@@ -45,6 +45,17 @@ class News(StrEnum):
     ABSENT = "absent"
 
 
+def news_of(
+    before: records_pb2.GradeRecord | None, now: records_pb2.GradeRecord | None, *, same: bool
+) -> News:
+    """Args: same — whether it is the record that stood before."""
+    if now is None:
+        return News.ABSENT if before is None else News.GONE
+    if before is None:
+        return News.NEW
+    return News.UNCHANGED if same else News.CHANGED
+
+
 @dataclass(frozen=True)
 class Logged:
     """An entry that stands in the log, and where."""

@@ -27,6 +27,7 @@ from audit.verification.policy import Policy
 from gateway.exchange import wall_clock
 from gateway.office import catalogue
 from tests.chain import Chain
+from tests.flows.test_objections import decision, objection, send
 from tests.programs import ok, run
 from tests.world import (
     APPROVER,
@@ -42,10 +43,10 @@ from tests.world import (
     made_up_uscc,
     receipt_for,
 )
-from xinyi import checks
+from xinyi import calendar, checks
 from xinyi.channel import errors_restored
 from xinyi.errors import DigestMismatch, Invalid, NotEntitled, VerificationError
-from xinyi.v1 import edition_pb2, exchange_pb2, records_pb2
+from xinyi.v1 import edition_pb2, exchange_pb2, objection_pb2, records_pb2
 from xinyi.v1 import subject_service_pb2 as pb
 from xinyi.v1.subject_service_pb2_grpc import SubjectServiceStub
 
@@ -121,6 +122,11 @@ async def tell(world: World) -> Story:
     editions.append(chain.delta([otherwise(subjects[9], grade=records_pb2.GRADE_M)], [LEAVER]))
     await world.publish(editions[1])
     await apply(world, banks[0], editions[0].digest)
+    due = calendar.add_working_days(date(2018, 5, 10), 15).isoformat()
+    asked = objection(
+        world, editions[0], WRONG, product=PRODUCT, filed_on="2018-05-10", due_on=due, number="2018-44"
+    )
+    filed, _ = await send(world, asked, MAKER)
     set_day(world, 5, 20)
     right = otherwise(
         subjects[7], grade=records_pb2.GRADE_B, decision_kind=records_pb2.DECISION_KIND_CORRECTION
@@ -129,6 +135,8 @@ async def tell(world: World) -> Story:
     await world.publish(editions[2])
     await apply(world, banks[0], editions[1].digest)
     await apply(world, banks[1], editions[1].digest)
+    upheld = objection_pb2.OBJECTION_OUTCOME_UPHELD
+    await send(world, decision(world, filed, upheld, editions[2].digest), APPROVER)
     return Story(world, auditor, policy_of(auditor, [BUREAU]), chain, editions)
 
 
@@ -337,6 +345,22 @@ def _unsealed(kind: str) -> Callable[[Answers], None]:
     return change
 
 
+def _objections(answers: Answers) -> list[pb.SubjectObjection]:
+    return [answer.objection for answer in answers if answer.HasField("objection")]
+
+
+def _undecided(answers: Answers) -> None:
+    _objections(answers)[0].ClearField("decision")
+
+
+def _denied(answers: Answers) -> None:
+    sealed = _objections(answers)[0].decision
+    message = objection_pb2.ObjectionDecision.FromString(sealed.payload)
+    message.outcome = objection_pb2.OBJECTION_OUTCOME_DENIED
+    message.correction = b""
+    sealed.payload = message.SerializeToString(deterministic=True)
+
+
 #: What is done to the account, and the message that is refused by name.
 TAMPERED: list[tuple[Callable[[Answers], None], str]] = [
     (_no_record, "edition 3 of grade-all"),
@@ -360,6 +384,8 @@ TAMPERED: list[tuple[Callable[[Answers], None], str]] = [
     (_unsealed("approval"), "edition 2 of grade-all"),
     (_unsealed("delivery"), "a delivery"),
     (_unsealed("receipt"), "delivery to test-city/bank-1"),
+    (_undecided, "objection 2018-44"),
+    (_denied, "objection 2018-44"),
     (lambda answers: setattr(answers[-1].evidence, "checkpoint", b"?"), "head"),
 ]
 
@@ -477,7 +503,7 @@ async def test_commands(tmp_path: Path) -> None:
 
 
 def check_report(told: dict[str, Any], story: Story) -> None:
-    """Everything about the wrong A: two editions that say it, five deliveries, a recall that both confirmed."""
+    """Everything about the wrong A: two editions that say it, the objection, a recall that both confirmed."""
     (feed,) = told["feeds"]
     assert [(s["sequence"], s["news"], s["kind"]) for s in feed["disclosed"]] == [
         (1, "new", "FULL"),
@@ -488,6 +514,11 @@ def check_report(told: dict[str, Any], story: Story) -> None:
     assert (first["published_by"], first["approved_by"]) == (MAKER, APPROVER)
     assert [d["recipient"] for d in first["deliveries"]] == [BANK_1, BANK_2]
     assert [d["ground"] for s in feed["disclosed"] for d in s["deliveries"]] == ["AGREEMENT"] * 4
+    (said,) = told["objections"]
+    assert (said["number"], said["filed_on"], said["due_on"]) == ("2018-44", "2018-05-10", "2018-05-31")
+    assert (said["outcome"], said["correction"]) == ("UPHELD", story.editions[2].digest.hex())
+    assert (said["received_by"], said["decided_by"]) == (MAKER, APPROVER)
+    assert [d["disputed_since"] for d in feed["disclosed"][1]["deliveries"]] == ["2018-05-10"] * 2
     (recall,) = told["recalls"]
     assert [(r["recipient"], r["state"]) for r in recall["recipients"]] == [
         (BANK_1, "CONFIRMED"),

@@ -9,7 +9,7 @@ import re
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from adapters.auditor.report.page import Page, Section, Table
-from adapters.auditor.report.words import Words
+from adapters.auditor.report.words import Cell
 
 #: What no HTML document may hold, whatever it is escaped to.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
@@ -82,7 +82,7 @@ def _table(place: Element, table: Table, language: str) -> None:
             _say(line, "td", cell, language)
 
 
-def _say(place: Element, tag: str, words: Words, language: str) -> Element:
+def _say(place: Element, tag: str, words: Cell, language: str) -> Element:
     element = SubElement(place, tag)
     element.text = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", words.show(language))
     return element

@@ -18,9 +18,13 @@ from adapters.auditor.report.words import (
     RECALLED,
     REFUSED,
     SECTIONS,
+    SEMICOLON,
+    SPACE,
     TITLE,
     UNCERTAIN,
     UNCONFIRMED,
+    Cell,
+    Several,
     Words,
     code,
     plain,
@@ -33,14 +37,14 @@ Json = dict[str, Any]
 @dataclass(frozen=True)
 class Table:
     columns: tuple[Words, ...]
-    rows: tuple[tuple[Words, ...], ...]
+    rows: tuple[tuple[Cell, ...], ...]
 
 
 @dataclass(frozen=True)
 class Section:
     title: Words
     #: Named values, a table, or sentences.
-    facts: tuple[tuple[Words, Words], ...] = ()
+    facts: tuple[tuple[Words, Cell], ...] = ()
     table: Table | None = None
     sentences: tuple[Words, ...] = ()
 
@@ -101,18 +105,18 @@ def _sections(report: Json) -> Iterator[Section]:
     yield Section(SECTIONS["not_proven"], sentences=NOT_PROVEN)
 
 
-def _table(name: str, columns: str, rows: Iterable[tuple[Words, ...]]) -> Section:
+def _table(name: str, columns: str, rows: Iterable[tuple[Cell, ...]]) -> Section:
     found = tuple(rows)
     if not found:
         return Section(SECTIONS[name], sentences=(NOTHING,))
     return Section(SECTIONS[name], table=Table(tuple(COLUMNS[column] for column in columns.split()), found))
 
 
-def _now(feed: Json) -> tuple[Words, ...]:
+def _now(feed: Json) -> tuple[Cell, ...]:
     return plain(feed["product"]), plain(feed["origin"]), _basis(feed), *_decision(feed["true_now"])
 
 
-def _basis(feed: Json) -> Words:
+def _basis(feed: Json) -> Cell:
     """The catalogue's own words where an export has them; else what the disclosure class rests on."""
     if feed["legal_basis"]:
         return plain(feed["legal_basis"])
@@ -120,7 +124,7 @@ def _basis(feed: Json) -> Words:
     return _joined(BASES.get(word, code("class", word)) for word in sorted(classes))
 
 
-def _disclosed(feed: Json, statement: Json) -> tuple[Words, ...]:
+def _disclosed(feed: Json, statement: Json) -> tuple[Cell, ...]:
     leaves = statement["leaves"]
     places = [_leaf(leaves[name]) for name in ("received", "published", "stopped") if leaves[name] is not None]
     return (
@@ -135,13 +139,13 @@ def _disclosed(feed: Json, statement: Json) -> tuple[Words, ...]:
     )
 
 
-def _delivery(statement: Json, delivery: Json) -> tuple[Words, ...]:
+def _delivery(statement: Json, delivery: Json) -> tuple[Cell, ...]:
     by_stage: dict[str, Json] = {}
     for receipt in delivery["receipts"]:
         by_stage.setdefault(receipt["stage"], receipt)
     examined = [by_stage[stage] for stage in ("ACCEPTED", "PARTIAL", "REJECTED") if stage in by_stage]
     signers = sorted({receipt["signed_by"] for receipt in delivery["receipts"]})
-    basis = [
+    basis: list[Cell] = [
         code("class", delivery["disclosure_class"]),
         plain(delivery["agreement_id"]),
         code("ground", delivery["ground"]),
@@ -160,14 +164,16 @@ def _delivery(statement: Json, delivery: Json) -> tuple[Words, ...]:
     )
 
 
-def _objection(said: Json) -> tuple[Words, ...]:
+def _objection(said: Json) -> tuple[Cell, ...]:
     term = said["term"]
     amount, unit, nature = term["amount"], code("unit", term["unit"]), code("nature", term["nature"])
     clock = Words(f"{amount} {unit.zh}，{nature.zh}", f"{amount} {unit.en}, {nature.en}")
-    basis = [clock, plain(f"{term['basis']} {term['calendar']}".strip())]
+    basis: list[Cell] = [clock, plain(f"{term['basis']} {term['calendar']}".strip())]
     if not term["confirmed"]:
         basis.append(UNCONFIRMED)
-    outcome = [code("outcome", said["outcome"]), _time(said["decided_at_ms"])] if said["outcome"] else [OPEN_YET]
+    outcome: list[Cell] = [OPEN_YET]
+    if said["outcome"]:
+        outcome = [code("outcome", said["outcome"]), _time(said["decided_at_ms"])]
     return (
         plain(said["number"]),
         plain(said["product"]),
@@ -181,7 +187,7 @@ def _objection(said: Json) -> tuple[Words, ...]:
     )
 
 
-def _recall(recall: Json, told: Json) -> tuple[Words, ...]:
+def _recall(recall: Json, told: Json) -> tuple[Cell, ...]:
     return (
         _edition(recall),
         plain(recall["reason"]),
@@ -194,8 +200,8 @@ def _recall(recall: Json, told: Json) -> tuple[Words, ...]:
     )
 
 
-def _holding(holding: Json) -> tuple[Words, ...]:
-    said = [_record(holding["record"])]
+def _holding(holding: Json) -> tuple[Cell, ...]:
+    said: list[Cell] = [_record(holding["record"])]
     if holding["refused_under"]:
         said = [Words(REFUSED.zh + rule, REFUSED.en + rule) for rule in holding["refused_under"]]
     if holding["recalled_by"]:
@@ -222,11 +228,11 @@ def _documents(report: Json) -> Iterator[tuple[str, Json]]:
                 yield from ((receipt["receipt"], statement) for receipt in delivery["receipts"])
 
 
-def _document(found: tuple[str, Json]) -> tuple[Words, ...]:
+def _document(found: tuple[str, Json]) -> tuple[Cell, ...]:
     return plain(found[0]), _edition(found[1])
 
 
-def _decision(record: Json | None) -> tuple[Words, ...]:
+def _decision(record: Json | None) -> tuple[Cell, ...]:
     """Grade, year, kind of decision, its day, validity."""
     if record is None:
         return NO_RECORD, NOTHING, NOTHING, NOTHING, NOTHING
@@ -252,18 +258,17 @@ def _names(record: Json | None) -> list[str]:
     return list(record.get("names", ())) if record else []
 
 
-def _edition(edition: Json) -> Words:
-    kind = code("kind", edition["kind"])
-    rest = f"{edition['period']} #{edition['sequence']} {edition['edition'][:16]}"
-    stopped = COLUMNS["stopped"] if edition["stopped_at_ms"] is not None else plain("")
-    return Words(f"{kind.zh} {rest} {stopped.zh}".strip(), f"{kind.en} {rest} {stopped.en}".strip())
+def _edition(edition: Json) -> Several:
+    place = f"{edition['period']} #{edition['sequence']} {edition['edition'][:16]}"
+    stopped = [COLUMNS["stopped"]] if edition["stopped_at_ms"] is not None else []
+    return Several((code("kind", edition["kind"]), plain(place), *stopped), SPACE)
 
 
-def _signed(receipt: Json | None) -> Words:
+def _signed(receipt: Json | None) -> Cell:
     return NOTHING if receipt is None else _moment(receipt["signed_at_ms"], receipt["leaf"])
 
 
-def _moment(milliseconds: int, leaf: int) -> Words:
+def _moment(milliseconds: int, leaf: int) -> Cell:
     return _joined([_time(milliseconds), _leaf(leaf)])
 
 
@@ -282,8 +287,6 @@ def _holder(name: str) -> Words:
     return plain(name.removeprefix("xinyi://"))
 
 
-def _joined(words: Iterable[Words]) -> Words:
-    found = list(words)
-    if not found:
-        return NOTHING
-    return Words("；".join(w.zh for w in found), "; ".join(w.en for w in found))
+def _joined(cells: Iterable[Cell]) -> Cell:
+    found = tuple(cells)
+    return Several(found, SEMICOLON) if found else NOTHING

@@ -19,6 +19,25 @@ class Words:
         return self.zh if language == "zh" else self.en
 
 
+@dataclass(frozen=True)
+class Several:
+    """Texts in a row; what is the same in both languages is shown once."""
+
+    parts: tuple[Words | Several, ...]
+    between: Words
+
+    def show(self, language: str) -> str:
+        """Args: language — zh, en or both."""
+        return self.between.show("en" if language == "both" else language).join(
+            part.show(language) for part in self.parts
+        )
+
+
+#: What stands in a cell.
+Cell = Words | Several
+SEMICOLON, SPACE = Words("；", "; "), Words(" ", " ")
+
+
 def plain(text: object) -> Words:
     """The same in every language: names, numbers, digests."""
     return Words(str(text), str(text))
@@ -49,7 +68,6 @@ COLUMNS = {
     "origin": Words("税务机关", "Tax bureau"),
     "legal_basis": Words("法律依据", "Legal basis"),
     "edition": Words("期次", "Edition"),
-    "kind": Words("种类", "Kind"),
     "news": Words("变化", "Says"),
     "grade": Words("信用级别", "Grade"),
     "year": Words("评价年度", "Evaluation year"),
