@@ -211,4 +211,3 @@ async def test_what_is_under_way_is_finished_before_it_ends(offers: Offers) -> N
         watch.stop()
         await asyncio.wait_for(running, 10)
         assert done.is_set()
-    assert home.settings.gateway.party == GATEWAY
