@@ -155,14 +155,12 @@ def fetch_from_gateway(receiver: Receiver, client: BankClient, products: Iterabl
     """
 
     def pull(product: str) -> list[Fetched]:
-        return [
-            receiver.receive(package, client.chunks) for package in offers(receiver.spool, client, product)
-        ]
+        return [receiver.receive(package, client.chunks) for package in offers(receiver, client, product)]
 
     return list(chain.from_iterable(each(pull, products)))
 
 
-def offers(spool: Spool, client: BankClient, product: str) -> Iterator[exchange_pb2.DeliveryPackage]:
+def offers(receiver: Receiver, client: BankClient, product: str) -> Iterator[exchange_pb2.DeliveryPackage]:
     """What the gateway offers, one edition behind the other, until nothing is newer than what is held.
 
     Whoever takes them out receives each before the next. A recall that is held already may be offered again, as
@@ -170,7 +168,9 @@ def offers(spool: Spool, client: BankClient, product: str) -> Iterator[exchange_
     """
     seen: set[bytes] = set()
     while True:
-        held = spool.held(product)
+        # What is here is not asked for: the gateway would take it for lost, and seal it anew.
+        advance(receiver.spool, product, receiver.trust)
+        held = receiver.spool.held(product)
         answer = client.ask(product, held.manifest_digest if held else b"")
         package = answer.package
         if answer.unchanged or package.manifest.payload in seen:

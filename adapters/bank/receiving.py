@@ -30,7 +30,7 @@ def receive_from_gateway(
 
     def pull(product: str) -> list[Result]:
         results: list[Result] = []
-        for offered in offers(receiver.spool, client, product):
+        for offered in offers(receiver, client, product):
             package = verify_package(offered, receiver.trust)
             if package.manifest.message.kind == FULL:
                 results += _receive(receiver, landing, client, package)

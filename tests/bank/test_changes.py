@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, text
 
+from adapters.bank.fetch import Receiver
 from adapters.bank.landing import Landing
 from adapters.bank.outcome import Result
 from adapters.bank.receipts import Receipts
@@ -307,8 +308,6 @@ def disputed(url: str) -> list[Any]:
 
 def receive_marked(offers: Offers, chain: Chain, edition: SealedEdition, marks: Mapping[int, str]) -> None:
     """Args: marks — number of the taxpayer → since when."""
-    from adapters.bank.fetch import Receiver
-
     blind = records.blinder(chain.blinding_key)
     disputes = [
         exchange_pb2.DisputeMark(blinded_key=key, objection=b"\1" * 32, filed_on=since, due_on="2018-12-31")
@@ -350,8 +349,14 @@ def test_a_lie_in_the_middle_of_a_chain_keeps_what_came_before(offers: Offers, s
     """Those behind it wait; once the edition is there as it was sealed, they follow."""
     chain = Chain(offers.maker)
     editions = [chain.full(made_up_records(1100)), chain.delta([renamed(1, "乙")]), chain.delta([renamed(2, "丙")])]
-    fetched = [offers.receive(edition) for edition in editions]
-    chunk = offers.bank.path / "spool/ready" / fetched[1].delivery_id / "chunks/000000.chunk"
+    packages = [offers.package(edition) for edition in editions]
+
+    def receive(number: int) -> str:
+        chunks = list(enumerate(editions[number].chunks))
+        return Receiver(offers.bank).receive(packages[number], lambda _, start: chunks[start:]).delivery_id
+
+    _, damaged, _ = map(receive, range(3))
+    chunk = offers.bank.path / "spool/ready" / damaged / "chunks/000000.chunk"
     chunk.write_bytes(chunk.read_bytes()[:-3])
     with pytest.raises(VerificationError):
         land(offers.bank, sqlite_url)
@@ -360,10 +365,10 @@ def test_a_lie_in_the_middle_of_a_chain_keeps_what_came_before(offers: Offers, s
     held = spool.held("grade-a")
     assert held is not None
     assert held.sequence == 1
-    aside = spool.find(fetched[1].delivery_id, "refused")
+    aside = spool.find(damaged, "refused")
     assert aside is not None
     aside.path.rename(offers.bank.path / "aside")
-    for edition in editions[1:]:
-        offers.receive(edition)
+    receive(1)
+    receive(2)
     assert [result.sequence for result in land(offers.bank, sqlite_url)] == [2, 3]
     assert shown(sqlite_url) == told(chain)

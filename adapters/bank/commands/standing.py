@@ -153,6 +153,12 @@ def check(home: HomeOption, as_json: JsonOption = False) -> None:
     findings(found, good="this bank can fetch, land and confirm", as_json=as_json)
 
 
+def _two_may_sign(party: str, holders: set[str]) -> bool:
+    """Whether one could have published and another, a person, have approved."""
+    own = {holder for holder in holders if holder.startswith(f"xinyi://{party}/")}
+    return len(own) > 1 and any(map(is_person, own))
+
+
 def _warn_of_changes(home: Home) -> None:
     """A machine without a way to the gateway cannot know: it says so."""
     from adapters.bank.client import BankClient
@@ -168,9 +174,3 @@ def _warn_of_changes(home: Home) -> None:
         return
     for one in soon:
         notices.print(f"{one.when}, {one.effective_on}: {one.text_en} ({one.kind}, {one.number})", markup=False)
-
-
-def _two_may_sign(party: str, holders: set[str]) -> bool:
-    """Whether one could have published and another, a person, have approved."""
-    own = {holder for holder in holders if holder.startswith(f"xinyi://{party}/")}
-    return len(own) > 1 and any(map(is_person, own))
