@@ -290,6 +290,8 @@ async def test_an_objection_from_its_filing_to_the_correction(tmp_path: Path) ->
         assert filed.json["due_on"] == "2018-03-12"
         assert "unconfirmed" in filed.json["term"]
         assert (await file("2018-1", rows[0][0])).json == filed.json
+        other = await file("2018-1", rows[1][0])
+        assert (other.code, "decision.other" in other.err) == (3, True)
         assert (await file("2018-2", rows[1][0])).code == 0
 
         async def shown() -> Any:
