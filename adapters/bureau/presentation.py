@@ -108,7 +108,7 @@ def show_manifest(status: pb.EditionStatus, opened: Opened[edition_pb2.Manifest]
             ["manifest digest", opened.digest],
             ["state, as the gateway tells it", status.state],
             ["published by", manifest.issued_by],
-            ["issued at", _time(manifest.issued_at_ms)],
+            ["issued at", time_words(manifest.issued_at_ms)],
             ["product, period", f"{manifest.product}, {manifest.period.year}-{manifest.period.month:02d}"],
             ["edition number", manifest.sequence],
             ["predecessor", manifest.predecessor or "none"],
@@ -169,7 +169,7 @@ def show_statuses(editions: list[dict[str, Any]]) -> None:
 def _receipts(delivery: Mapping[str, Any]) -> str:
     words = {"true": "verified", "unknown": "cannot be verified", "false": "FALSE"}
     lines = [
-        f"{r['stage']} {_time(r['signed_at_ms'])} {words[r['verdict']]}{': ' + r['why'] if r['why'] else ''}"
+        f"{r['stage']} {time_words(r['signed_at_ms'])} {words[r['verdict']]}{': ' + r['why'] if r['why'] else ''}"
         for r in delivery["receipts"]
     ]
     return "\n".join(lines) or delivery["last_error"] or "none yet"
@@ -187,5 +187,5 @@ def _outcome(number: int) -> str:
     return edition_pb2.RowOutcome.Name(number).removeprefix("ROW_OUTCOME_").lower()
 
 
-def _time(time_ms: int) -> str:
+def time_words(time_ms: int) -> str:
     return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")

@@ -19,7 +19,7 @@ from adapters.bureau.standing import contradictions, open_manifest
 from adapters.party.gateway import GatewayClient
 from adapters.party.home import Home
 from adapters.tables.reading import Table
-from xinyi.errors import Conflict, Invalid, VerificationError
+from xinyi.errors import Conflict, Invalid, Unknown, VerificationError
 from xinyi.processes import Crew
 from xinyi.v1 import edition_pb2
 from xinyi.v1 import publication_service_pb2 as pb
@@ -110,6 +110,22 @@ def drop_unsubmitted(home: Home, edition: Edition) -> None:
     if edition.acknowledgement is not None:
         raise Conflict("the gateway has this edition: cancel it there", basis="edition.state")
     shutil.rmtree(edition.path)
+
+
+def newest_published(client: GatewayClient, product: str) -> Edition:
+    """This home's copy of the newest published edition. Raises Unknown, Conflict."""
+    statuses = submission.list_editions(client, product)
+    published = [status for status in statuses if status.product == product and status.state == "PUBLISHED"]
+    if not published:
+        raise Unknown(f"no edition of {product} is published", basis="edition.unknown")
+    copy = Editions(client.home.state).find(published[-1].manifest_digest)
+    if copy is None:
+        raise Conflict(
+            f"this home has no copy of edition {published[-1].manifest_digest.hex()[:16]}: ask from the home that "
+            "published it",
+            basis="edition.predecessor",
+        )
+    return copy
 
 
 def _is_of(manifest: edition_pb2.Manifest, table: Table, asked: Place, corrects: bytes) -> bool:

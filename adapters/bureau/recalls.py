@@ -8,27 +8,25 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from adapters.bureau.building import CORRECTION
 from adapters.bureau.editions import Edition, Editions
 from adapters.bureau.serialised import identifier_of, is_gone
-from adapters.bureau.states import States, entries_of
+from adapters.bureau.standing import CHINA
+from adapters.bureau.states import State, States, entries_of
 from audit import records
 from xinyi import identifiers
 from xinyi.errors import Invalid
 from xinyi.v1 import records_pb2
 
-#: Days are days in China.
-CHINA = timezone(timedelta(hours=8))
 _COLUMNS = ("bank", "loan", "taxpayer_id", "granted_on")
 _DAY_MS = 86_400_000
-_LOANS_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
@@ -158,21 +156,20 @@ def relied(
     known = _known(shown)
     copies = {e["manifest"]: editions.resolve(e["manifest"]) for e in wrong}
     right = {identifier_of(e.record): e.record for e in entries_of(editions.resolve(told["manifest"]))}
-    states = States(editions)
-    for loan in loans:
-        identifier = loan.taxpayer_id.encode()
-        if identifier not in right:
-            continue
-        for digest in _held(known.get(loan.bank, []), loan.granted_on):
-            if (copy := copies.get(digest)) is None:
+    with ExitStack() as stack:
+        opened = lru_cache(None)(lambda digest: _Known.of(States(editions), copies[digest], stack))
+        for loan in loans:
+            identifier = loan.taxpayer_id.encode()
+            if identifier not in right:
                 continue
-            record = _find(states, copy, identifier)
-            if record is not None and record != right[identifier]:
-                yield Relied(
-                    *(loan.bank, loan.loan, loan.taxpayer_id, loan.granted_on.isoformat(), digest),
-                    *(_grade(record), _grade(right[identifier])),
-                )
-                break
+            for digest in _held(known.get(loan.bank, []), loan.granted_on):
+                record = opened(digest).find(identifier) if digest in copies else None
+                if record is not None and record != right[identifier]:
+                    yield Relied(
+                        *(loan.bank, loan.loan, loan.taxpayer_id, loan.granted_on.isoformat(), digest),
+                        *(_grade(record), _grade(right[identifier])),
+                    )
+                    break
 
 
 def _known(editions: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[int, int, str]]]:
@@ -196,11 +193,22 @@ def _held(known: Sequence[tuple[int, int, str]], day: date) -> list[str]:
     return ([max(before)[1]] if before else []) + during
 
 
-def _find(states: States, edition: Edition, identifier: bytes) -> bytes | None:
-    key = records.blinder(edition.blinding_key)(identifier)
-    with closing(states.after(edition)) as state:
-        found = state.find([key]).get(key)
-    return found.record if found is not None else None
+@dataclass(frozen=True)
+class _Known:
+    """What stood after one edition, by identifier."""
+
+    state: State
+    blind: Callable[[bytes], bytes]
+
+    @classmethod
+    def of(cls, states: States, edition: Edition, stack: ExitStack) -> _Known:
+        state = stack.enter_context(closing(states.after(edition)))
+        return cls(state, records.blinder(edition.blinding_key))
+
+    def find(self, identifier: bytes) -> bytes | None:
+        key = self.blind(identifier)
+        found = self.state.find([key]).get(key)
+        return found.record if found is not None else None
 
 
 def _grade(record: bytes) -> str:

@@ -6,8 +6,9 @@ over this edition and this root.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
 from typing import Any, Literal
 
 from adapters.party.home import Home
@@ -22,6 +23,8 @@ from xinyi.v1 import publication_service_pb2 as pb
 #: "true": verified. "unknown": no key of the bank is pinned here. "false": they lied, or bytes were changed.
 Verdict = Literal["true", "unknown", "false"]
 
+#: Days are days in China.
+CHINA = timezone(timedelta(hours=8))
 REJECTED = exchange_pb2.RECEIPT_STAGE_REJECTED
 
 
@@ -96,6 +99,7 @@ def describe(status: pb.EditionStatus, home: Home) -> dict[str, Any]:
         "period": f"{status.period.year}-{status.period.month:02d}",
         "sequence": status.sequence,
         "kind": edition_pb2.EditionKind.Name(manifest.kind).removeprefix("EDITION_KIND_").lower(),
+        "corrects": manifest.corrects.hex(),
         "state": status.state,
         "records": status.record_count,
         "gone": manifest.gone_count,
@@ -104,6 +108,22 @@ def describe(status: pb.EditionStatus, home: Home) -> dict[str, Any]:
         "deliveries": deliveries,
         "false": bool(problem) or any(r.verdict == "false" for own in receipts.values() for r in own),
     }
+
+
+def late(edition: Mapping[str, Any], day: date) -> list[str]:
+    """Recipients without a verified receipt that says what became of the records, until a day ended in China.
+
+    Args: edition — as `describe` tells it.
+    """
+    end = int(datetime(day.year, day.month, day.day, tzinfo=CHINA).timestamp() * 1000) + 86_400_000
+    return sorted(
+        delivery["recipient"]
+        for delivery in edition["deliveries"]
+        if not any(
+            receipt["stage"] != "RECEIVED" and receipt["verdict"] == "true" and receipt["signed_at_ms"] < end
+            for receipt in delivery["receipts"]
+        )
+    )
 
 
 def _judge(

@@ -19,7 +19,7 @@ from audit import envelope
 from audit.envelope import Opened
 from xinyi import files
 from xinyi.channel import UNARY_DEADLINE_S, errors_restored
-from xinyi.errors import Refused
+from xinyi.errors import Contradiction, Refused
 from xinyi.v1 import envelope_pb2, exchange_pb2
 from xinyi.v1 import publication_service_pb2 as pb
 
@@ -99,10 +99,18 @@ def send_once(
     It is kept first, sealed: after a crash or a lost answer the same bytes go out again.
 
     Args: kept — its place in this home; `send` makes the call.
+
+    Raises Contradiction where another content was sealed for this place.
     """
     files.make_directory(kept.parent)
     if kept.exists():
         sealed = envelope_pb2.Envelope.FromString(kept.read_bytes())
+        if not _says_the_same(type(document).FromString(sealed.payload), document):
+            raise Contradiction(
+                f"you have sealed another {type(document).DESCRIPTOR.name} for this already: give the same values "
+                f"again to send it once more ({kept})",
+                basis="decision.other",
+            )
     else:
         sealed = envelope.seal(document, *client.home.signers())
         files.write_atomically(kept, sealed.SerializeToString(deterministic=True))
@@ -119,6 +127,18 @@ def send_once(
         answer.acknowledgement.SerializeToString(deterministic=True),
     )
     return acknowledgement
+
+
+def _says_the_same(one: Message, other: Message) -> bool:
+    """But for the time at which it was said."""
+    texts = []
+    for message in (one, other):
+        copy = type(message).FromString(message.SerializeToString())
+        for field in copy.DESCRIPTOR.fields:
+            if field.name.endswith("_at_ms"):
+                copy.ClearField(field.name)
+        texts.append(copy.SerializeToString(deterministic=True))
+    return texts[0] == texts[1]
 
 
 def kept_decision(home: Home, kind: type[Message], digest: bytes, about: str = "") -> Path:
