@@ -16,6 +16,7 @@ from prometheus_client import start_http_server
 from sqlalchemy.exc import SQLAlchemyError
 
 from audit import envelope
+from audit.keys import keyid
 from audit.log import HeadStore, Log
 from gateway import delivery, metrics
 from gateway.config import Settings
@@ -31,7 +32,7 @@ from gateway.store import parties
 from gateway.store.db import Database, check_apart, open_engine
 from xinyi.errors import ExchangeError, Unavailable
 from xinyi.processes import Processes
-from xinyi.server import Health, serve
+from xinyi.server import Health, listening, serve
 from xinyi.v1 import (
     exchange_pb2,
     log_service_pb2_grpc,
@@ -209,10 +210,14 @@ class Service:
         if self._sequencer.age_s > STALE_S:
             return "the log is behind its entries"
         database, party = self._gateway.database, self._gateway.settings.party
+        own = keyid(self._gateway.signer.key)
         try:
             await asyncio.wait_for(database.read(lambda conn: parties.find_party(conn, party)), ANSWER_S)
+            key = await asyncio.wait_for(database.read(lambda conn: parties.find_key(conn, own)), ANSWER_S)
         except (SQLAlchemyError, TimeoutError) as error:
             return f"the database cannot be read: {type(error).__name__}"
+        if key is not None and key["state"] != "ACTIVE":
+            return f"the key it seals with is {key['state']}: start it again, with the new one"
         return ""
 
     async def _close_days(self, *, today: bool = False) -> None:
@@ -250,7 +255,8 @@ async def run(settings: Settings) -> None:
         service = Service(gateway)
         if settings.metrics is not None:
             host, _, port = settings.metrics.listen.rpartition(":")
-            start_http_server(int(port), host)
+            with listening(settings.metrics.listen):
+                start_http_server(int(port), host)
         await service.start()
         stopped = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):

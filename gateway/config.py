@@ -18,7 +18,7 @@ from audit.keys import Signer
 from gateway.authority import check_not_demo
 from gateway.store.db import same_database
 from xinyi.errors import EncodingInvalid, Invalid
-from xinyi.server import TlsFiles
+from xinyi.server import TlsFiles, is_address
 from xinyi.settings import LogSettings, Section, SettingsInvalid, load_settings
 from xinyi.settings import Settings as SettingsFile
 from xinyi.v1 import party_pb2
@@ -42,6 +42,13 @@ class SigningSettings(CustodySettings):
 class MetricsSettings(Section):
     #: host:port of the Prometheus endpoint; plain HTTP, so keep it on loopback or a management network.
     listen: str
+
+    @field_validator("listen")
+    @classmethod
+    def _place(cls, address: str) -> str:
+        if not is_address(address):
+            raise ValueError("it is not host:port")
+        return address
 
 
 class DeliverySettings(Section):

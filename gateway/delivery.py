@@ -104,7 +104,7 @@ def offer(
     assert product is not None  # check_may_receive refused otherwise
     period = edition_pb2.Period(year=edition["year"], month=edition["month"])
     row |= {"agreement_id": entitlement["agreement_id"], "state": "OFFERED", "changed_at_ms": x.now_ms}
-    sealed = envelope.seal(
+    sealed = x.seal(
         exchange_pb2.Delivery(
             delivery_id=delivery_id,
             recipient=recipient,
@@ -246,7 +246,7 @@ def give_up(x: Exchange, delivery_id: str, signer: Signer, holder: str, *, sent:
         code=error,
         failed_at_ms=x.now_ms,
     )
-    document = x.document(envelope.seal(failure, signer))
+    document = x.document(x.seal(failure, signer))
     x.replace(tables.deliveries, row)
     _log(x, "dead", row, holder, documents=[document], code=error, detail=f"{sent} chunks")
     return True

@@ -130,7 +130,7 @@ class Refusals:
             logged_before = _find_leaf(x.conn, row)
             if logged_before is not None:
                 refusal.leaf = logged_before
-                return envelope.seal(refusal, self._signer)
+                return x.seal(refusal, self._signer)
             if _count(x.conn, row["party"], day) >= self.a_day:
                 return None
             # One entry stands for all of a day's polls: it names none of them.
@@ -143,7 +143,7 @@ class Refusals:
                 detail=": ".join(filter(None, (request.method, refusal.basis, row["subject"]))),
             )
             x.add(tables.refusals, row | {"leaf": refusal.leaf})
-            sealed = envelope.seal(refusal, self._signer)
+            sealed = x.seal(refusal, self._signer)
             x.document(sealed)
             return sealed
 

@@ -107,8 +107,8 @@ def _contents(edition: SpooledEdition) -> Iterator[Path]:
 
 @dataclass
 class Arrived:
-    #: Deliveries of which something is still missing.
-    on_their_way: list[str] = field(default_factory=list)
+    #: Delivery → what of it is still missing, or not as its list says.
+    on_their_way: dict[str, str] = field(default_factory=dict)
     #: The first that is not what the bureau sealed; to be raised when all else is done.
     failure: ExchangeError | None = None
 
@@ -161,7 +161,7 @@ def _noting(arrived: Arrived, delivery_id: str) -> Iterator[None]:
         yield
     except ExchangeError as error:
         if error.basis in _ON_ITS_WAY:
-            arrived.on_their_way.append(delivery_id)
+            arrived.on_their_way[delivery_id] = error.explanation
         elif error.basis == "edition.replayed":
             log.info("handover.older", delivery=delivery_id)  # a newer one is here: nothing to do
         else:

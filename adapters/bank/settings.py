@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 from adapters.party.home import Home
 from adapters.party.settings import Section, Settings
 from xinyi.errors import Invalid
+from xinyi.server import is_address
 from xinyi.v1 import records_pb2
 
 _KIND = "IDENTIFIER_KIND_"
@@ -46,6 +47,13 @@ class InboxSettings(Section):
     listen: str = "127.0.0.1:7543"
     #: host:port of the Prometheus page; empty for none.
     metrics: str = ""
+
+    @field_validator("listen", "metrics")
+    @classmethod
+    def _place(cls, address: str) -> str:
+        if address and not is_address(address):
+            raise ValueError("it is not host:port")
+        return address
 
 
 class BankSettings(Settings):

@@ -133,4 +133,5 @@ def staged_grades(conn: Connection, manifest_digest: bytes) -> list[str]:
 def stream_runs(conn: Connection, manifest_digest: bytes) -> Iterator[bytes]:
     """What the state of a staged FULL consists of, chunk by chunk."""
     query = select(chunks.c.run).where(chunks.c.manifest_digest == manifest_digest).order_by(chunks.c.number)
-    yield from conn.execution_options(yield_per=READ_AHEAD).execute(query).scalars()
+    # Of the query, not of the connection: PostgreSQL would declare a cursor for every later statement, too.
+    yield from conn.execute(query.execution_options(yield_per=READ_AHEAD)).scalars()

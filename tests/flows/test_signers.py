@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import func, select
 
 from adapters.party import admission as onboarding
 from adapters.party.home import Home
 from audit import envelope
 from audit.keys import ECDSA_P256, ED25519, keyid
-from gateway.office import admission
+from audit.log import log_entries
+from gateway.app import Gateway
+from gateway.office import admission, keys
 from gateway.store import parties
 from tests.signing_desk import signing_desk
 from tests.softhsm import PIN, SoftToken, soft_token
@@ -69,6 +73,31 @@ async def test_a_token_and_a_signature_server_carry_a_month(
             assert approval.signers[0].algorithm == ED25519
             assert keyid(approval.signers[0]) == keyid(desk.signers["document"].key)
             assert package.approval.signatures[0].keyid == keyid(world.homes[APPROVER].signer().key)
+
+
+async def test_a_gateway_seals_nothing_with_a_key_that_was_retired(tmp_path: Path) -> None:
+    """Retired before the gateway was started again: it refuses to work rather than make its log false."""
+    async with city(tmp_path) as world:
+        bank = await world.bank("bank-1")
+        await world.publish(world.seal(10))
+        served, settings = world.gateway, world.gateway.settings
+        old = keyid(served.signer.key)
+
+        def rotate() -> None:
+            keys.rotate_own(served.door, settings.custody, settings.signing.document)
+            served.door.run_sync(lambda x: keys.retire(x, old, "too early", served.holder))
+
+        await asyncio.to_thread(rotate)
+        before = await asyncio.to_thread(entries, served)
+        for refused in (world.pull(bank), world.submit(world.seal(10, month=5, sequence=2))):
+            with pytest.raises(Unavailable, match="cannot sign at the moment"):
+                await refused
+        assert await asyncio.to_thread(entries, served) == before
+
+
+def entries(gateway: Gateway) -> int:
+    with gateway.database.reading() as conn:
+        return conn.execute(select(func.count()).select_from(log_entries)).scalar_one()
 
 
 async def admit_further(world: World, home: Home, key: str) -> None:

@@ -126,7 +126,8 @@ def land(
     if arrived.failure is not None:
         raise arrived.failure
     if arrived.on_their_way:
-        notices.print(f"{len(arrived.on_their_way)} deliveries in {source} are not whole yet", markup=False)
+        for delivery, why in arrived.on_their_way.items():
+            notices.print(f"delivery {delivery[:16]}… in {source} is not whole yet: {why}", markup=False)
         raise typer.Exit(Exit.UNAVAILABLE)
     end(bool(results or answered), "nothing to land")
 

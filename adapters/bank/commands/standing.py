@@ -10,6 +10,7 @@ import typer
 
 from adapters.party.onboarding import problems
 from adapters.party.terminal import HomeOption, JsonOption
+from audit.keys import is_person, party_of
 from xinyi.terminal import console, findings, print_json
 
 
@@ -117,9 +118,21 @@ def check(home: HomeOption, as_json: JsonOption = False) -> None:
     opened = Home.open(home)
     BankSettings.of(opened)
     found = problems(opened)
-    known = {key.party for key in opened.keyring()} - {opened.party, opened.settings.gateway.party}
+    holders = {key.holder for key in opened.keyring()}
+    known = {party_of(holder) for holder in holders} - {opened.party, opened.settings.gateway.party}
     if not known:
         found.append(
             "no bureau's keys are pinned, so no edition will be taken: `trust FILE --fingerprint HEX`"
         )
+    elif not any(_two_may_sign(party, holders) for party in known):
+        found.append(
+            "an edition is sealed by its publisher and by a second person: `trust` the keys of both, "
+            "or none will be taken"
+        )
     findings(found, good="this bank can fetch, land and confirm", as_json=as_json)
+
+
+def _two_may_sign(party: str, holders: set[str]) -> bool:
+    """Whether one could have published and another, a person, have approved."""
+    own = {holder for holder in holders if holder.startswith(f"xinyi://{party}/")}
+    return len(own) > 1 and any(map(is_person, own))

@@ -19,7 +19,7 @@ ProfileOption = Annotated[
     str, typer.Option("--profile", help="Mapping profile: the name of a shipped one, or a TOML file.")
 ]
 EncodingOption = Annotated[
-    str, typer.Option("--encoding", help="utf-8 or gb18030, where the profile does not say.")
+    str, typer.Option("--encoding", help="utf-8 or gb18030; wins over what the profile says.")
 ]
 
 
