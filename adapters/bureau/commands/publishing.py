@@ -12,8 +12,18 @@ import typer
 from adapters.party.terminal import Exit, HomeOption, JsonOption, console, notices, print_json, progress
 from xinyi.processes import Processes
 
-File = Annotated[
-    Path, typer.Argument(exists=True, dir_okay=False, help="CSV or XLSX as the bureau's system exports it.")
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="SOURCE",
+        help="CSV or XLSX as the bureau's system exports it; or postgresql://USER@HOST/NAME, without a password, "
+        "or sqlite:///FILE.",
+    ),
+]
+TableOption = Annotated[str, typer.Option("--table", help="Of a database: schema.table.")]
+QueryOption = Annotated[
+    Path | None,
+    typer.Option("--query", exists=True, dir_okay=False, help="Of a database: a file with one SELECT."),
 ]
 ProfileOption = Annotated[
     str, typer.Option("--profile", help="Mapping profile: the name of a shipped one, or a TOML file.")
@@ -24,37 +34,43 @@ EncodingOption = Annotated[
 
 
 def inspect(
-    file: File,
+    source: Source,
     profile: ProfileOption,
     encoding: EncodingOption = "",
+    table: TableOption = "",
+    query: QueryOption = None,
     mend: Annotated[Path | None, typer.Option(help="Write the rows to mend into this CSV.")] = None,
     json: JsonOption = False,
 ) -> None:
     """Assess a table without publishing it. Needs neither home nor network.
 
     Example: inspect jiangxi_2018_A.csv --profile jiangxi-2018 --mend mend.csv
+
+    Example: inspect postgresql://reader@db.example/tax --table tax.grades --profile city-grades
     """
     from adapters.bureau import building, inspection, presentation, sources
 
-    with counting() as count, Processes() as crew:
-        table = sources.open_source(file, profile, encoding)
-        rows = inspection.inspect(table, lambda n: count("rows", n), mend=mend, crew=crew)
+    read = sources.opened(source, profile, encoding, table=table, query=query)
+    with counting() as count, Processes() as crew, read as opened:
+        rows = inspection.inspect(opened, lambda n: count("rows", n), mend=mend, crew=crew)
     report = building.describe(rows)
     if json:
         print_json(report)
     else:
         presentation.show_report(report, mend=str(mend or ""))
-    if not table.certain:
-        notices.print(f"The encoding was found by trial. To publish, state it: --encoding {table.encoding}")
+    if not opened.certain:
+        notices.print(f"The encoding was found by trial. To publish, state it: --encoding {opened.encoding}")
 
 
 def publish(
     home: HomeOption,
-    file: File,
+    source: Source,
     period: Annotated[str, typer.Option(help="Year and month the edition is of, 2019-04.")],
     profile: ProfileOption,
     product: Annotated[str, typer.Option(help="As what; the profile's product by default.")] = "",
     encoding: EncodingOption = "",
+    table: TableOption = "",
+    query: QueryOption = None,
     without_comparison: Annotated[
         bool, typer.Option("--without-comparison", help="Although this home lacks the preceding edition.")
     ] = False,
@@ -71,11 +87,11 @@ def publish(
 
     opened = Home.open(home)
     month = sources.parse_period(period)
-    with counting() as count, GatewayClient(opened) as client, Processes() as crew:
-        table = sources.open_source(file, profile, encoding)
-        of = product or table.profile.product
+    read = sources.opened(source, profile, encoding, table=table, query=query)
+    with counting() as count, GatewayClient(opened) as client, Processes() as crew, read as rows:
+        of = product or rows.profile.product
         done = work.publish(
-            opened, client, table, of, month, count, without_comparison=without_comparison, crew=crew
+            opened, client, rows, of, month, count, without_comparison=without_comparison, crew=crew
         )
     folder = done.edition.path
     report = done.edition.report | {"outcome": done.outcome, "resumed": done.resumed, "folder": str(folder)}
