@@ -58,6 +58,11 @@ class InboxSettings(Section):
         return address
 
 
+class WatchSettings(Section):
+    #: host:port of the Prometheus page; empty for none.
+    metrics: str = ""
+
+
 class BankSettings(Settings):
     #: Products `fetch` asks for where none is named.
     products: tuple[str, ...] = ("grade-a",)
@@ -74,6 +79,7 @@ class BankSettings(Settings):
     tables: dict[str, str] = Field(default_factory=dict)
     rules: RuleSettings = RuleSettings()
     inbox: InboxSettings = InboxSettings()
+    watch: WatchSettings = WatchSettings()
 
     @classmethod
     def of(cls, home: Home) -> BankSettings:

@@ -47,8 +47,8 @@ class CsvTarget:
         self._reading = path
         #: Lines before the first that `rows` gives.
         self._skipped = 0
-        #: identifier → why it is not shown, or None
-        self._told: dict[str, str | None] = {}
+        #: identifier → why its staged row is not shown
+        self._hidden: dict[str, str] = {}
         self._file: IO[str] | None = None
         self._writer: Any = None
 
@@ -63,7 +63,7 @@ class CsvTarget:
 
     def stage(self, sequence: int) -> None:
         self._begin(self._part)
-        self._told = {}
+        self._hidden = {}
 
     def _begin(self, path: Path) -> None:
         path.unlink(missing_ok=True)
@@ -74,7 +74,7 @@ class CsvTarget:
         self._reading, self._skipped = path, 0
 
     def write(self, rows: Sequence[Row]) -> None:
-        self._told.update((shown[0], refused) for _, refused, shown in rows)
+        self._hidden.update((shown[0], refused) for _, refused, shown in rows if refused is not None)
         self._writer.writerows((*shown[:-1], *shown[-1]) for _, refused, shown in rows if refused is None)
 
     def written(self) -> None:
@@ -89,16 +89,16 @@ class CsvTarget:
         self._reading, self._skipped = self._path, 0
 
     def merge(self, base: Landed) -> int:
-        staged = self._part
+        told = {line[0] for line in self._lines(self._part)}.union(self._hidden)
         self._begin(self._merged)
         removed = 0
         for line in self._lines(self._path):
-            if line[0] in self._told:
+            if line[0] in told:
                 removed += 1
             else:
                 self._writer.writerow(line)
                 self._skipped += 1
-        self._writer.writerows(self._lines(staged))
+        self._writer.writerows(self._lines(self._part))
         self.written()
         return removed
 
@@ -120,16 +120,18 @@ class CsvTarget:
             yield from reader
 
     def recall(self, recall: Recall) -> None:
-        known = {(row.taxpayer_id, row.correction) for row in self.recalled(recall.product)}
+        before = list(self.recalled(recall.product))
+        known = {(row.taxpayer_id, row.correction) for row in before}
+        told = dict.fromkeys(line[0] for line in self._lines(self._part)) | self._hidden
         added = (
             Recalled(
                 recall.product, name, recall.correction, recall.corrects, recall.sequence,
-                "gone" if refused == GONE else "changed", recall.received_at_ms,
+                "gone" if why == GONE else "changed", recall.received_at_ms,
             )
-            for name, refused in self._told.items()
+            for name, why in told.items()
             if (name, recall.correction) not in known
         )  # fmt: skip
-        rows = [*map(astuple, added), *map(astuple, self.recalled(recall.product))]
+        rows = [*map(astuple, added), *map(astuple, before)]
         self._keep(self._recalls, _RECALLED, rows)
 
     def publish(self, landed: Landed, disputes: Mapping[str, str] | None) -> None:

@@ -44,9 +44,9 @@ class SqlTarget:
         self._columns = columns
         self._relations = Relations(name, columns)
         self._engine = open_engine(url)
-        #: What is staged; behind `reopen` and `merge`, what `rows` reads and from which position on.
+        #: What is staged; behind `reopen` and `merge`, what `rows` reads, from which position and number on.
         self._staged = self._relation = ""
-        self._first = 0
+        self._first = self._number = 0
         self._bulk: Bulk | None = None
         #: Shared columns → their number, while an edition is staged.
         self._shared: dict[tuple[Value, ...], int] = {}
@@ -67,7 +67,7 @@ class SqlTarget:
 
     def stage(self, sequence: int) -> None:
         self._staged = self._relation = f"{self._name}__{sequence:06d}"
-        self._first = 0
+        self._first = self._number = 0
         edition, shared = self._relations.edition(self._staged)
         with self._transaction() as conn:
             if self._name in inspect(conn).get_table_names():
@@ -111,7 +111,7 @@ class SqlTarget:
         return self._columns.own[0].name
 
     def reopen(self, landed: Landed) -> None:
-        self._relation, self._first = landed.relation, 0
+        self._relation, self._first, self._number = landed.relation, 0, 0
 
     def merge(self, base: Landed) -> int:
         """What its rows share is added, without a look whether it stands there already: the next FULL begins anew."""
@@ -146,14 +146,15 @@ class SqlTarget:
             ),
             {"first": first, "number": number, "gone": GONE, "absent": ABSENT},
         )
-        self._relation, self._first = relation, first
+        self._relation, self._first, self._number = relation, first, number
         return int(shown)
 
     def rows(self) -> Iterator[Shown]:
         names = ", ".join(f'"{c.name}"' for c in self._columns.shared)
         own = ", ".join(f'"{c.name}"' for c in self._columns.own)
         with self._failures(), self._reading() as cursor:
-            cursor.execute(f'SELECT "{NUMBER}", {names} FROM "{self._relation}_shared"')
+            table = f"{self._relation}_shared"
+            cursor.execute(f'SELECT "{NUMBER}", {names} FROM "{table}" WHERE "{NUMBER}" >= {self._number}')
             shared = {number: tuple(values) for number, *values in cursor.fetchall()}
             query = f'SELECT {own}, "{SHARED}" FROM "{self._relation}" WHERE refused IS NULL AND'
             for *values, number in self._read(cursor, query):
