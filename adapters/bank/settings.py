@@ -105,12 +105,12 @@ class BankSettings(Settings):
 
 
 def _absolute(key: str, url: str, home: Path) -> str:
-    scheme, separator, rest = url.partition(":///")
-    if scheme == url.partition("://")[0] and scheme not in _FILES:
+    scheme, separator, place = url.partition("://")
+    if not separator:
+        raise Invalid(f"{key} is no URL, for instance sqlite:///FILE or postgresql://…", basis="settings.keys")
+    if scheme not in _FILES:
         return url
-    if scheme.partition(":")[0] not in _FILES:
-        known = ", ".join((*_FILES, "postgresql"))
-        raise Invalid(f"{key} is no URL of {known}", basis="settings.keys")
-    if not separator or not rest:
-        raise Invalid(f"{key} is no {scheme.partition(':')[0]}:///PATH", basis="settings.keys")
-    return url if rest.startswith("/") else f"{scheme}:///{home.resolve() / rest}"
+    path = place.removeprefix("/")
+    if not path or path == place:
+        raise Invalid(f"{key} is no {scheme}:///PATH", basis="settings.keys")
+    return url if path.startswith("/") else f"{scheme}:///{(home / path).resolve()}"
