@@ -75,7 +75,7 @@ ZONES = {
         "alembic cryptography grpc pydantic rich sqlalchemy structlog typer uvloop prometheus_client",
     ),
     # The counterparties' machines.
-    "tables": _zone("adapters.tables", "wire edge proof", "pydantic python_calamine sqlalchemy"),
+    "tables": _zone("adapters.tables", "wire edge proof", "pydantic pyarrow python_calamine sqlalchemy"),
     "party": _zone(
         "adapters.party", "wire edge proof custody", "cryptography grpc pydantic rich structlog typer"
     ),

@@ -162,7 +162,7 @@ def describe(rows: Rows) -> dict[str, Any]:
     table = rows.table
     return rows.tally.report() | {
         "source": {
-            "file": table.path.name,
+            "file": table.name,
             "sha256": table.sha256.hex(),
             "size_bytes": table.size_bytes,
             "encoding": table.encoding,

@@ -58,7 +58,7 @@ def publish(
     """
     if not table.certain:
         raise Invalid(
-            f"{table.path.name} looks like {table.encoding}, which its bytes cannot prove: "
+            f"{table.name} looks like {table.encoding}, which its bytes cannot prove: "
             f"state it with --encoding {table.encoding}, or in the profile",
             basis="source.encoding",
         )

@@ -1,12 +1,15 @@
-"""What the operator names on the command line: a source file, its profile, a period."""
+"""What the operator names on the command line: a source (a file or a database), its profile, a period."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from adapters.tables.profile import Profile
 from adapters.tables.reading import Table, open_table
 from xinyi.errors import Invalid
+from xinyi.settings import SOURCE_PASSWORD, secret
 from xinyi.v1 import edition_pb2
 
 PROFILES = Path(__file__).parent / "profiles"
@@ -14,6 +17,29 @@ PROFILES = Path(__file__).parent / "profiles"
 
 def open_source(file: Path, profile: str, encoding: str) -> Table:
     return open_table(file, find_profile(profile), encoding=encoding)
+
+
+@contextmanager
+def opened(
+    source: str, profile: str, encoding: str = "", *, table: str = "", query: Path | None = None
+) -> Iterator[Table]:
+    """Args:
+    source: a file, or the URL of a database, which is read by `table` or by `query` for as long as this is open.
+
+    Raises Invalid where they do not fit together, and as the readers do.
+    """
+    if "://" not in source:
+        if table or query is not None:
+            raise Invalid(f"{source} is a file: --table and --query are for databases", basis="source.table")
+        yield open_source(Path(source), profile, encoding)
+        return
+    if encoding:
+        raise Invalid("a database says its encoding itself: leave --encoding out", basis="source.encoding")
+    # Loads SQLAlchemy: where it is wanted only.
+    from adapters.tables.database import Source, open_database
+
+    with open_database(Source(source, table, query, secret(SOURCE_PASSWORD)), find_profile(profile)) as opened:
+        yield opened
 
 
 def find_profile(name: str) -> Profile:
