@@ -28,8 +28,8 @@ class Party:
         self.home = story.work / name
         self.key = story.work / f"{name}.key.json"
 
-    def run(self, *words: str | Path, quiet: bool = False) -> str:
-        return self.story.run(self.program, *words, "--home", self.home, quiet=quiet)
+    def run(self, *words: str | Path, quiet: bool = False, shown: bool = True) -> str:
+        return self.story.run(self.program, *words, "--home", self.home, quiet=quiet, shown=shown)
 
     @property
     def fingerprint(self) -> str:
