@@ -38,19 +38,36 @@ def insert_rows(
         conn.exec_driver_sql(_insert(table, columns, len(part), on, _placeholder(conn)), values)
 
 
-def read_rows(conn: Connection, table: Table, keys: Iterable[Key]) -> dict[Key, Row | None]:
-    """Rows by primary key; None for those that are not there."""
+def read_rows(
+    conn: Connection, table: Table, keys: Iterable[Key], by: Sequence[str] = ()
+) -> dict[Key, Row | None]:
+    """Rows by primary key, or by other columns that are unique together; None for those that are not there."""
     wanted = list(dict.fromkeys(keys))
     found: dict[Key, Row | None] = dict.fromkeys(wanted)
     names = [column.name for column in table.columns]
-    key_names = [column.name for column in table.primary_key.columns]
+    key_names = tuple(by) or tuple(column.name for column in table.primary_key.columns)
     step = MAX_VALUES // len(key_names)
     for start in range(0, len(wanted), step):
         part = wanted[start : start + step]
         values = tuple(value for key in part for value in key)
-        for row in _read(conn, table, len(part), values):
+        for row in _read(conn, table, key_names, len(part), values):
             found[tuple(row[names.index(name)] for name in key_names)] = dict(zip(names, row, strict=True))
     return found
+
+
+def read_places(conn: Connection, table: Table, first: bytes, numbers: Iterable[int], column: str) -> dict[int, bytes]:
+    """A binary column of the rows whose primary key is `first` and one of these numbers, by number."""
+    key, number = (c.name for c in table.primary_key.columns)
+    wanted = sorted(numbers)
+    if conn.dialect.name != "sqlite":
+        query = f'SELECT "{number}", "{column}" FROM "{table.name}" WHERE "{key}" = %s AND "{number}" = ANY(%s)'
+        return {row[0]: bytes(row[1]) for row in conn.exec_driver_sql(query, (first, wanted))}
+    packed = conn.exec_driver_sql(
+        f'SELECT json_group_array(json_array("{number}", hex("{column}"))) FROM "{table.name}" '
+        f'WHERE "{key}" = ? AND "{number}" IN (SELECT value FROM json_each(?))',
+        (first, json.dumps(wanted)),
+    ).scalar_one()
+    return {place: bytes.fromhex(value) for place, value in json.loads(packed)}
 
 
 def read_numbered(conn: Connection, query: Select[Any]) -> list[bytes]:
@@ -62,11 +79,13 @@ def read_numbered(conn: Connection, query: Select[Any]) -> list[bytes]:
     return [bytes.fromhex(value) for _, value in sorted(json.loads(packed))]
 
 
-def _read(conn: Connection, table: Table, count: int, values: tuple[Any, ...]) -> list[list[Any]]:
+def _read(
+    conn: Connection, table: Table, key: tuple[str, ...], count: int, values: tuple[Any, ...]
+) -> list[list[Any]]:
     if conn.dialect.name != "sqlite":
-        cursor = conn.exec_driver_sql(_select(table, count, _placeholder(conn)), values)
+        cursor = conn.exec_driver_sql(_select(table, key, count, _placeholder(conn)), values)
         return [list(row) for row in cursor.fetchall()]
-    packed: str = conn.exec_driver_sql(_select_packed(table, count), values).scalar_one()
+    packed: str = conn.exec_driver_sql(_select_packed(table, key, count), values).scalar_one()
     rows: list[list[Any]] = json.loads(packed)
     binary = [i for i, column in enumerate(table.columns) if isinstance(column.type, LargeBinary)]
     for row in rows:
@@ -98,13 +117,13 @@ def _insert(table: Table, columns: tuple[str, ...], count: int, on: Conflict, ma
 
 
 @lru_cache(maxsize=1024)
-def _select(table: Table, count: int, mark: str) -> str:
+def _select(table: Table, key: tuple[str, ...], count: int, mark: str) -> str:
     columns = _quoted(column.name for column in table.columns)
-    return f'SELECT {columns} FROM "{table.name}" WHERE {_where(table, count, mark)}'
+    return f'SELECT {columns} FROM "{table.name}" WHERE {_where(key, count, mark)}'
 
 
 @lru_cache(maxsize=1024)
-def _select_packed(table: Table, count: int) -> str:
+def _select_packed(table: Table, key: tuple[str, ...], count: int) -> str:
     """All rows as one JSON text, binary columns in hex: one step instead of one for every row."""
     packed = ", ".join(
         f'CASE WHEN "{c.name}" IS NULL THEN NULL ELSE hex("{c.name}") END'
@@ -112,13 +131,10 @@ def _select_packed(table: Table, count: int) -> str:
         else f'"{c.name}"'
         for c in table.columns
     )
-    return (
-        f'SELECT json_group_array(json_array({packed})) FROM "{table.name}" WHERE {_where(table, count, "?")}'
-    )
+    return f'SELECT json_group_array(json_array({packed})) FROM "{table.name}" WHERE {_where(key, count, "?")}'
 
 
-def _where(table: Table, count: int, mark: str) -> str:
-    key = [column.name for column in table.primary_key.columns]
+def _where(key: tuple[str, ...], count: int, mark: str) -> str:
     if len(key) == 1:
         return f'"{key[0]}" IN ({", ".join([mark] * count)})'
     one = "(" + ", ".join([mark] * len(key)) + ")"

@@ -151,6 +151,8 @@ class Exchange:
         self._changes = []
         row = log.new_entry(os.urandom(32), entry.SerializeToString(deterministic=True))
         self._entries.append(row)
+        if documents and (name := delivery_id or manifest_digest.hex()):
+            self._adds.append((tables.entries_by_name, {"name": name, "leaf": row["leaf"]}))
         return row["leaf"]
 
     def _note(self, table: Table, row: Row) -> None:

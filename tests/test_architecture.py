@@ -47,14 +47,15 @@ ZONES = {
     "proof": _zone("audit", "wire", "cryptography pkcs11"),
     # Settings of keys: what every program with keys reads, so that it is read in one way.
     "custody": _zone("audit.custody", "wire edge proof", "cryptography pydantic"),
-    "log": _zone("audit.log audit.bulk", "wire proof", "psycopg sqlalchemy structlog"),
+    "log": _zone("audit.log audit.bulk audit.inclusion", "wire proof", "psycopg sqlalchemy structlog"),
     # The gateway. A module outside these lists belongs to none yet: say where it belongs.
     "rules": _zone("gateway.rules", "wire"),
     "store": _zone("gateway.store", "wire", "sqlalchemy"),
     "migrations": _zone("gateway.store.migrations", "store log edge", "alembic sqlalchemy"),
     "core": _zone(
         "gateway.exchange gateway.delivery gateway.reception gateway.refusals gateway.receipts gateway.intake "
-        "gateway.metrics gateway.work",
+        "gateway.metrics gateway.work gateway.states gateway.preparation gateway.recalls gateway.catchup gateway.polls "
+        "gateway.disputes gateway.row_answers gateway.watching gateway.bucket_paths gateway.subjects",
         "wire proof log rules store",
         "sqlalchemy structlog prometheus_client",
     ),
@@ -74,7 +75,7 @@ ZONES = {
         "alembic cryptography grpc pydantic rich sqlalchemy structlog typer uvloop prometheus_client",
     ),
     # The counterparties' machines.
-    "tables": _zone("adapters.tables", "wire edge proof", "pydantic python_calamine sqlalchemy"),
+    "tables": _zone("adapters.tables", "wire edge proof", "pydantic pyarrow python_calamine sqlalchemy"),
     "party": _zone(
         "adapters.party", "wire edge proof custody", "cryptography grpc pydantic rich structlog typer"
     ),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from adapters.auditor import offline, online
+from adapters.auditor import offline, online, subjects
 from adapters.party.onboarding import add_commands
 from adapters.party.terminal import program, run
 from xinyi.v1 import party_pb2
 
 app = program(
-    "An auditor's program: checkpoint, entries, prove, export (online); verify (offline).\n\n"
+    "An auditor's program: checkpoint, entries, prove, export, as-of, subject-report (online); verify (offline).\n\n"
     "Exit codes: 0 done, holds; 1 failure, 2 usage or settings, 3 refused, 4 false, 5 cannot decide, "
     "6 try again later."
 )
@@ -19,6 +19,7 @@ app.add_typer(prove, name="prove")
 add_commands(app, kind=party_pb2.PARTY_KIND_AUDITOR)
 online.add_commands(app, prove)
 offline.add_commands(app, prove)
+subjects.add_commands(app)
 
 
 def main() -> NoReturn:

@@ -136,6 +136,15 @@ receipts = Table(
     Column("recorded_at_ms", BigInteger, nullable=False),
 )
 
+# Which entries of the log tell of a delivery or an edition by a document: intakes, decisions, offers, receipts.
+# Derived from the log, where it could only be found by reading all of it.
+entries_by_name = Table(
+    "entries_by_name",
+    metadata,
+    Column("name", String, primary_key=True),  # delivery id, or manifest digest in hex
+    Column("leaf", LargeBinary, primary_key=True),
+)
+
 # Whom a CORRECTION has to reach, whatever became of them: everybody who was given what it corrects.
 recalls = Table(
     "recalls",

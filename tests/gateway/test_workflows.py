@@ -29,10 +29,11 @@ class Due:
 
     def __init__(self, *deliveries: str) -> None:
         self.attempts = dict.fromkeys(deliveries, 0)
+        self.urgent: set[str] = set()
         self.given_up: dict[str, str] = {}
 
-    def __call__(self) -> list[tuple[str, str]]:
-        return [(f"{name}.0.{number}", BANK) for name, number in self.attempts.items()]
+    def __call__(self) -> list[tuple[str, str, bool]]:
+        return [(f"{name}.0.{number}", BANK, name in self.urgent) for name, number in self.attempts.items()]
 
     def attempt(self, name: str) -> None:
         self.attempts.pop(name, None)
@@ -103,6 +104,28 @@ def test_an_attempt_that_never_has_an_outcome_is_given_up_and_keeps_no_other(
     with running(tmp_path, due, attempt):
         until(lambda: not due.attempts)
     assert due.given_up == {"d1": "internal"}
+
+
+def test_what_is_urgent_goes_before_what_waits_at_the_same_bank(tmp_path: Path) -> None:
+    """A correction that comes last is carried next."""
+    due, begun, release, order = Due("d1", "d2", "d3"), threading.Event(), threading.Event(), list[str]()
+
+    def attempt(name: str) -> None:
+        order.append(name)
+        if name == order[0]:
+            begun.set()
+            release.wait(20)
+        due.attempt(name)
+
+    with running(tmp_path, due, attempt) as engine:
+        assert begun.wait(20)
+        engine.sweep()  # d2 and d3 wait in the queue by now
+        due.urgent.add("c4")
+        due.attempts["c4"] = 0
+        engine.sweep()
+        release.set()
+        until(lambda: not due.attempts)
+    assert order == ["d1", "c4", "d2", "d3"]
 
 
 def test_work_of_a_dead_worker_goes_back_into_the_queue(tmp_path: Path) -> None:

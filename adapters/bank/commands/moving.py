@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from adapters.bank.outcome import Result
 
+
 def fetch(
     home: HomeOption,
     folder: FolderOption = None,

@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 FolderOption = Annotated[
     Path | None, typer.Option("--folder", help="Exchange folder instead of the network.")
 ]
-ToOption = Annotated[str, typer.Option(help="sqlite:///FILE or postgresql://…; default: party.toml.")]
+ToOption = Annotated[
+    str,
+    typer.Option(
+        help="sqlite:///FILE, postgresql://…, csv:///FILE, parquet:///FOLDER or oracle-files:///FOLDER; "
+        "default: party.toml."
+    ),
+]
 CsvOption = Annotated[Path | None, typer.Option(help="A CSV file instead of a database.")]
 EncodingOption = Annotated[str, typer.Option(help="Of the CSV file: utf-8, utf-8-sig or gb18030.")]
 ProductOption = Annotated[list[str] | None, typer.Option(help="Default: those in party.toml.")]
@@ -39,14 +45,14 @@ def targets(home: Home, to: str, csv: Path | None, encoding: str) -> Callable[[s
     """Where each product lands."""
     from adapters.bank.rows import COLUMNS
     from adapters.bank.settings import BankSettings
+    from adapters.bank.targets import open_target
     from adapters.tables.csv_file import CsvTarget
-    from adapters.tables.landing import SqlTarget
 
     settings = BankSettings.of(home)
 
     def target(product: str) -> Target:
         if csv is not None:
             return CsvTarget(csv, encoding, COLUMNS)
-        return SqlTarget(to or settings.database, settings.table(product), COLUMNS)
+        return open_target(to or settings.target(product), settings.table(product))
 
     return target

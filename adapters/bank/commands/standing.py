@@ -132,11 +132,11 @@ def check(home: HomeOption, as_json: JsonOption = False) -> None:
     Example: xinyi-bank check --home ./bank-1
     """
     from adapters.bank.settings import BankSettings
+    from adapters.bank.targets import target_problems
     from adapters.party.home import Home
 
     opened = Home.open(home)
-    BankSettings.of(opened)
-    found = problems(opened)
+    found = problems(opened) + target_problems(BankSettings.of(opened))
     holders = {key.holder for key in opened.keyring()}
     known = {party_of(holder) for holder in holders} - {opened.party, opened.settings.gateway.party}
     if not known:

@@ -111,9 +111,9 @@ SEALED = envelope.seal(MANIFEST, MAKER)
 EDITION = envelope.digest(SEALED)
 
 
-def approval_of(signer: TestSigner) -> envelope_pb2.Envelope:
+def approval_of(signer: TestSigner, edition: bytes = EDITION) -> envelope_pb2.Envelope:
     decision = edition_pb2.Approval(
-        manifest_digest=EDITION, origin=BUREAU, approved_by=signer.holder, approved_at_ms=TIME + 1000
+        manifest_digest=edition, origin=BUREAU, approved_by=signer.holder, approved_at_ms=TIME + 1000
     )
     return envelope.seal(decision, signer)
 
