@@ -22,11 +22,14 @@ from gateway import delivery, metrics
 from gateway.config import Settings
 from gateway.exchange import Clock, Door, wall_clock
 from gateway.folder import Collector
+from gateway.preparation import Preparation
 from gateway.push import Push
 from gateway.reception import Reception
 from gateway.sequencer import Sequencer
 from gateway.services.exchange_log import ExchangeLog
 from gateway.services.feed import Feed, register_feed
+from gateway.services.notices import Notices
+from gateway.services.objections import Objections
 from gateway.services.publication import Publication
 from gateway.store import parties
 from gateway.store.db import Database, check_apart, open_engine
@@ -36,6 +39,8 @@ from xinyi.server import Health, listening, serve
 from xinyi.v1 import (
     exchange_pb2,
     log_service_pb2_grpc,
+    notice_service_pb2_grpc,
+    objection_service_pb2_grpc,
     publication_service_pb2_grpc,
 )
 
@@ -121,7 +126,13 @@ class Service:
             max_attempts=settings.delivery.max_attempts,
             workers=settings.delivery.workers,
         )
-        self._feed = Feed(gateway.reception, expires_days=settings.delivery.expires_days)
+        self._feed = Feed(
+            gateway.reception,
+            expires_days=settings.delivery.expires_days,
+            poll_seconds=settings.delivery.poll_seconds,
+            next_within_s=settings.watch.next_within_s,
+            watches_per_party=settings.watch.per_party,
+        )
         self._worker = Worker(
             gateway.database,
             settings.delivery.worker,
@@ -162,9 +173,8 @@ class Service:
         )
         reception = self._gateway.reception
         self._crew = Processes()
-        publication = Publication(
-            reception, lambda _: self._workflows.wake() if self._workflows else None, self._crew
-        )
+        self._preparation = Preparation(self._gateway.database, self._crew)
+        publication = Publication(reception, self._decided, self._crew)
         self._server, self.port = await serve(
             settings.listen,
             settings.tls(),
@@ -172,6 +182,8 @@ class Service:
                 (publication_service_pb2_grpc.add_PublicationServiceServicer_to_server, publication),
                 (register_feed, self._feed),
                 (log_service_pb2_grpc.add_LogServiceServicer_to_server, ExchangeLog(reception)),
+                (objection_service_pb2_grpc.add_ObjectionServiceServicer_to_server, Objections(reception)),
+                (notice_service_pb2_grpc.add_NoticeServiceServicer_to_server, Notices(reception)),
             ],
             observe=metrics.observe,
             reflection=_REFLECTED if settings.reflection else (),
@@ -180,7 +192,13 @@ class Service:
         await self._health.set(serving=not await self._unfit())
         self._collecting = asyncio.create_task(self._collector.run())
         self._watching = asyncio.create_task(self._watch())
+        self._preparing = asyncio.create_task(self._preparation.run())
         log.info("gateway.serving", port=self.port, party=settings.party, mode=settings.mode)
+
+    def _decided(self, _: bytes) -> None:
+        self._preparation.wake()
+        if self._workflows is not None:
+            self._workflows.wake()
 
     def _due(self) -> list[tuple[str, str]]:
         """Deliveries the gateway itself has to carry now, by attempt and recipient."""
@@ -230,6 +248,8 @@ class Service:
         await self._health.end()
         self._watching.cancel()
         self._collecting.cancel()
+        self._preparing.cancel()
+        self._feed.end_watches()
         await self._server.stop(grace_s)
         await self._feed.settle()
         if self._gateway.log.conflict is None:
@@ -245,6 +265,8 @@ _REFLECTED = (
     "xinyi.v1.PublicationService",
     "xinyi.v1.FeedService",
     "xinyi.v1.LogService",
+    "xinyi.v1.ObjectionService",
+    "xinyi.v1.NoticeService",
 )
 
 

@@ -54,7 +54,8 @@ ZONES = {
     "migrations": _zone("gateway.store.migrations", "store log edge", "alembic sqlalchemy"),
     "core": _zone(
         "gateway.exchange gateway.delivery gateway.reception gateway.refusals gateway.receipts gateway.intake "
-        "gateway.metrics gateway.work",
+        "gateway.metrics gateway.work gateway.states gateway.preparation gateway.recalls gateway.catchup gateway.polls "
+        "gateway.disputes gateway.row_answers gateway.watching",
         "wire proof log rules store",
         "sqlalchemy structlog prometheus_client",
     ),

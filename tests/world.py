@@ -379,7 +379,7 @@ async def city(
     """A founded and serving gateway; with its bureau of two persons unless told otherwise.
 
     Args:
-        signing: TOML of the gateway's [signing].
+        signing: further tables of gateway.toml, for instance [signing].
         delivery: settings of its [delivery] table.
     """
     plan = Plan(

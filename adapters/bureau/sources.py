@@ -51,6 +51,19 @@ def find_profile(name: str) -> Profile:
     return Profile.load(path)
 
 
+def check_coverage(profile: Profile, *, changes: bool) -> None:
+    """Raises Invalid where a whole file is taken for a file of changes, or the other way round."""
+    if changes and not profile.tells_changes:
+        raise Invalid(
+            f"profile {profile.name} has no column `change` that says how each row changes what stands",
+            basis="profile.change",
+        )
+    if profile.tells_changes and not changes:
+        raise Invalid(
+            f"profile {profile.name} is of a file of changes: publish it with --changes", basis="profile.change"
+        )
+
+
 def parse_period(text: str) -> edition_pb2.Period:
     """Year and month, "2019-04". Raises Invalid."""
     year, _, month = text.partition("-")

@@ -52,6 +52,8 @@ level = "INFO"
 max_attempts = 8
 backoff_s = 5.0
 expires_days = 30
+# A bank that asks again and again where nothing is new is refused until so long has passed; 0 for no limit.
+poll_seconds = 60.0
 workers = 8
 # Files in folders, and the record of finished attempts, are removed after this; 0 keeps them.
 keep_days = 90

@@ -63,6 +63,9 @@ def approve(
     home: HomeOption,
     edition: Digest,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    accept_lost: Annotated[
+        int, typer.Option(help="How many taxpayers may lose their record for want of a decision.", min=0)
+    ] = 0,
     json: JsonOption = False,
 ) -> None:
     """Approve another person's edition: it is published, and its deliveries begin.
@@ -79,6 +82,7 @@ def approve(
         reviewing.check_may_approve(status, manifest.message, opened)
         if not json:
             presentation.show_manifest(status, manifest)
+        reviewing.check_lost(manifest.message, accept_lost)
         if not yes:
             typer.confirm("Publish this edition to all entitled banks?", abort=True, err=True)
         word = reviewing.approve(client, opened, manifest.digest)

@@ -1,16 +1,20 @@
-"""inspect, publish."""
+"""inspect, publish, correct."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from adapters.party.terminal import Exit, HomeOption, JsonOption, console, notices, print_json, progress
 from xinyi.processes import Processes
+
+if TYPE_CHECKING:
+    from adapters.tables.reading import Table
+    from xinyi.v1 import edition_pb2
 
 Source = Annotated[
     str,
@@ -28,6 +32,7 @@ QueryOption = Annotated[
 ProfileOption = Annotated[
     str, typer.Option("--profile", help="Mapping profile: the name of a shipped one, or a TOML file.")
 ]
+ProductOption = Annotated[str, typer.Option("--product", help="As what; the profile's product by default.")]
 EncodingOption = Annotated[
     str, typer.Option("--encoding", help="utf-8 or gb18030; wins over what the profile says.")
 ]
@@ -67,7 +72,11 @@ def publish(
     source: Source,
     period: Annotated[str, typer.Option(help="Year and month the edition is of, 2019-04.")],
     profile: ProfileOption,
-    product: Annotated[str, typer.Option(help="As what; the profile's product by default.")] = "",
+    product: ProductOption = "",
+    kind: Annotated[str, typer.Option(help="full, or delta: what differs from what stands.")] = "",
+    changes: Annotated[
+        bool, typer.Option("--changes", help="The file holds what changes alone, and says how: a delta.")
+    ] = False,
     encoding: EncodingOption = "",
     table: TableOption = "",
     query: QueryOption = None,
@@ -79,7 +88,64 @@ def publish(
     """Seal a table as the next edition and take it to the gateway. Run it again after any interruption.
 
     Example: publish jiangxi_2018_A.csv --profile jiangxi-2018 --product grade-a --period 2019-04
+
+    Example: publish june.csv --changes --profile city-changes --product grade-a --period 2019-06
     """
+    from adapters.bureau import sources
+    from adapters.bureau.building import DELTA, FULL
+
+    if kind not in ("", "full", "delta") or (changes and kind == "full"):
+        raise typer.BadParameter("full or delta; what a file of changes tells is a delta", param_hint="--kind")
+    _publish(
+        home,
+        sources.opened(source, profile, encoding, table=table, query=query),
+        product,
+        period,
+        json,
+        kind=DELTA if changes or kind == "delta" else FULL,
+        changes=changes,
+        without_comparison=without_comparison,
+    )
+
+
+def correct(
+    home: HomeOption,
+    source: Source,
+    period: Annotated[str, typer.Option(help="Year and month the correction is of, 2019-05.")],
+    of: Annotated[str, typer.Option("--of", help="Digits of the edition that was wrong first.")],
+    reason: Annotated[str, typer.Option(help="What was wrong; stands in the seal, names no taxpayer.")],
+    profile: ProfileOption,
+    product: ProductOption = "",
+    encoding: EncodingOption = "",
+    table: TableOption = "",
+    query: QueryOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Seal the right records of taxpayers whose records were never right: whoever received them is told.
+
+    Example: correct right.csv --of 3f9a0c --reason "wrong rule set" --profile city-grades --period 2019-05
+    """
+    from adapters.bureau import sources
+    from adapters.bureau.building import CORRECTION
+    from adapters.bureau.editions import Editions
+    from adapters.party.home import Home
+
+    corrects = Editions(Home.open(home).state).resolve(of).digest
+    read = sources.opened(source, profile, encoding, table=table, query=query)
+    _publish(home, read, product, period, json, kind=CORRECTION, corrects=corrects, reason=reason)
+
+
+def _publish(
+    home: Path,
+    read: AbstractContextManager[Table],
+    product: str,
+    period: str,
+    json: bool,
+    *,
+    kind: edition_pb2.EditionKind,
+    changes: bool | None = None,
+    **of_kind: Any,
+) -> None:
     from adapters.bureau import presentation, sources
     from adapters.bureau import publishing as work
     from adapters.party.gateway import GatewayClient
@@ -87,12 +153,11 @@ def publish(
 
     opened = Home.open(home)
     month = sources.parse_period(period)
-    read = sources.opened(source, profile, encoding, table=table, query=query)
-    with counting() as count, GatewayClient(opened) as client, Processes() as crew, read as rows:
-        of = product or rows.profile.product
-        done = work.publish(
-            opened, client, rows, of, month, count, without_comparison=without_comparison, crew=crew
-        )
+    with counting() as count, GatewayClient(opened) as client, Processes() as crew, read as table:
+        if changes is not None:
+            sources.check_coverage(table.profile, changes=changes)
+        of = product or table.profile.product
+        done = work.publish(opened, client, table, of, month, count, kind=kind, crew=crew, **of_kind)
     folder = done.edition.path
     report = done.edition.report | {"outcome": done.outcome, "resumed": done.resumed, "folder": str(folder)}
     if json:
@@ -104,6 +169,9 @@ def publish(
     if done.outcome == "already":
         notices.print("This file was published for this period before: nothing was done.")
         raise typer.Exit(Exit.NOTHING)
+    if asked := report["lost"] + report["kept"]:
+        word = "lost their record" if report["lost"] else "keep the record they had"
+        notices.print(f"{asked:,} taxpayers {word} because no row about them was accepted: see `questions`.")
     if done.outcome == "edition.held":
         notices.print("HELD: the quality misses the product's threshold. Another person may `release` it.")
 
