@@ -84,7 +84,7 @@ def tell_march(city: City, firms: list[tuple[str, ...]], february: str) -> str:
     confirmed = [one["recipient"] for one in recalls["recipients"] if one["state"] == "confirmed"]
     expect("banks that confirmed the recall", len(confirmed), len(city.banks))
     expect_rows(city.banks, RECORDS + ADDED - 1)
-    print("✓ three banks took the wrong record back and signed for it; why it left, or to which grade, was told to none")
+    print("✓ three banks took the wrong record back and signed for it; why it left, or to which grade, nobody was told")
     return correction
 
 
