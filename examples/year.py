@@ -24,6 +24,8 @@ from examples.story import expect, wait_for
 CHINA = timezone(timedelta(hours=8))
 #: New on the list in February.
 ADDED = 60
+#: Which of them were wrong: one was never A, one stands under another firm's name.
+NEVER_A, MISNAMED = 7, 11
 #: A registration number (GS 15-2006) in a column of taxpayer numbers: somebody has to decide what it is.
 DOUBTFUL = ("新增", "990101000000018", "示例疑问商贸0061号有限公司", "2018", "A级", "国家税务总局示例市税务局")
 
@@ -31,10 +33,10 @@ DOUBTFUL = ("新增", "990101000000018", "示例疑问商贸0061号有限公司"
 def tell(city: City) -> None:
     firms = list(islice(generate.rows(ADDED, seed=2019), ADDED))
     february = tell_february(city, firms)
-    known_at = datetime.now(CHINA)
-    time.sleep(1)
-    march = tell_march(city, firms, february)
-    tell_answers(city, firms, march, known_at)
+    tell_known(city, firms, "known-in-february", "GRADE_A")
+    tell_march(city, firms, february)
+    tell_known(city, firms, "known-in-march", None)
+    tell_report(city, firms)
 
 
 def tell_february(city: City, firms: list[tuple[str, ...]]) -> str:
@@ -59,9 +61,9 @@ def tell_february(city: City, firms: list[tuple[str, ...]]) -> str:
     return edition
 
 
-def tell_march(city: City, firms: list[tuple[str, ...]], february: str) -> str:
+def tell_march(city: City, firms: list[tuple[str, ...]], february: str) -> None:
     story, work = city.story, city.story.work
-    never, misnamed = firms[7], firms[11]
+    never, misnamed = firms[NEVER_A], firms[MISNAMED]
     story.chapter("March: a firm objects, one was never A: a correction calls both back, from a suspended bank as well")
     filed = ("--number", "2019-1", "--filed-on", datetime.now(CHINA).date().isoformat())
     city.maker.run("objection", "file", "--product", "grade-a", "--subject", misnamed[0], *filed)
@@ -85,27 +87,35 @@ def tell_march(city: City, firms: list[tuple[str, ...]], february: str) -> str:
     expect("banks that confirmed the recall", len(confirmed), len(city.banks))
     expect_rows(city.banks, RECORDS + ADDED - 1)
     print("✓ three banks took the wrong record back and signed for it; why it left, or to which grade, nobody was told")
-    return correction
 
 
-def tell_answers(city: City, firms: list[tuple[str, ...]], march: str, known_at: datetime) -> None:
+def tell_known(city: City, firms: list[tuple[str, ...]], folder: str, grade: str | None) -> None:
+    """What bank 2 knows by the end of today, proven; asked again after the correction it is another answer."""
     story, work = city.story, city.story.work
-    story.chapter("What bank 2 knew before the correction, what is true, and everything disclosed about one firm")
-    subject = ("--product", "grade-a", "--subject", firms[7][0], "--purpose", "dispute over a loan")
-    moment = ("--bank", f"{CITY}/bank-2", "--day", known_at.strftime("%Y-%m-%dT%H:%M:%S"))
-    city.auditor.run("as-of", *moment, "--true", *subject, "-o", work / "known")
-    found = json.loads(city.auditor.run("as-of", *moment, "--true", *subject, "--json", quiet=True))
-    [feed] = found["answers"]
-    expect("the grade that the bank knew", feed["known"]["record"]["grade"], "A")
-    expect("the record that is true", feed["true"]["record"], None)
-    story.run("xinyi-audit", "verify-known", work / "known", "--policy", work / "policy.toml")
-    report = work / "subject-report.html"
-    city.auditor.run("subject-report", firms[7][0], "--format", "html", "-o", report)
-    city.auditor.run("subject-report", firms[7][0], "--lang", "en")
-    story.chapter("The auditor carries the log of three months away and verifies it offline")
+    story.chapter(f"What bank 2 knows now of one firm, and what is held true: {folder}")
+    policy = ("--policy", work / "policy.toml")
+    subject = ("--product", "grade-a", "--subject", firms[NEVER_A][0], "--purpose", "dispute over a loan", *policy)
+    asked = ("--bank", f"{CITY}/bank-2", "--day", datetime.now(CHINA).date().isoformat(), "--true", *subject)
+    city.auditor.run("as-of", *asked, "-o", work / folder)
+    [feed] = json.loads(city.auditor.run("as-of", *asked, "--json", quiet=True, shown=False))["answers"]
+    for view in ("known", "true"):
+        record = feed[view]["record"]
+        expect(f"the grade that is {view}", record and record["grade"], grade)
+    story.run("xinyi-audit", "verify-known", work / folder, *policy)
+
+
+def tell_report(city: City, firms: list[tuple[str, ...]]) -> None:
+    story, work = city.story, city.story.work
+    policy = ("--policy", work / "policy.toml")
+    story.chapter("Everything disclosed about that firm; three months of the log verified offline")
+    # What it knew in February stays proven, whatever was corrected since.
+    story.run("xinyi-audit", "verify-known", work / "known-in-february", *policy)
+    page = work / "subject-report.html"
+    city.auditor.run("subject-report", firms[NEVER_A][0], "--format", "html", "-o", page, *policy)
+    city.auditor.run("subject-report", firms[NEVER_A][0], "--lang", "en", *policy)
     city.auditor.run("export", work / "export-3", "--records", "--purpose", "quarterly review")
-    story.run("xinyi-audit", "verify", work / "export-3", "--policy", work / "policy.toml")
-    print("✓ the bank knew A, with proof; the record is no longer true, with proof; both hold without the gateway")
+    story.run("xinyi-audit", "verify", work / "export-3", *policy)
+    print("✓ the bank knew A in February, and knows it no more: each with proof that holds without the gateway")
 
 
 def everybody_lands(city: City, period: str) -> None:
