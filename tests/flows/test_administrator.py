@@ -40,6 +40,8 @@ BANK = f"{CITY}/bank-1"
 #: Not evidence: an intake under way, which processes live, and what follows from the chunks and is held against the
 #: sealed state root whenever it is used.
 OUTSIDE = {tables.intakes, tables.workers, tables.buckets, tables.states}
+#: Finds entries that are proven by themselves; that it shows all of them is what an export alone proves.
+OUTSIDE.add(tables.entries_by_name)
 #: Where a change shows as soon as it counts, not in an export: tests of their own below.
 DERIVED = {log.log_tiles, log.log_checkpoints}
 #: Columns that nothing reads once their row is complete; what is evidence of them stands elsewhere.
