@@ -75,14 +75,16 @@ ZONES = {
         "alembic cryptography grpc pydantic rich sqlalchemy structlog typer uvloop prometheus_client",
     ),
     # The counterparties' machines.
-    "tables": _zone("adapters.tables", "wire edge proof", "pydantic python_calamine sqlalchemy"),
+    "tables": _zone("adapters.tables", "wire edge proof", "pydantic pyarrow python_calamine sqlalchemy"),
     "party": _zone(
         "adapters.party", "wire edge proof custody", "cryptography grpc pydantic rich structlog typer"
     ),
     "bureau": _zone("adapters.bureau", PARTY_SIDE, "grpc pydantic rich structlog typer"),
     "bank": _zone("adapters.bank", PARTY_SIDE, "grpc prometheus_client pydantic rich structlog typer"),
     "landing": _zone(
-        "adapters.bank.landing adapters.bank.receiving", f"{PARTY_SIDE} bank", "pydantic sqlalchemy structlog"
+        "adapters.bank.landing adapters.bank.receiving adapters.bank.catch_up",
+        f"{PARTY_SIDE} bank",
+        "pydantic sqlalchemy structlog",
     ),
     "auditor": _zone("adapters.auditor", PARTY_SIDE, "cryptography grpc pydantic rich structlog typer"),
 }
@@ -94,6 +96,7 @@ EXCEPTIONS = {
     ("gateway.rules.products", "audit.entries"): "a definition's text is the JSON that the log hashes",
     ("adapters.bank.commands", "adapters.bank.landing"): "the command that lands, imported when it runs",
     ("adapters.bank.commands", "adapters.bank.receiving"): "the command that fetches and lands, the same",
+    ("adapters.bank.commands", "adapters.bank.catch_up"): "the commands that do both until level, the same",
     ("gateway.push", "gateway.folder"): "a push to a folder writes the folder channel's files",
 }
 

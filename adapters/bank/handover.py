@@ -21,6 +21,7 @@ from pathlib import Path
 
 import structlog
 
+from adapters.bank.chain import advance
 from adapters.bank.evidence import Evidence
 from adapters.bank.folder import Folder, FolderOffer
 from adapters.bank.package import Trust, VerifiedPackage, verify_package
@@ -40,8 +41,8 @@ log = structlog.get_logger()
 #: In an edition's folder on the machine that fetched it: it was handed over.
 MARK = "handed-over"
 
-#: Why a delivery in the tray may be one that is still being copied.
-_ON_ITS_WAY = {"folder.missing", "folder.digest", "folder.list", "spool.missing"}
+#: Why a delivery in the tray may be one that is still being copied, or whose predecessor is.
+_ON_ITS_WAY = {"folder.missing", "folder.digest", "folder.list", "spool.missing", "edition.gap"}
 
 _RECEIPT = re.compile(r"[0-9a-f]{64}\.(received|accepted|partial|rejected|applied)\.dsse")
 #: Stage → those of which one goes before it.
@@ -144,6 +145,7 @@ class Arrivals:
         """No look at the expiry: the machine that fetched it took it in time, and has signed so."""
         with self._spool.lock(package.delivery_id):
             received = _received(offer.edition, package)
+            advance(self._spool, package.product, self._trust)
             intake = self._spool.open_intake(package)
             files.make_directory(intake.edition.receipts)
             files.write_atomically(intake.edition.receipts / f"{stage_word(RECEIVED)}.dsse", received)
