@@ -17,7 +17,6 @@ import statistics
 import sys
 import time
 from collections.abc import Iterable
-from datetime import datetime
 from pathlib import Path
 
 from adapters.auditor.report.html import render
@@ -27,11 +26,10 @@ from adapters.party.gateway import GatewayClient
 from adapters.party.home import Home
 from audit import buckets, envelope, merkle, records
 from audit.disclosure.account import Question
-from audit.disclosure.history import CHINA, end_of
 from audit.disclosure.report import report
 from audit.verification.policy import Policy
 from bench.founding import APPROVER, AUDITOR, CITY, MAKER, PRODUCT, bank, home_name
-from xinyi import checks, identifiers
+from xinyi import checks, days, identifiers
 from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2, feed_service_pb2, records_pb2
 from xinyi.v1 import publication_service_pb2 as publication
 from xinyi.v1 import subject_service_pb2 as pb
@@ -200,7 +198,7 @@ def ask(place: Path, count: str, subjects: Path) -> None:
     banks = [Home.open(path) for path in place.glob("bank-*")]
     keys = (*home.keyring(), *(b.signer().key for b in banks))
     policy = Policy(home.log_key(), f"{CITY}/gateway", frozenset({f"{CITY}/tax-bureau"}), keys)
-    recipient, moment = f"{CITY}/bank-1", end_of(datetime.now(CHINA).date())
+    recipient, moment = f"{CITY}/bank-1", days.end_of(days.today())
     with GatewayClient(home) as gateway:
         client, stub = SubjectClient(gateway), SubjectServiceStub(gateway.channel)
         calls, whole = [], []
