@@ -32,23 +32,15 @@ from audit.disclosure.history import (
 )
 from audit.disclosure.places import Places, check_kind, check_names, check_order
 from audit.envelope import Opened, open_sealed, parse_strict, signer_of_party
-from audit.keys import Keyring, is_person
+from audit.keys import Keyring
 from audit.records import blinder, check_blinding_key, commitment
 from audit.verification.policy import DOCUMENT, Policy
-from xinyi import checks, objections
+from xinyi import checks
 from xinyi.errors import DigestMismatch, EncodingInvalid, Invalid, ProofInvalid, VerificationError
-from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2, log_pb2, objection_pb2, party_pb2, records_pb2
+from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2, objection_pb2, party_pb2, records_pb2
 from xinyi.v1 import subject_service_pb2 as pb
 
-_STAGE_KINDS = {stage: kind for kind, stage in exchanges.STAGES.items()}
 _FULL = edition_pb2.EDITION_KIND_FULL
-_CORRECTION = edition_pb2.EDITION_KIND_CORRECTION
-_OUTCOMES = {
-    "objection.upheld": objection_pb2.OBJECTION_OUTCOME_UPHELD,
-    "objection.partly": objection_pb2.OBJECTION_OUTCOME_PARTLY,
-    "objection.denied": objection_pb2.OBJECTION_OUTCOME_DENIED,
-    "objection.undecidable": objection_pb2.OBJECTION_OUTCOME_UNDECIDABLE,
-}
 #: Most that one account may hold: it is kept until its head has come.
 MAX_MESSAGES = 1_000_000
 
@@ -196,18 +188,14 @@ class _Account:
             return
         if sealed.predecessor != before.manifest.digest:
             raise ProofInvalid("it names another predecessor", basis="edition.predecessor")
-        if sealed.kind == _FULL:
-            return
-        if sealed.period.year != before.manifest.message.period.year:
-            raise ProofInvalid("the first edition of a year is a FULL", basis="edition.year")
-        if sealed.blinding_key_commitment != before.manifest.message.blinding_key_commitment:
-            raise ProofInvalid("the blinding key changes within a year", basis="edition.blinding_key")
-        if before.stopped is not None:
+        exchanges.check_succession(sealed, before.manifest.message)
+        if sealed.kind != _FULL and before.stopped is not None:
             raise ProofInvalid("it builds on an edition that was stopped", basis="edition.after_stop")
-        if sealed.kind == _CORRECTION:
+        if sealed.kind == edition_pb2.EDITION_KIND_CORRECTION:
             wrong = self._statements.get(sealed.corrects)
-            if wrong is None or wrong.feed != before.feed:
-                raise ProofInvalid("it corrects no earlier edition of the feed", basis="manifest.corrects")
+            if wrong is None:
+                raise ProofInvalid("it corrects no earlier edition that is shown", basis="correction.corrects")
+            exchanges.check_corrected(sealed, wrong.manifest.message)
 
     def _bucket(
         self, message: pb.SubjectEdition, sealed: edition_pb2.Manifest
@@ -272,8 +260,6 @@ class _Account:
             statement = self._statements.get(sealed.manifest_digest)
             if statement is None:
                 raise ProofInvalid("it is of an edition that is not shown", basis="delivery.manifest_digest")
-            if sealed.ground == exchange_pb2.DELIVERY_GROUND_RECALL and not statement.is_correction:
-                raise ProofInvalid("only a CORRECTION is delivered as a recall", basis="delivery.ground")
             if len(message.entries) != 1 + len(message.receipts):
                 raise ProofInvalid("it is not shown where the log tells of it", basis="evidence.entries")
             offered, *confirmed = [self._places.logged(proven) for proven in message.entries]
@@ -296,11 +282,7 @@ class _Account:
     ) -> Receipt:
         receipt = open_sealed(envelope, exchange_pb2.DeliveryReceipt, self._keyring)
         check_names(logged, receipt.digest)
-        entry = logged.entry
-        if entry.kind == "receipt.repeated":  # the same said again, to a Delivery offered anew
-            entry = log_pb2.LogEntry.FromString(entry.SerializeToString())
-            entry.kind = _STAGE_KINDS.get(receipt.message.stage, "")
-        exchanges.check_receipt(entry, receipt, delivery, statement.manifest)
+        exchanges.check_receipt(logged.entry, receipt, delivery, statement.manifest)
         return Receipt(receipt, logged)
 
     # 7
@@ -310,38 +292,31 @@ class _Account:
             objection = open_sealed(message.objection, objection_pb2.Objection, self._keyring)
         said = objection.message
         with _at(f"objection {said.number}"):
-            objections.check_objection(said)
             statement = self._statements.get(said.manifest_digest)
-            if statement is None or statement.feed != (said.origin, said.product):
+            if statement is None:
                 raise ProofInvalid("it is about an edition that is not shown", basis="objection.manifest_digest")
             if said.blinded_key != statement.blinded_key:
                 raise ProofInvalid("it is about another subject", basis="objection.blinded_key")
-            exchanges.check_signer(objection, said.received_by, said.origin)
             if len(message.entries) != 1 + message.HasField("decision"):
                 raise ProofInvalid("it is not shown where the log tells of it", basis="evidence.entries")
             filed, *decided = [self._places.logged(proven) for proven in message.entries]
             check_kind(filed, "objection.filed")
             check_names(filed, objection.digest)
+            exchanges.check_objection(filed.entry, objection, statement.manifest)
             check_order([statement.published, filed, *decided])
             contest = Contest(statement, objection, filed)
             return self._decision(contest, message.decision, decided[0]) if decided else contest
 
     def _decision(self, contest: Contest, envelope: envelope_pb2.Envelope, logged: Logged) -> Contest:
         decision = open_sealed(envelope, objection_pb2.ObjectionDecision, self._keyring)
-        said, objection = decision.message, contest.objection
-        objections.check_objection_decision(said)
-        if said.objection != objection.digest:
-            raise ProofInvalid("the decision is on another objection", basis="objection_decision.objection")
-        exchanges.check_signer(decision, said.decided_by, objection.message.origin)
-        if not is_person(said.decided_by) or said.decided_by == objection.message.received_by:
-            raise ProofInvalid("who took it in cannot decide it", basis="objection_decision.decided_by")
-        check_kind(logged, *_OUTCOMES)
-        if _OUTCOMES[logged.entry.kind] != said.outcome:
-            raise ProofInvalid("its entry tells of another outcome", basis="evidence.outcome")
         check_names(logged, decision.digest)
-        correction = self._statements.get(said.correction) if said.correction else None
-        if said.correction and (correction is None or not correction.is_correction):
-            raise ProofInvalid("it names no published CORRECTION", basis="objection_decision.correction")
+        exchanges.check_objection_decision(logged.entry, decision, contest.objection)
+        if not (named := decision.message.correction):
+            return replace(contest, decision=decision, decided=logged)
+        correction = self._statements.get(named)
+        if correction is None:
+            raise ProofInvalid("it names an edition that is not shown", basis="objection_decision.correction")
+        exchanges.check_remedy(contest.objection.message, correction.manifest.message)
         return replace(contest, decision=decision, decided=logged, correction=correction)
 
 

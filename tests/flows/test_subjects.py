@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import delete, select
 
 from adapters.auditor.settings import policy_of
 from adapters.auditor.subject import SubjectClient
@@ -26,6 +27,7 @@ from audit.envelope import seal
 from audit.verification.policy import Policy
 from gateway.exchange import wall_clock
 from gateway.office import catalogue
+from gateway.store import disclosures, tables
 from tests.chain import Chain
 from tests.flows.test_objections import decision, objection, send
 from tests.programs import ok, run
@@ -204,6 +206,11 @@ async def test_the_question_is_logged_and_names_nobody(tmp_path: Path, database_
         with world.gateway.database.reading() as conn:
             entries = list(world.gateway.log.openings(conn, 0, 10_000))
             documents = conn.exec_driver_sql("SELECT envelope FROM documents").scalars().all()
+            index = {tuple(row) for row in conn.execute(select(tables.entries_by_name))}
+        with world.gateway.database.writing() as conn:
+            conn.execute(delete(tables.entries_by_name))
+            disclosures.index_entries(conn)
+            assert {tuple(row) for row in conn.execute(select(tables.entries_by_name))} == index != set()
         looked = [opening for *_, opening in entries if b"subject.queried" in opening]
         assert len(looked) == 1
         assert b"dispute 2018-44" in looked[0]
@@ -443,8 +450,6 @@ async def test_commands(tmp_path: Path) -> None:
         purpose = ("--purpose", "dispute 2018-44")
         known = ("as-of", *home, "--bank", "bank-1", "--day", "2018-05-03", "--product", PRODUCT)
 
-        export = tmp_path / "export"
-        await ok("xinyi-audit", "export", export, *home, "--records", *purpose)
         await ok("xinyi-audit", "checkpoint", *home)
         folder = tmp_path / "known"
         found = (
@@ -489,6 +494,8 @@ async def test_commands(tmp_path: Path) -> None:
         assert "Corrections and recalls" in spoken.out
         assert "更正与召回" not in spoken.out
 
+        export = tmp_path / "export"
+        await ok("xinyi-audit", "export", export, *home, "--records", *purpose)
     # A second source of the same facts.
     exported = ("--export", export, "--policy", policy)
     offline = (await run("xinyi-audit", *known, "--subject", WRONG, "--true", *exported, "--json"))
