@@ -48,7 +48,7 @@ def receipt(entry: Entry) -> None:
 
 
 def repeated_receipt(entry: Entry) -> None:
-    """A bank that was restored takes in again what it had: its new receipt says what the first one said."""
+    """A bank that was restored is offered again what it had: its new receipt says what the first one said."""
     receipt, delivery, manifest = _receipted(entry)
     exchanges.check_receipt(entry.message, receipt, delivery, manifest)
     message = receipt.message
@@ -57,6 +57,8 @@ def repeated_receipt(entry: Entry) -> None:
         entry.contradict("no earlier leaf has a receipt of this stage", "receipt.repeated")
     if (known.root, known.accepted, known.rejected) != (message.root, message.accepted, message.rejected):
         raise Invalid("it says something else than the earlier receipt of this stage", basis="receipt.conflict")
+    if known.delivery_digest == message.delivery_digest:
+        raise Invalid("of one Delivery there is one receipt of a stage", basis="receipt.conflict")
 
 
 def _receipted(

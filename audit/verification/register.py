@@ -10,7 +10,7 @@ from xinyi.v1 import edition_pb2, exchange_pb2, objection_pb2
 _SCHEMA = """
 CREATE TABLE published (manifest BLOB PRIMARY KEY, origin TEXT, product TEXT, sequence INTEGER) WITHOUT ROWID;
 CREATE TABLE stopped (manifest BLOB PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE receipts (delivery TEXT, stage INTEGER, root BLOB, accepted INTEGER, rejected INTEGER,
+CREATE TABLE receipts (delivery TEXT, stage INTEGER, document BLOB, root BLOB, accepted INTEGER, rejected INTEGER,
     PRIMARY KEY (delivery, stage)) WITHOUT ROWID;
 CREATE TABLE taken (manifest BLOB, recipient TEXT, stage INTEGER,
     PRIMARY KEY (manifest, recipient, stage)) WITHOUT ROWID;
@@ -26,6 +26,8 @@ _APPLIED = exchange_pb2.RECEIPT_STAGE_APPLIED
 
 @dataclass(frozen=True)
 class ReceiptNote:
+    #: Digest of the Delivery it is for.
+    delivery_digest: bytes
     root: bytes
     accepted: int
     rejected: int
@@ -68,12 +70,15 @@ class Register(Scratch):
         self._add(
             "INSERT OR IGNORE INTO taken VALUES (?, ?, ?)", receipt.manifest_digest, recipient, receipt.stage
         )
-        row = (receipt.delivery_id, receipt.stage, receipt.root, receipt.accepted, receipt.rejected)
-        return self._add("INSERT OR IGNORE INTO receipts VALUES (?, ?, ?, ?, ?)", *row)
+        said = (receipt.delivery_digest, receipt.root, receipt.accepted, receipt.rejected)
+        row = (receipt.delivery_id, receipt.stage, *said)
+        return self._add("INSERT OR IGNORE INTO receipts VALUES (?, ?, ?, ?, ?, ?)", *row)
 
     def find_receipt(self, delivery_id: str, stage: int) -> ReceiptNote | None:
         row = self._one(
-            "SELECT root, accepted, rejected FROM receipts WHERE delivery = ? AND stage = ?", delivery_id, stage
+            "SELECT document, root, accepted, rejected FROM receipts WHERE delivery = ? AND stage = ?",
+            delivery_id,
+            stage,
         )
         return None if row is None else ReceiptNote(*row)
 

@@ -231,9 +231,12 @@ class Story:
             period=about.period,
             agreement_id="agreement-1",
             disclosure_class=exchange_pb2.DISCLOSURE_CLASS_PUBLIC,
-            offered_at_ms=NOW_MS,
-            expires_at_ms=NOW_MS + 1,
-            **{"ground": exchange_pb2.DELIVERY_GROUND_AGREEMENT} | changes,
+            **{
+                "offered_at_ms": NOW_MS,
+                "expires_at_ms": NOW_MS + 1,
+                "ground": exchange_pb2.DELIVERY_GROUND_AGREEMENT,
+            }
+            | changes,
         )
         sealed = envelope.seal(delivery, signer or self.cast.gateway)
         row = {"delivery_id": delivery.delivery_id, "state": "OFFERED", "document": envelope.digest(sealed)}

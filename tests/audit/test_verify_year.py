@@ -474,6 +474,15 @@ def test_a_repeated_receipt_says_what_the_first_one_said(cast: Cast, told: Year,
     assert reasons(report) == {"receipt.conflict"}
 
 
+def test_a_receipt_is_not_repeated_for_one_and_the_same_offer(told: Year, check: Check) -> None:
+    """The same Delivery document has one receipt of a stage, however it is called."""
+    delivery = told.story.offer(told["january"])  # the very Delivery of January, offered once more
+    told.story.receive(told["january"], delivery, kind="receipt.repeated", signed_at_ms=NOW_MS + 9)
+    report = check(told.story)
+    assert verdicts(report) == {"receipts": FALSE}
+    assert reasons(report) == {"receipt.conflict"}
+
+
 def test_a_repeated_receipt_without_a_first_one_is_found(told: Year, check: Check) -> None:
     story = told.story
     story.bring_out(told.february())

@@ -95,9 +95,10 @@ def year(cast: Cast) -> Story:
     story.apply(told["february"], cast.bank, disputes=[mark_of(objection)])
     story.bring_out(told.march(), recalled=(BANK, BANK_2))
     story.decide(objection, "UPHELD", told["march"].digest)
-    delivery = story.apply(told["march"], cast.bank)
+    story.apply(told["march"], cast.bank)
+    again_offered = story.offer(told["march"], offered_at_ms=NOW_MS + 3, expires_at_ms=NOW_MS + 9)
     again = {"stage": exchange_pb2.RECEIPT_STAGE_APPLIED, "signed_at_ms": NOW_MS + 5}
-    story.receive(told["march"], delivery, kind="receipt.repeated", **again)
+    story.receive(told["march"], again_offered, kind="receipt.repeated", **again)
     story.offer(told["march"], BANK_2, ground=exchange_pb2.DELIVERY_GROUND_RECALL)
     story.decide(story.object(told["february"], made_up_uscc(5), "2018-2"), "DENIED")
     story.announce("contract-2")
