@@ -123,13 +123,13 @@ def check_row_answer(
     answer: Opened[edition_pb2.RowAnswer],
     manifest: Opened[edition_pb2.Manifest],
 ) -> None:
-    """A person of the manifest's origin answers for rows that its source has."""
+    """A person of the manifest's origin answers for no more rows than its source has."""
     message = answer.message
     checks.check_row_answer(message)
     _check_same("manifest_digest", entry.manifest_digest, message.manifest_digest)
     _check_same("manifest_digest", message.manifest_digest, manifest.digest)
-    if message.rows[-1] > manifest.message.quality.rows:
-        raise Invalid("the source of this edition has no such row", basis="answer.rows")
+    if len(message.rows) > manifest.message.quality.rows:
+        raise Invalid("the source of this edition has fewer rows", basis="answer.rows")
     check_signer(answer, message.answered_by, manifest.message.origin)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -85,20 +85,36 @@ class _Tree(Tree):
         self._levels: dict[tuple[int, int], _Levels] = {}
         #: Level → hash of its last subtree, where that is not complete.
         self._edge: dict[int, bytes] = {}
+        #: Lowest tile → the path of its leaves from its root on.
+        self._beyond: dict[int, list[bytes]] = {}
 
     def inclusion(self, index: int, size: int) -> list[bytes]:
-        """As merkle.inclusion_proof, level by level; the right edge is hashed once for all proofs."""
-        proof, node, last, level = [], index, size - 1, 0
-        while last:
+        """As merkle.inclusion_proof: first within the leaf's tile, then on, which is the same for its whole tile."""
+        number = index >> 8
+        if number not in self._beyond:
+            self._beyond[number] = list(self._siblings(number, size - 1 >> 8, 8, size))
+        return [*self._siblings(index, size - 1, 0, size), *self._beyond[number]]
+
+    def _siblings(self, node: int, last: int, level: int, size: int) -> Iterator[bytes]:
+        """From a node of a level up, to the end of its tile or, above the lowest tiles, to the root.
+
+        Args: last — the last node of the level.
+        """
+        end = 8 if level == 0 else 64
+        levels = self._of_tile(0, node >> 8) if level == 0 else None
+        while last and level < end:
             sibling = node ^ 1
             if sibling < last or (sibling == last and (last + 1) << level <= size):
-                proof.append(self.node(level, sibling))
+                if levels is None:
+                    yield self.node(level, sibling)
+                else:
+                    start = 32 * (sibling & 255 >> level)
+                    yield levels[level][start : start + 32]
             elif sibling == last:
                 if level not in self._edge:
                     self._edge[level] = merkle.range_root(self.node, last << level, size)
-                proof.append(self._edge[level])
+                yield self._edge[level]
             node, last, level = node >> 1, last >> 1, level + 1
-        return proof
 
     def node(self, level: int, index: int) -> bytes:
         tile_level, rest = divmod(level, 8)

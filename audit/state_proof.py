@@ -37,6 +37,8 @@ rightly decided.
 {hidden}
 To check it, with the bureau's keys as your own policy file names them:
     xinyi-audit verify-record FOLDER --policy policy.toml
+and whether it is about this taxpayer, with the edition's blinding key in a file:
+    xinyi-audit verify-record FOLDER --policy policy.toml --taxpayer IDENTIFIER --blinding-key FILE
 
 By hand, with any SHA-256 and Ed25519 tool:
  1. bucket.bin = entries of 64 bytes, blinded key and commitment, strictly ascending; the number of the bucket is

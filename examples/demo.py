@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 
-from examples import month
+from examples import month, year
 from examples.city import found
 from examples.story import Story
 
@@ -31,6 +31,7 @@ def main() -> None:
     with Story(work) as story:
         city = found(story)
         month.tell(city)
+        year.tell(city)
         story.chapter("What everybody now knows, and where it lies")
         print(PARTIES.format(place=work.relative_to(month.ROOT)))
 

@@ -1,4 +1,4 @@
-"""The first month: the real list of A-grade taxpayers goes from the bureau's file to three banks, and is proven."""
+"""January: the real list of A-grade taxpayers goes from the bureau's file to three banks, and is proven."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def tell(city: City) -> str:
     story.run("xinyi-bureau", "inspect", SOURCE, "--profile", PROFILE)
     inspected = story.run("xinyi-bureau", "inspect", SOURCE, "--profile", PROFILE, "--json", quiet=True)
     check_classified(json.loads(inspected))
-    dated = ("--product", "grade-a", "--period", "2018-05")
+    dated = ("--product", "grade-a", "--period", "2019-01")
     city.maker.run("publish", SOURCE, "--profile", PROFILE, *dated, quiet=True)
     digest = json.loads(city.maker.run("status", "--json", quiet=True))[0]["manifest"][:12]
 

@@ -30,10 +30,11 @@ class Story:
     def chapter(self, title: str) -> None:
         print(f"\n━━ {title} ({time.monotonic() - self.started:.0f} s)", flush=True)
 
-    def run(self, *words: str | Path, quiet: bool = False) -> str:
-        """Output of a command; shown unless quiet."""
+    def run(self, *words: str | Path, quiet: bool = False, shown: bool = True) -> str:
+        """Output of a command, printed unless quiet; not shown: a look that is no step of the story."""
         line = [str(word) for word in words]
-        print("$ " + shlex.join(word.replace(f"{self.work}/", "") for word in line), flush=True)
+        if shown:
+            print("$ " + shlex.join(word.replace(f"{self.work}/", "") for word in line), flush=True)
         done = subprocess.run([str(BIN / line[0]), *line[1:]], capture_output=True, text=True, cwd=self.work)
         if done.returncode or not quiet:
             print(done.stdout + (done.stderr if done.returncode else ""), end="", flush=True)

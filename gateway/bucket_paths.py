@@ -1,6 +1,7 @@
 """Ways from a bucket to the state root of an edition, without hashing 16,384 digests for each.
 
-The upper half of each edition's tree is remembered once it was computed; the lower half is one read of 4 KiB.
+The upper half of each edition's tree is remembered once it was computed, and so are the parts of the lower half that
+were asked for last: a dispute is asked about more than once, and SQLite reads 512 KiB to give 4 of them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from gateway.store import disclosures
 
 #: Editions whose upper half is remembered: 8 KiB each.
 REMEMBERED = 2048
+#: Parts of lower halves that are remembered: 4 KiB each.
+REMEMBERED_PARTS = 4096
 #: Levels below the cut, and buckets under one node at the cut.
 _LOWER = buckets.BITS // 2
 _WIDTH = 1 << _LOWER
@@ -32,20 +35,37 @@ class BucketPaths:
 
     def __init__(self) -> None:
         self._upper: OrderedDict[bytes, _Levels] = OrderedDict()
+        #: Edition and group → the digests of its buckets.
+        self._parts: OrderedDict[tuple[bytes, int], bytes] = OrderedDict()
         self._lock = threading.Lock()
 
     def paths(self, conn: Connection, manifest_digests: Sequence[bytes], number: int) -> dict[bytes, list[bytes]]:
         """Edition → from the digest of one bucket after it to the state root: 14 hashes."""
         group = number >> _LOWER
-        lower = disclosures.digests_from(conn, manifest_digests, group * _WIDTH, _WIDTH)
+        parts = self._parts_of(conn, manifest_digests, group)
         found = {}
         for digest in manifest_digests:
-            packed = lower.get(digest)
-            if packed is None:  # not derived yet, or lost: made from its chunks
-                packed = states.digests(conn, digest).packed[32 * group * _WIDTH :][: 32 * _WIDTH]
-            below = _siblings(_levels(_cut(packed)), number & _WIDTH - 1)
+            below = _siblings(_levels(_cut(parts[digest])), number & _WIDTH - 1)
             found[digest] = below + _siblings(self._upper_of(conn, digest), group)
         return found
+
+    def _parts_of(
+        self, conn: Connection, manifest_digests: Sequence[bytes], group: int
+    ) -> dict[bytes, bytes]:
+        with self._lock:
+            found = {d: self._parts[d, group] for d in manifest_digests if (d, group) in self._parts}
+            for digest in found:
+                self._parts.move_to_end((digest, group))
+        missing = [digest for digest in manifest_digests if digest not in found]
+        read = disclosures.digests_from(conn, missing, group * _WIDTH, _WIDTH) if missing else {}
+        for digest in missing:
+            if digest not in read:  # not derived yet, or lost: made from its chunks
+                read[digest] = states.digests(conn, digest).packed[32 * group * _WIDTH :][: 32 * _WIDTH]
+        with self._lock:
+            self._parts |= {(digest, group): packed for digest, packed in read.items()}
+            while len(self._parts) > REMEMBERED_PARTS:
+                self._parts.popitem(last=False)
+        return found | read
 
     def _upper_of(self, conn: Connection, manifest_digest: bytes) -> _Levels:
         with self._lock:

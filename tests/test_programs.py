@@ -24,8 +24,8 @@ WITHOUT_JSON = {
         "agreement annex",
     },
     "xinyi-bureau": {"request"},
-    "xinyi-bank": {"request", "inbox"},
-    "xinyi-audit": {"request", "policy"},
+    "xinyi-bank": {"request", "inbox", "watch"},
+    "xinyi-audit": {"request", "policy", "subject-report"},  # which has --format json
 }
 #: These write JSON whether asked or not: a public key for others to pin.
 ALWAYS_JSON = {"key", "key show"}

@@ -15,6 +15,7 @@ from adapters.bank.landing import Landing
 from adapters.bank.outcome import Result
 from adapters.bank.package import Held
 from adapters.bank.spool import Spool
+from xinyi.errors import ExchangeError
 
 log = structlog.get_logger()
 
@@ -46,24 +47,31 @@ def catch_up(
     Args:
         fetch: takes into the spool what is newer than what it holds.
 
-    Raises as `fetch` and `land` do: what came before is done.
+    Raises as `fetch` and `land` do. What was fetched before, now or in an earlier run, has landed all the same.
     """
     wanted = list(products)
     before = {product: (landing.shown(product), spool.held(product)) for product in wanted}
     for product, (database, own) in before.items():
         if _sequence(database) != _sequence(own):
             log.warning("catch_up.differs", product=product, database=_sequence(database), spool=_sequence(own))
-    fetch()
-    results = landing.land_all(wanted)
+    results = _fetch_and_land(landing, fetch, wanted)
     behind = [product for product in wanted if _is_behind(landing.shown(product), spool.held(product))]
     if behind:
         # The spool lacks records between the two: they are asked for from where the target stands.
         for product in behind:
             log.warning("catch_up.back", product=product, database=_sequence(landing.shown(product)))
             spool.rewind(product, landing.shown(product))
-        fetch()
-        results += landing.land_all(wanted)
+        results += _fetch_and_land(landing, fetch, wanted)
     return [_caught(product, *before[product], landing, results) for product in wanted], results
+
+
+def _fetch_and_land(landing: Landing, fetch: Callable[[], object], products: list[str]) -> list[Result]:
+    try:
+        fetch()
+    except ExchangeError:
+        landing.land_all(products)  # a recall that came before must not wait for a right to more
+        raise
+    return landing.land_all(products)
 
 
 def _is_behind(database: Held | None, own: Held | None) -> bool:

@@ -40,7 +40,7 @@ class Question:
     #: "lost": the taxpayer has no record any more. "kept": it has the one it had. Otherwise empty.
     record: str
     says: str
-    #: Heading → cell as it stands in the source; of a person the masked identifier alone.
+    #: Heading → cell as it stands in the source; of a person the masked identifier alone, under "masked".
     cells: dict[str, str]
     #: "mended", "excluded", "superseded"; empty while nobody has answered.
     answer: str
@@ -77,7 +77,9 @@ def _read(edition: Edition, answers: Answers) -> Iterator[Question]:
             if outcome in _ASKED:
                 own = rules.split()
                 record = "lost" if LOST in own else "kept" if KEPT in own else ""
-                shown = dict(zip(headings, cells, strict=False))
+                # Of a person there is the masked identifier and nothing else.
+                masked = outcome == "withheld"
+                shown = {"masked": "".join(cells)} if masked else dict(zip(headings, cells, strict=False))
                 answer = answers.get(int(number), "")
                 yield Question(edition.path.name, int(number), outcome, own, record, says, shown, answer)
 

@@ -34,7 +34,7 @@ from xinyi.errors import Conflict, Invalid, Unavailable
 
 #: Kinds of columns in PostgreSQL (pg_type.typcategory) that have one text: text, number, date or time, boolean, enum.
 _CATEGORIES = "SNDBE"
-_PLAIN = (str, int, float, Decimal, bool, datetime.date, datetime.time, uuid.UUID)
+_PLAIN = (int, float, Decimal, bool, datetime.date, datetime.time, uuid.UUID)
 _NUMBERS = (int, float, Decimal)
 _LEAVE_OUT = "read by a --query that leaves it out or casts it"
 #: A day in a tax bureau's table is a day in China.
@@ -164,11 +164,12 @@ class _Rows:
 
     def texts(self, row: Sequence[object]) -> list[str | None]:
         """Raises Invalid where a value has no one text, which is known of SQLite's values only now."""
-        return [self._text(cell, heading) for cell, heading in zip(row, self.headings, strict=True)]
+        return [
+            cell if cell is None or isinstance(cell, str) else self._text(cell, heading)
+            for cell, heading in zip(row, self.headings, strict=True)
+        ]
 
-    def _text(self, cell: object, heading: str) -> str | None:
-        if cell is None or isinstance(cell, str):
-            return cell
+    def _text(self, cell: object, heading: str) -> str:
         if isinstance(cell, _PLAIN):
             return cell_text(cell)
         raise Invalid(
@@ -214,8 +215,11 @@ def _run(conn: Connection, statement: str, **options: Any) -> Any:
     return conn.exec_driver_sql(statement, execution_options={"no_parameters": True, **options})
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 def _canonical(row: Sequence[str | None]) -> bytes:
-    return json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    return _encode(row).encode() + b"\n"
 
 
 def _quoted(name: str) -> str:

@@ -13,6 +13,7 @@ of which no text holds the first, so that neither a comma nor a line's end insid
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -30,8 +31,6 @@ END = "\x1e\n"
 #: Characters of a text (the contract allows 200), and of several texts in one column, which go into a CLOB.
 _TEXT, _LONG = 200, 60_000
 _READ_CHARACTERS = 1 << 20
-#: A text with doubled quotation marks, or a number, or nothing; then what ends it.
-_FIELD = re.compile(r'(?:"((?:[^"]|"")*)"|([^",\x1e]*))(,|\x1e)')
 
 
 class OracleFiles:
@@ -53,13 +52,17 @@ class OracleFiles:
     def read(self, folder: Path, relation: Relation, width: int) -> Iterator[tuple[Value, ...]]:
         path = folder / f"{relation.name}.dat"
         numbers = [place for place, c in enumerate(relation.columns[:width]) if c.kind == "integer"]
-        for line in _lines(path):
-            values: list[Value] = [*_fields(line, path)]
-            if len(values) != len(relation.columns):
-                raise Conflict(f"{path} has a row of other columns", basis="landing.table")
-            for number in numbers:
-                values[number] = int(values[number] or 0) or None
-            yield tuple(values[:width])
+        try:
+            # No text is empty, so what is empty is NULL.
+            for fields in csv.reader(_records(path), strict=True):
+                if len(fields) != len(relation.columns):
+                    raise Conflict(f"{path} has a row of other columns", basis="landing.table")
+                values: list[Value] = [text or None for text in fields[:width]]
+                for number in numbers:
+                    values[number] = int(values[number] or 0) or None
+                yield tuple(values)
+        except (csv.Error, ValueError) as error:
+            raise Conflict(f"{path} is not as it was written", basis="landing.table") from error
 
     def finish(self, folder: Path, load: Load) -> None:
         for relation in load.files:
@@ -246,24 +249,14 @@ def _quoted(value: Value) -> str:
     return '"' + value.replace('"', '""') + '"'
 
 
-def _lines(path: Path) -> Iterator[str]:
+def _records(path: Path) -> Iterator[str]:
     rest = ""
     with path.open(encoding="utf-8", newline="") as file:
         while text := file.read(_READ_CHARACTERS):
-            *lines, rest = (rest + text).split(END)
-            yield from lines
+            *records, rest = (rest + text).split(END)
+            yield from records
     if rest:
         raise Conflict(f"{path} does not end with a row", basis="landing.table")
-
-
-def _fields(line: str, path: Path) -> Iterator[str | None]:
-    line, end = line + "\x1e", 0
-    while end < len(line):
-        found = _FIELD.match(line, end)
-        if found is None:
-            raise Conflict(f"{path} has a row that is not as it was written", basis="landing.table")
-        yield found[1].replace('""', '"') if found[1] is not None else found[2] or None
-        end = found.end()
 
 
 def _names(columns: Sequence[Column]) -> str:

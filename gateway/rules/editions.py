@@ -158,6 +158,20 @@ def way(editions: Iterable[Mapping[str, Any]], held: bytes) -> list[bytes]:
     return ahead[::-1]
 
 
+def built_on(editions: Iterable[Mapping[str, Any]], held: bytes) -> set[bytes]:
+    """What is held, and every edition that it came from by changes, back to a FULL: whoever holds it has them.
+
+    Args: as in `way`.
+    """
+    found: set[bytes] = set()
+    for edition in editions:
+        if edition["manifest_digest"] == held or found:
+            found.add(edition["manifest_digest"])
+            if edition["kind"] == _FULL:
+                break
+    return found
+
+
 def held_of(editions: Iterable[Mapping[str, Any]], taken: Container[bytes]) -> bytes:
     """The newest edition that a recipient can build upon; empty for none.
 

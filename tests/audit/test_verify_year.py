@@ -258,7 +258,7 @@ def test_a_correction_of_itself_or_a_later_edition_is_found(cast: Cast, told: Ye
 
 
 def test_an_answer_for_rows_that_are_not_there_is_found(told: Year, check: Check) -> None:
-    told.story.answer_rows(told["january"], 1, 7)
+    told.story.answer_rows(told["january"], *range(1, 8))
     report = check(told.story)
     assert verdicts(report) == {"editions": FALSE}
     assert reasons(report) == {"answer.rows"}

@@ -20,6 +20,7 @@ from adapters.tables.reading import Table, open_table
 from audit import buckets, records
 from audit.chunk_stream import ChunkStream, SealedChunk
 from audit.records import ExaminedChunk, examine_chunk
+from examples import generate
 from tests.chain import serialised
 from tests.world import GATEWAY, MAKER, made_up_uscc
 from xinyi import checks
@@ -429,6 +430,22 @@ def test_a_missing_folder_is_named(bureau: Bureau) -> None:
         bureau.standing()
     assert refused.value.basis == "edition.predecessor"
     assert middle.path.name[:16] in refused.value.explanation
+
+
+def test_the_generated_months_are_the_month_before_and_its_changes() -> None:
+    """Whole files and files of changes of one city agree, month after month; the first month is the list itself."""
+    before = {row[0]: row for row in generate.month(500, 3, 1, 0.1)}
+    assert list(before.values()) == list(generate.rows(500, 3))
+    for number in (2, 3, 4):
+        told = list(generate.changes(500, 3, number, 0.1))
+        assert {row[0] for row in told} == {generate.NEW, generate.CHANGED, generate.GONE}
+        for change, *row in told:
+            assert (change == generate.NEW) == (row[0] not in before)
+            if change == generate.GONE:
+                assert before.pop(row[0]) == tuple(row)
+            else:
+                before[row[0]] = tuple(row)
+        assert before == {row[0]: row for row in generate.month(500, 3, number, 0.1)}
 
 
 def test_the_state_root_is_that_of_the_plain_truth(bureau: Bureau) -> None:

@@ -61,14 +61,14 @@ async def test_rows_are_answered_for_and_shown(tmp_path: Path, database_url: str
 
 
 async def test_an_answer_that_is_not_right_is_refused(tmp_path: Path) -> None:
-    """Beyond the source's last row, out of order, for nothing, in another's name, for another's edition."""
+    """More rows than the source has, out of order, for nothing, in another's name, for another's edition."""
     async with city(tmp_path) as world:
         edition = world.seal(1000, rejected=3)
         await world.submit(edition)
         bureau = await world.admit("xinyi://test-city/other-bureau/person/sun-li", "TAX_BUREAU")
         stranger = bureau.settings.holder
         for document, holder, error, basis in (
-            (answer(world, edition.digest, 1, 1004), MAKER, Invalid, "answer.rows"),
+            (answer(world, edition.digest, *range(1, 1005)), MAKER, Invalid, "answer.rows"),
             (answer(world, edition.digest, 2, 1), MAKER, Invalid, "answer.rows"),
             (answer(world, edition.digest, 0), MAKER, Invalid, "answer.rows"),
             (answer(world, b"\7" * 32, 1), MAKER, Unknown, "edition.unknown"),

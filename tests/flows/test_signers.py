@@ -152,7 +152,7 @@ async def test_from_a_file_to_a_token_with_both_in_between(tmp_path: Path, hsm: 
 
         only = signed_with(both, hsm.toml("token:document"))
         (only.keys / "document.pem").unlink()
-        assert (await world.pull(Home.open(only.path))).package.delivery == package.delivery
+        assert (await world.pull(Home.open(only.path))).package.manifest == package.manifest
 
 
 async def test_a_token_key_nobody_registered_gets_nowhere(tmp_path: Path, hsm: SoftToken) -> None:

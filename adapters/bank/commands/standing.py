@@ -103,7 +103,7 @@ def purge(
     older_than: Annotated[int, typer.Option(min=1, help="Days since it was landed or handed over.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Drop the records of editions that a newer one has followed. Documents, receipts and evidence stay.
+    """Drop the records of editions that a newer FULL has followed. Documents, receipts and evidence stay.
 
     A single record of what is dropped cannot be proven from here any more.
 

@@ -137,7 +137,7 @@ def correct(
 
 def _publish(
     home: Path,
-    source: AbstractContextManager[Table],
+    read: AbstractContextManager[Table],
     product: str,
     period: str,
     json: bool,
@@ -153,7 +153,7 @@ def _publish(
 
     opened = Home.open(home)
     month = sources.parse_period(period)
-    with counting() as count, GatewayClient(opened) as client, Processes() as crew, source as table:
+    with counting() as count, GatewayClient(opened) as client, Processes() as crew, read as table:
         if changes is not None:
             sources.check_coverage(table.profile, changes=changes)
         of = product or table.profile.product
