@@ -16,7 +16,7 @@ from audit import merkle
 from audit.bulk import read_rows
 from audit.checkpoint import Checkpoint
 from audit.log import Tree, log_entries
-from xinyi.errors import Unavailable, Unknown
+from xinyi.errors import ProofInvalid, Unavailable, Unknown
 
 #: Complete tiles that are remembered with all their levels: 16 KiB each.
 REMEMBERED = 1024
@@ -58,8 +58,7 @@ class Prover:
             index = row["position"]
             if index is None or index >= head.size:
                 raise Unavailable("the log has not published its newest entries yet; try again")
-            proof = tree.inclusion(index, head.size)
-            merkle.check_inclusion(merkle.leaf_hash(leaf), index, head.size, proof, head.root)
+            proof = tree.proven(leaf, index, head)
             found.append(Included(index, row["salt"], row["opening"], proof))
         return found
 
@@ -87,6 +86,25 @@ class _Tree(Tree):
         self._edge: dict[int, bytes] = {}
         #: Lowest tile → the path of its leaves from its root on.
         self._beyond: dict[int, list[bytes]] = {}
+        #: Complete lowest tiles that were found under the head.
+        self._checked: set[int] = set()
+
+    def proven(self, leaf: bytes, index: int, head: Checkpoint) -> list[bytes]:
+        """The leaf's proof. A complete tile is checked once: its levels are hashed from its leaves, its root is under
+        the head. Raises ProofInvalid.
+        """
+        proof, number, hashed = self.inclusion(index, head.size), index >> 8, merkle.leaf_hash(leaf)
+        levels = self._of_tile(0, number)
+        if len(levels[0]) < _TILE_BYTES:
+            merkle.check_inclusion(hashed, index, head.size, proof, head.root)
+            return proof
+        if number not in self._checked:
+            root, tiles = merkle.node_hash(levels[7][:32], levels[7][32:]), (head.size - 1 >> 8) + 1
+            merkle.check_inclusion(root, number, tiles, self._beyond[number], head.root)
+            self._checked.add(number)
+        if levels[0][32 * (index & 255) :][:32] != hashed:
+            raise ProofInvalid(f"leaf {index} is not the one in the log's tree")
+        return proof
 
     def inclusion(self, index: int, size: int) -> list[bytes]:
         """As merkle.inclusion_proof: first within the leaf's tile, then on, which is the same for its whole tile."""

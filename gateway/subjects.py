@@ -6,6 +6,7 @@ as well. The identifier is used here and kept nowhere.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -16,7 +17,7 @@ from audit import buckets
 from audit.bulk import read_rows
 from audit.checkpoint import Checkpoint
 from audit.inclusion import Included, Prover
-from audit.records import blinder, commitment, varint
+from audit.records import blinder, commitment
 from gateway import states
 from gateway.bucket_paths import BucketPaths
 from gateway.store import disclosures, tables
@@ -101,7 +102,7 @@ class Inquiry:
                 before = None
             elif before is None or before[0] != sealed:
                 # It stands otherwise than before: this very edition tells of it.
-                before = sealed, self._record(digest, key, sealed)
+                before = sealed, self._record(row, sealed)
             yield pb.SubjectEdition(
                 manifest=documents[digest],
                 approval=documents[row["approval"]],
@@ -129,16 +130,18 @@ class Inquiry:
                 found[digest] = last, paths[digest]
         return found
 
-    def _record(self, manifest_digest: bytes, key: bytes, sealed: bytes) -> records_pb2.SaltedRecord:
+    def _record(self, edition: Row, sealed: bytes) -> records_pb2.SaltedRecord:
         """What an edition itself tells of the subject. Raises DigestMismatch where its bucket holds another."""
-        chunk = store.find_chunk(self._then, manifest_digest, key)
+        key, blind = self._key(edition), blinder(edition["blinding_key"])
+        chunk = store.find_chunk(self._then, edition["manifest_digest"], key)
         if chunk is None:
             raise Unavailable("records of an edition are missing at the gateway", basis="edition.chunks")
-        name = self._asked.identifier.encode()
-        # The identifier stands first in a record: field 1, its length, its bytes.
-        start = b"\n" + varint(len(name)) + name
-        for salted in records_pb2.Chunk.FromString(chunk[1]).records:
-            if salted.record.startswith(start) and commitment(salted.salt, salted.record) == sealed:
+        # Records ascend by blinded key, and the identifier stands first in each: field 1, its length, its bytes.
+        records = records_pb2.Chunk.FromString(chunk[1]).records
+        place = bisect_left(records, key, key=lambda salted: blind(salted.record[2 : 2 + salted.record[1]]))
+        if place < len(records):
+            salted = records[place]
+            if commitment(salted.salt, salted.record) == sealed:
                 return salted
         raise DigestMismatch("a record is not the one its bucket holds", basis="state.bucket")
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from adapters.auditor.show import time_of
-from adapters.party.terminal import console, notices
 from audit.disclosure.folder import read_registration
 from audit.entry_proof import EntryProof
 from audit.keys import keyid
 from audit.verification.policy import Policy
+from xinyi.terminal import console, notices
 
 
 def answer_text(answer: dict[str, Any]) -> None:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from adapters.party.terminal import Exit, HomeOption, JsonOption, emit, outcome, print_json, progress
+from adapters.party.terminal import HomeOption, JsonOption
+from xinyi.terminal import Exit, emit, outcome, print_json, progress
 
 PolicyOption = Annotated[Path, typer.Option(help="Your own policy: log key, gateway, bureaus, pinned keys.")]
 

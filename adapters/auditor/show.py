@@ -9,9 +9,9 @@ from typing import Any
 from google.protobuf.json_format import MessageToDict
 
 from adapters.auditor.client import ShownEntry
-from adapters.party.terminal import console, notices, print_json, table
 from audit.envelope import digest
 from audit.verification.findings import Report, Verdict
+from xinyi.terminal import console, notices, print_json, table
 from xinyi.v1 import exchange_pb2, log_pb2
 
 #: Times are shown as people on the spot read them.

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from adapters.party.terminal import Exit, HomeOption, JsonOption, emit, notices, print_json
+from adapters.party.terminal import HomeOption, JsonOption
 from xinyi.errors import Invalid
+from xinyi.terminal import Exit, emit, notices, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ from typing import NoReturn
 from adapters.bureau.commands import asking, deciding, publishing, recalling, watching
 from adapters.bureau.commands.objecting import objection
 from adapters.party.onboarding import add_commands
-from adapters.party.terminal import program, run
+from xinyi.terminal import program, run
 from xinyi.v1 import party_pb2
 
 app = program(

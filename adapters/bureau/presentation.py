@@ -8,8 +8,8 @@ from typing import Any
 
 from adapters.bureau.building import kind_word
 from adapters.bureau.quality import lost_of
-from adapters.party.terminal import console, table
 from audit.envelope import Opened
+from xinyi.terminal import console, table
 from xinyi.v1 import edition_pb2, records_pb2
 from xinyi.v1 import publication_service_pb2 as pb
 

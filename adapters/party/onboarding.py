@@ -15,11 +15,12 @@ import typer
 
 from adapters.party import admission
 from adapters.party.home import Home
-from adapters.party.terminal import HomeOption, JsonOption, emit, notices, outcome
+from adapters.party.terminal import HomeOption, JsonOption
 from audit import certificates, custody, pins
 from audit.keys import keyid
 from xinyi.errors import ExchangeError, Invalid
 from xinyi.server import is_address
+from xinyi.terminal import emit, notices, outcome
 from xinyi.v1 import envelope_pb2, party_pb2
 
 

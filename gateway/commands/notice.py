@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway.commands import HomeOption, JsonOption, act
-from xinyi.terminal import outcome, print_json, program, table
+from xinyi.terminal import group, outcome, print_json, table
 from xinyi.v1 import notice_pb2
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gateway.exchange import Exchange
     from xinyi.v1 import envelope_pb2
 
-app = program("Notices: what changes, and when, told to every partner in time.")
+app = group("Notices: what changes, and when, told to every partner in time.")
 
 
 class Kind(StrEnum):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from gateway.commands import HomeOption, JsonOption
-from xinyi.terminal import print_json, program, table
+from xinyi.terminal import group, print_json, table
 
-app = program("Corrections, and whether everybody who took what was wrong has confirmed them.")
+app = group("Corrections, and whether everybody who took what was wrong has confirmed them.")
 
 
 @app.command("list")

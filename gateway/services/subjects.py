@@ -32,7 +32,7 @@ from xinyi.v1 import subject_service_pb2 as pb
 from xinyi.v1.subject_service_pb2_grpc import SubjectServiceServicer
 
 #: Messages made in one go while an answer streams.
-PAGE = 64
+PAGE = 16
 #: How long an answer waits until everything in it is published.
 PUBLISH_WAIT_S = 10.0
 #: Entries that say that somebody looked: no answer shows them, none waits for them.
@@ -61,10 +61,22 @@ class Subjects(SubjectServiceServicer):
             if behind:
                 await self._wait_published(behind)
                 now = looks.enter_context(database.moment())
-            pieces = await database.in_thread(lambda: self._answers(then, now, received, asked))
-            while page := await database.in_thread(lambda: list(islice(pieces, PAGE))):
-                for piece in page:
-                    yield piece
+            pieces = self._answers(then, now, received, asked)
+            ahead = self._read_ahead(pieces)
+            try:
+                while page := await asyncio.shield(ahead):
+                    ahead = self._read_ahead(pieces)
+                    for piece in page:
+                        yield piece
+            finally:
+                # Also where the line broke: its connection goes back when nobody reads with it any more.
+                await asyncio.wait([ahead])
+
+    def _read_ahead(
+        self, pieces: Iterator[pb.FindSubjectResponse]
+    ) -> asyncio.Future[list[pb.FindSubjectResponse]]:
+        """The next messages are made while the caller takes the ones before."""
+        return asyncio.ensure_future(self._reception.database.in_thread(lambda: list(islice(pieces, PAGE))))
 
     async def _open(
         self, request: pb.FindSubjectRequest, who: Caller

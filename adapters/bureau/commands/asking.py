@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from adapters.party.terminal import HomeOption, JsonOption, notices, outcome, print_json, table
+from adapters.party.terminal import HomeOption, JsonOption
+from xinyi.terminal import notices, outcome, print_json, table
 
 
 def questions(

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from adapters.bureau.commands.publishing import EncodingOption, QueryOption, TableOption, counting
-from adapters.party.terminal import HomeOption, JsonOption, console, notices, outcome, print_json
+from adapters.party.terminal import HomeOption, JsonOption
 from xinyi.processes import Processes
+from xinyi.terminal import console, notices, outcome, print_json
 
 Digest = Annotated[
     str, typer.Argument(metavar="EDITION", help="Six or more digits of the edition's manifest digest.")

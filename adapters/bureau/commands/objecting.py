@@ -8,12 +8,10 @@ from typing import Annotated
 
 import typer
 
-from adapters.party.terminal import HomeOption, JsonOption, console, outcome, print_json, table
+from adapters.party.terminal import HomeOption, JsonOption
+from xinyi.terminal import console, group, outcome, print_json, table
 
-objection = typer.Typer(
-    help="Objections of enterprises to their grades: taken in by one person, decided by another.",
-    no_args_is_help=True,
-)
+objection = group("Objections of enterprises to their grades: taken in by one person, decided by another.")
 Number = Annotated[str, typer.Argument(metavar="NUMBER", help="The bureau's own number of the objection.")]
 
 

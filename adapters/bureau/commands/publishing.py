@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from adapters.party.terminal import Exit, HomeOption, JsonOption, console, notices, print_json, progress
+from adapters.party.terminal import HomeOption, JsonOption
 from xinyi.processes import Processes
+from xinyi.terminal import Exit, console, notices, print_json, progress
 
 if TYPE_CHECKING:
     from adapters.tables.reading import Table

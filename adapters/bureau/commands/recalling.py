@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adapters.party.terminal import Exit, HomeOption, JsonOption, notices, print_json, table
+from adapters.party.terminal import HomeOption, JsonOption
+from xinyi.terminal import Exit, notices, print_json, table
 
 if TYPE_CHECKING:
     from adapters.bureau import recalls

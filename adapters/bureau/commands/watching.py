@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from adapters.party.terminal import Exit, HomeOption, JsonOption, console, findings, print_json
+from adapters.party.terminal import HomeOption, JsonOption
+from xinyi.terminal import Exit, console, findings, print_json
 
 if TYPE_CHECKING:
     from adapters.party.gateway import GatewayClient
