@@ -90,7 +90,7 @@ class Bureau:
         self.folder = world.path / "files"
         self.folder.mkdir(exist_ok=True)
 
-    def write(self, name: str, rows: Iterable[Sequence[str]], *, changes: bool = False) -> Path:
+    def _write(self, name: str, rows: Iterable[Sequence[str]], *, changes: bool = False) -> Path:
         """Args: rows — (identifier, *cells), before them the word where it is of changes."""
         path = self.folder / name
         with path.open("w", encoding="utf-8", newline="") as file:
@@ -103,10 +103,10 @@ class Bureau:
         return path
 
     def whole(self, name: str, truth: Mapping[str, Cells]) -> Path:
-        return self.write(name, [(identifier, *cells) for identifier, cells in truth.items()])
+        return self._write(name, [(identifier, *cells) for identifier, cells in truth.items()])
 
     def changes(self, name: str, changes: Iterable[Change]) -> Path:
-        return self.write(name, [(word, who, *cells) for word, who, cells in changes], changes=True)
+        return self._write(name, [(word, who, *cells) for word, who, cells in changes], changes=True)
 
     async def full(self, truth: Mapping[str, Cells], period: str, *, name: str = "") -> Edition:
         return await self.publish(self.whole(name or f"full-{period}.csv", truth), period)
@@ -131,12 +131,19 @@ class Bureau:
         return edition
 
     async def submit(
-        self, file: Path, period: str, *, kind: edition_pb2.EditionKind = FULL, **of_kind: Any
+        self,
+        file: Path,
+        period: str,
+        *,
+        kind: edition_pb2.EditionKind = FULL,
+        whole: bool = False,
+        **of_kind: Any,
     ) -> publishing.Published:
-        """Args: kind — another one than FULL is read from a file of changes."""
+        """Args: whole — the file of a DELTA is the whole list; otherwise only a FULL is read from one."""
 
         def work(client: GatewayClient) -> publishing.Published:
-            table = sources.open_source(file, str(profile(self.folder, changes=kind != FULL)), "")
+            told = profile(self.folder, changes=kind != FULL and not whole)
+            table = sources.open_source(file, str(told), "")
             month = sources.parse_period(period)
             return publishing.publish(
                 self.maker, client, table, self.product, month, lambda *_: None, kind=kind, **of_kind
@@ -178,7 +185,7 @@ class Bank:
 
     @property
     def table(self) -> str:
-        return self.product.replace("-", "_")
+        return table_of(self.product)
 
     async def call(self) -> Caught:
         """catch-up, then confirm: nothing is left to send."""
@@ -193,11 +200,11 @@ class Bank:
             assert waiting == 0
         return caught
 
-    def target(self) -> SqlTarget:
-        return SqlTarget(self.url, self.table, COLUMNS)
+    def target(self, product: str = "") -> SqlTarget:
+        return SqlTarget(self.url, table_of(product or self.product), COLUMNS)
 
     def landing(self) -> Landing:
-        return Landing(self.home, lambda _: self.target())
+        return Landing(self.home, self.target)
 
     async def land_and_confirm(self) -> list[Result]:
         """What an inbox, or a folder, brought."""
@@ -246,6 +253,10 @@ class Bank:
             (self.home.path / "bank.db").unlink(missing_ok=True)
             if (place / "bank.db").exists():
                 shutil.copy(place / "bank.db", self.home.path / "bank.db")
+
+
+def table_of(product: str) -> str:
+    return product.replace("-", "_")
 
 
 def shown_of(truth: Mapping[str, Cells]) -> dict[str, tuple[str, str]]:

@@ -130,7 +130,7 @@ def recalled(world: World) -> dict[str, str]:
 
 async def test_a_wrong_grade_found_late(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """All twelve are told on the same day, before anything else, and confirm; the past stays as it was known."""
-    async with city(tmp_path, database_url=database_url) as world:
+    async with city(tmp_path, database_url=database_url, backoff_s=0.2) as world:
         days = Days(monkeypatch)
         story = await told(world, days)
         bureau, banks = story.bureau, story.banks
@@ -315,7 +315,7 @@ def receipts_of(world: World, bank: Bank) -> list[tuple[str, int, bytes]]:
 
 async def test_a_repair_changes_no_past_and_recalls_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """C becomes B by repair: an ordinary change from now on. What was known stays, and was true."""
-    async with city(tmp_path) as world:
+    async with city(tmp_path, backoff_s=0.2) as world:
         story = await told(world, days := Days(monkeypatch))
         days.on(date(2018, 5, 20))
         repaired = {REPAIRED: (APRIL[REPAIRED][0], "B", "REPAIR", "2018-05-20")}
