@@ -233,7 +233,7 @@ class Bank:
         engine.dispose()
         if not there:
             return {}
-        rows = self.query(f"SELECT taxpayer_id, names, grade FROM {self.table}")  # noqa: S608
+        rows = self.query(f"SELECT taxpayer_id, names, grade FROM {self.table}")
         assert len({row[0] for row in rows}) == len(rows)
         return {row[0]: (row[1], row[2]) for row in rows}
 

@@ -18,8 +18,8 @@ from adapters.bank.fetch import Receiver
 from adapters.bank.settings import BankSettings
 from adapters.bank.spool import Spool
 from adapters.bureau.editions import Edition
-from adapters.party.home import Home
 from adapters.bureau.standing import CHINA
+from adapters.party.home import Home
 from audit import envelope
 from audit.keys import keyid
 from audit.records import CHUNK_RECORDS
@@ -199,7 +199,7 @@ async def check_former_employee(world: World, bank: Bank, february: Edition) -> 
     )
     await asyncio.sleep(DIRECTORY_AGE_S)  # so long a gateway takes what it has read of the keys for true
     known = len(entries(world, "refused"))
-    with pytest.raises(SignatureInvalid) as refused:
+    with pytest.raises(SignatureInvalid):
         await world.pull(employee)
     (logged,) = entries(world, "refused")[known:]
     assert (logged.actor, logged.code) == (employee.settings.holder, SignatureInvalid.code)
