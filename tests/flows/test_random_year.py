@@ -51,6 +51,7 @@ from gateway.office import catalogue, partners
 from gateway.office.inspection import read
 from gateway.store import deliveries as store
 from gateway.store import tables
+from tests import postgres
 from tests.chain import serialised
 from tests.flows.days import Days
 from tests.flows.parties import NOTHING, Bureau, Cells, Change, Truth, record_of
@@ -74,32 +75,60 @@ who_calls = st.sampled_from(range(len(BANKS)))
 
 
 class Town:
-    """A city with its bureau and three banks before anything is published; every year begins with the same one."""
+    """A city with its bureau and three banks before anything is published; every year begins with the same one.
 
-    def __init__(self, path: Path, product: str, database_url: str) -> None:
-        self.path, self.product, self._url = path, product, database_url
+    Args:
+        make_database: gives the URL of a fresh database for a city, which is then founded for each year; None for
+            SQLite, whose files are copied back with all others.
+    """
+
+    def __init__(self, path: Path, product: str, make_database: Callable[[], str] | None) -> None:
+        self.path, self.product, self._make_database = path, product, make_database
         self._runner = asyncio.Runner()
-        self._begun = False
+        self._founded = False
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self._runner.run(work)
 
     def begin(self) -> None:
-        if not self._begun:
-            self._city = city(self.path / "city", database_url=self._url, backoff_s=0.2)
-            self.world: World = self.run(self._city.__aenter__())
-            self.run(self._settle())
-            self._begun = True
-            self.run(self.world.stop())
-            shutil.copytree(self.path / "city", self.path / "kept")
+        if not self._founded:
+            self._found()
         else:
             shutil.rmtree(self.path / "city")
             shutil.copytree(self.path / "kept", self.path / "city")
-        self.run(self.world.start())
+            self.run(self.world.start())
         self.banks = [
             Member(Home.open(home.path), self.product, folder=self._folder(name))
             for name, home in zip(BANKS, self._homes, strict=True)
         ]
+
+    def _found(self) -> None:
+        url = self._make_database() if self._make_database else ""
+        self._city = city(self.path / "city", database_url=url, backoff_s=0.2)
+        self.world: World = self.run(self._city.__aenter__())
+        self._founded = True
+        self.run(self._settle())
+        if not self._make_database:
+            self.run(self.world.stop())
+            shutil.copytree(self.path / "city", self.path / "kept")
+            self.run(self.world.start())
+
+    def end(self) -> None:
+        if self._make_database:
+            self._leave()
+        else:
+            self.run(self.world.stop())
+
+    def close(self) -> None:
+        if self._founded:
+            self.run(self.world.start())
+            self._leave()
+        self._runner.close()
+
+    def _leave(self) -> None:
+        self.run(self._city.__aexit__(None, None, None))
+        shutil.rmtree(self.path / "city")
+        self._founded = False
 
     async def _settle(self) -> None:
         world = self.world
@@ -120,15 +149,6 @@ class Town:
 
     def _folder(self, name: str) -> Path | None:
         return self.path / "city/folder" if name == "by-folder" else None
-
-    def end(self) -> None:
-        self.run(self.world.stop())
-
-    def close(self) -> None:
-        if self._begun:
-            self.run(self.world.start())
-            self.run(self._city.__aexit__(None, None, None))
-        self._runner.close()
 
 
 class RandomYear(RuleBasedStateMachine):
@@ -624,8 +644,8 @@ def _cells(record: dict[str, Any] | None) -> tuple[str, str] | None:
     return (record["names"][0], record["grade"].removeprefix("GRADE_")) if record else None
 
 
-def run_years(path: Path, years: int, database_url: str = "") -> None:
-    towns = {name: Town(path / name, name, database_url) for name in ("grade-all", "grade-a")}
+def run_years(path: Path, years: int, make_database: Callable[[], str] | None = None) -> None:
+    towns = {name: Town(path / name, name, make_database) for name in ("grade-all", "grade-a")}
     try:
         run_state_machine_as_test(
             lambda: RandomYear(towns),
@@ -647,4 +667,9 @@ def run_years(path: Path, years: int, database_url: str = "") -> None:
 
 @pytest.mark.sqlite
 def test_a_random_year(tmp_path: Path) -> None:
-    run_years(tmp_path, 15)
+    run_years(tmp_path, 12)
+
+
+@pytest.mark.postgresql
+def test_a_random_year_on_postgresql(tmp_path: Path, postgresql_server: postgres.Server) -> None:
+    run_years(tmp_path, 2, postgresql_server.create)
