@@ -116,7 +116,7 @@ def changes(
     own = buckets.by_bucket(changed)
     held = {
         number: buckets.changed(bucket.entries, own[number], strict=not correction)
-        for number, bucket in state.buckets(own.keys()).items()
+        for number, bucket in state.read_buckets(own.keys()).items()
     }
     return Content(told, entries, held, compared)
 

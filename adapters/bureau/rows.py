@@ -31,8 +31,9 @@ Progress = Callable[[int], None]
 
 #: Chunks of a predecessor that one call takes: some 3 MB.
 _PREVIOUS_CHUNKS = 16
-#: Rows, or records that they are compared with, that one call merges where the parts are smaller.
-_TOGETHER = 2048
+#: Rows, or records that they are compared with, that one call merges where the parts are smaller. What a file of
+#: changes names may lie in as many buckets, which are held together.
+_TOGETHER = 512
 #: Bytes of a table below which other processes would begin too late to help.
 _SMALL = 4 << 20
 

@@ -44,12 +44,13 @@ CREATE TABLE states (sequence INTEGER PRIMARY KEY, manifest BLOB NOT NULL, diges
 CREATE TABLE buckets (sequence INTEGER, number INTEGER, entries BLOB NOT NULL, places BLOB NOT NULL,
     PRIMARY KEY (sequence, number)) WITHOUT ROWID;
 """
+_INSERT = "INSERT INTO buckets (sequence, number, entries, places) VALUES (?, ?, ?, ?)"
 #: Buckets read, changed and written together while an edition is added: memory stays flat.
 _BATCH = 512
 #: Where a record lies: sequence of its edition, then the byte in its chunks, in one number.
 _PLACE_BYTES, _OFFSET_BITS = 8, 44
 _READ_BYTES = 1024
-_ENTRY, _PLACE = Struct("32s32s"), Struct(f"{_PLACE_BYTES}s")
+_ENTRY = Struct("32s32s")
 
 
 class Bucket(NamedTuple):
@@ -104,7 +105,7 @@ class State:
         """The records of these blinded keys; those that do not stand are left out. Raises Conflict."""
         wanted = {number: list(own) for number, own in groupby(sorted(keys), key=buckets.number_of)}
         found = {}
-        for number, (entries, places) in self.buckets(wanted.keys()).items():
+        for number, (entries, places) in self.read_buckets(wanted.keys()).items():
             at = {entries[i : i + 32]: i for i in range(0, len(entries), buckets.ENTRY_BYTES)}
             for key in wanted[number]:
                 if (i := at.get(key)) is not None:
@@ -113,16 +114,16 @@ class State:
                     found[key] = self._read(place, entries[i + 32 : i + buckets.ENTRY_BYTES])
         return found
 
-    def buckets(self, numbers: Set[int]) -> dict[int, Bucket]:
+    def read_buckets(self, numbers: Set[int]) -> dict[int, Bucket]:
         """These buckets. Those asked for last are held: records are found in the buckets that are changed next.
 
         Raises Conflict where the file is damaged.
         """
         if not numbers <= self._held.keys():
-            self._held = dict(self._read_buckets(numbers))
+            self._held = dict(self._read_anew(numbers))
         return {number: self._held[number] for number in numbers}
 
-    def _read_buckets(self, numbers: Set[int]) -> Iterator[tuple[int, Bucket]]:
+    def _read_anew(self, numbers: Set[int]) -> Iterator[tuple[int, Bucket]]:
         query = (
             "SELECT number, entries, places FROM buckets "
             "WHERE sequence = ? AND number IN (SELECT value FROM json_each(?))"
@@ -253,7 +254,7 @@ class States:
         digests = buckets.Digests(before.digests.packed)
         while batch := dict(islice(together, _BATCH)):
             rows = []
-            for number, bucket in before.buckets(batch.keys()).items():
+            for number, bucket in before.read_buckets(batch.keys()).items():
                 held = _unpacked(*bucket)
                 for key, entry in batch[number]:
                     if not is_gone(entry.record):
@@ -265,7 +266,7 @@ class States:
                 after = b"".join(key + commitment for key, (commitment, _) in ascending)
                 digests.update({number: buckets.digest(after)})
                 rows.append((sequence, number, after, b"".join(place for _, (_, place) in ascending)))
-            connection.executemany("INSERT INTO buckets VALUES (?, ?, ?, ?)", rows)
+            connection.executemany(_INSERT, rows)
         connection.execute("INSERT INTO states VALUES (?, ?, ?)", (sequence, edition.digest, digests.packed))
 
 
@@ -299,7 +300,7 @@ class StateWriter:
             end = start + len(own) // buckets.ENTRY_BYTES * _PLACE_BYTES
             rows.append((self._sequence, number, own, places[start:end]))
             start = end
-        self._connection.executemany("INSERT INTO buckets VALUES (?, ?, ?, ?)", rows)
+        self._connection.executemany(_INSERT, rows)
 
     def finish(self, full: Edition, digests: buckets.Digests) -> None:
         row = (self._sequence, full.digest, digests.packed)
@@ -334,8 +335,9 @@ def _place(sequence: int, offset: int) -> int:
 
 def _unpacked(entries: bytes, places: bytes) -> dict[bytes, tuple[bytes, bytes]]:
     """Blinded key → commitment, place."""
-    lying = zip(_ENTRY.iter_unpack(entries), _PLACE.iter_unpack(places), strict=True)
-    return {key: (commitment, place) for (key, commitment), (place,) in lying}
+    at = range(0, len(places), _PLACE_BYTES)
+    lying = zip(_ENTRY.iter_unpack(entries), at, strict=True)
+    return {key: (commitment, places[i : i + _PLACE_BYTES]) for (key, commitment), i in lying}
 
 
 def _length(data: bytes, at: int) -> tuple[int, int]:

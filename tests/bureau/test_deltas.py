@@ -138,7 +138,7 @@ class Bureau:
         edition = edition or self.last
         assert edition is not None
         state = States(self.editions).after(edition)
-        own = [bucket.entries for bucket in state.buckets(set(range(buckets.COUNT))).values()]
+        own = [bucket.entries for bucket in state.read_buckets(set(range(buckets.COUNT))).values()]
         keys = [entries[i : i + 32] for entries in own for i in range(0, len(entries), 64)]
         found = [records_pb2.GradeRecord.FromString(s.record) for s in state.find(keys).values()]
         state.close()
