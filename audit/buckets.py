@@ -17,7 +17,7 @@ import struct
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from audit import merkle
 from xinyi.errors import ProofInvalid
@@ -28,6 +28,7 @@ ENTRY_BYTES = 64
 
 _DOMAIN = b"xinyi-bucket-v1\0"
 _KEY_BYTES = 32
+_ENTRY = struct.Struct("32s32s")
 #: first and last bucket, bytes of head and tail
 _RUN = struct.Struct(">HHII")
 _sha256 = hashlib.sha256
@@ -62,16 +63,15 @@ def changed(entries: bytes, changes: Iterable[Change], *, strict: bool) -> bytes
 
     Raises ProofInvalid.
     """
-    held = {
-        entries[start : start + _KEY_BYTES]: entries[start + _KEY_BYTES : start + ENTRY_BYTES]
-        for start in range(0, len(entries), ENTRY_BYTES)
-    }
+    if len(entries) % ENTRY_BYTES:
+        raise ProofInvalid("these are no entries of a bucket", basis="state.bucket")
+    held = dict(_ENTRY.iter_unpack(entries))
     for key, commitment in changes:
         if commitment is not None:
             held[key] = commitment
         elif held.pop(key, None) is None and strict:
             raise ProofInvalid("a taxpayer is gone that was not among the records", basis="state.gone")
-    return b"".join(key + held[key] for key in sorted(held))
+    return b"".join(chain.from_iterable(sorted(held.items())))
 
 
 def by_bucket(changes: Iterable[Change]) -> dict[int, list[Change]]:

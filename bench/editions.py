@@ -65,26 +65,30 @@ def generate(bench: Bench, name: str, rows: int, *options: object) -> Path:
     return source
 
 
-def _publish(city: City, source: Path, period: str = "2018-04", profile: str = "city-grades") -> Run:
-    return run(
-        program(
-            "xinyi-bureau",
-            *("publish", source, "--profile", profile, "--product", "grade-a"),
-            *("--period", period, "--home", city.maker, "--json"),
-            *(["--changes"] if profile == CHANGES else []),
-        )
+def publish(
+    city: City, source: Path, period: str = "2018-04", profile: str = "city-grades", *, expect: int = 0
+) -> Run:
+    command = program(
+        "xinyi-bureau",
+        *("publish", source, "--profile", profile, "--product", "grade-a"),
+        *("--period", period, "--home", city.maker, "--json"),
+        *(["--changes"] if profile == CHANGES else []),
     )
+    return run(command, expect=(expect,))
+
+
+def receive(city: City, *, expect: int = 0) -> Run:
+    """By bank 1."""
+    return run(program("xinyi-bank", "receive", "--home", city.bank(1)), expect=(expect,))
 
 
 def travel(city: City, source: Path, **how: str) -> Travelled:
-    """File → gateway → approval → bank 1: fetched, verified, landed, signed for. Args: how — as for `_publish`."""
-    bank = city.bank(1)
+    """File → gateway → approval → bank 1: fetched, verified, landed, signed for. Args: how — as for `publish`."""
     with city.serving():
-        published = _publish(city, source, **how)
+        published = publish(city, source, **how)
         edition = published.json["manifest"]
         run(program("xinyi-bureau", "approve", edition, "--yes", "--home", city.approver))
-        received = run(program("xinyi-bank", "receive", "--home", bank))
-    return Travelled(published.seconds, received.seconds)
+        return Travelled(published.seconds, receive(city).seconds)
 
 
 def _publish_floor(bench: Bench, source: Path) -> float:
@@ -146,7 +150,7 @@ def _peaks(bench: Bench, city: City, source: Path) -> dict[str, float]:
 
     inbox = program("xinyi-bank", "inbox", "--home", pushed)
     with city.serving() as gateway, serving(inbox, ready="inbox.serving") as receiving:
-        published = _publish(city, source)
+        published = publish(city, source)
         peaks["publish"] = published.peak_mib
         edition = published.json["manifest"]
         step("approve", "xinyi-bureau", "approve", edition, "--yes", "--home", city.approver)

@@ -8,6 +8,7 @@ at one edition; a transaction takes it to the next. It holds identifiers, so it 
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -134,14 +135,17 @@ class State:
             for place, key in enumerate(keys)
         )
         told = dict(zip(keys, identifiers, strict=True))
+        held = self._read(changes.keys())
         assert self._package is not None
         strict = self._package.manifest.message.kind == edition_pb2.EDITION_KIND_DELTA
         changed: list[tuple[int, bytes, str]] = []
-        for number, (before, names) in self._read(changes):
-            after = buckets.changed(before, changes[number], strict=strict)
+        for number, own in changes.items():
+            before, names = held.get(number, (b"", ""))
+            after = buckets.changed(before, own, strict=strict)
+            known = dict(zip(_keys(before), names.split("\n"), strict=False))
             # Most changes leave the same taxpayers there.
-            if len(after) != len(before) or any(buckets.find(before, key) is None for key, _ in changes[number]):
-                known = dict(zip(_keys(before), names.split("\n"), strict=False)) | told
+            if len(after) != len(before) or any(key not in known for key, _ in own):
+                known.update((key, told[key]) for key, _ in own)
                 names = "\n".join(known[key] for key in _keys(after))
             changed.append((number, after, names))
         self._digests.update({number: buckets.digest(after) for number, after, _ in changed})
@@ -150,12 +154,13 @@ class State:
     def _write(self, rows: Iterable[tuple[int, bytes, str]]) -> None:
         self._connection.executemany("INSERT OR REPLACE INTO buckets VALUES (?, ?, ?)", rows)
 
-    def _read(self, numbers: Iterable[int]) -> Iterator[tuple[int, tuple[bytes, str]]]:
-        for number in numbers:
-            row = self._connection.execute(
-                "SELECT entries, identifiers FROM buckets WHERE number = ?", (number,)
-            ).fetchone()
-            yield number, row if row is not None else (b"", "")
+    def _read(self, numbers: Iterable[int]) -> dict[int, tuple[bytes, str]]:
+        """(entries, identifiers) by bucket; empty ones are left out."""
+        query = (
+            "SELECT number, entries, identifiers FROM buckets WHERE number IN (SELECT value FROM json_each(?))"
+        )
+        rows = self._connection.execute(query, (json.dumps(sorted(numbers)),))
+        return {number: (entries, identifiers) for number, entries, identifiers in rows}
 
     def check(self) -> None:
         """Every chunk was taken. Raises ProofInvalid unless the records come to the root that is sealed."""
@@ -195,7 +200,7 @@ class State:
             wanted.setdefault(buckets.number_of(key), []).append(key)
         found: dict[bytes, str] = {}
         with self._failures():
-            for number, (entries, names) in self._read(wanted):
+            for number, (entries, names) in self._read(wanted).items():
                 held = dict(zip(_keys(entries), names.split("\n"), strict=False))
                 found.update((key, held[key]) for key in wanted[number] if key in held)
         return found

@@ -113,9 +113,10 @@ def changes(
         (key, None if is_gone(record) else entry[32:])
         for (key, _, record), entry in zip(told, entries, strict=True)
     ]
+    own = buckets.by_bucket(changed)
     held = {
-        number: buckets.changed(state.bucket(number)[0], own, strict=not correction)
-        for number, own in buckets.by_bucket(changed).items()
+        number: buckets.changed(bucket.entries, own[number], strict=not correction)
+        for number, bucket in state.read_buckets(own.keys()).items()
     }
     return Content(told, entries, held, compared)
 

@@ -24,7 +24,7 @@ from adapters.bureau.merging import merge
 from adapters.bureau.organisations import marks_of, sharing
 from adapters.bureau.quality import Tally
 from adapters.bureau.rules import ACCEPTED, KEPT, LOST, RULES, WARNED
-from adapters.bureau.runs import read_part, write_run
+from adapters.bureau.runs import read_parts, write_run
 from adapters.bureau.serialised import grade_of, identifier_of, is_gone
 from adapters.bureau.states import State
 from adapters.tables.profile import Profile
@@ -140,10 +140,10 @@ class MergedPart:
     buckets: dict[int, bytes] = field(default_factory=dict)
 
 
-def merge_part(file: str, number: int) -> MergedPart:
-    """The records of one of the 256 parts, compared with what stood, salted and hashed."""
+def merge_parts(file: str, numbers: range) -> MergedPart:
+    """The records of some of the 256 parts, compared with what stood, salted and hashed."""
     place, part = _opened(file), MergedPart()
-    drafts: list[Draft] = read_part(place.drafts, number)
+    drafts: list[Draft] = read_parts(place.drafts, numbers)
     standing = place.state.find({draft[0] for draft in drafts}) if place.state is not None else {}
     judge = _judge(place, standing, drafts) if place.state is not None else None
     if judge is None and len({draft[0] for draft in drafts}) == len(drafts):
@@ -157,7 +157,7 @@ def merge_part(file: str, number: int) -> MergedPart:
         told = content.changes(items, place.state, standing, correction=place.corrected is not None)
         part.tally.unchanged = len(items) - len(told.told)
     else:
-        told = _content(place, number, items, part)
+        told = _content(place, numbers, items, part)
     if place.kind != FULL:
         part.grades.update(0 if is_gone(record) else grade_of(record) for *_, record in told.told)
     part.compared, part.buckets = told.compared, told.buckets
@@ -195,16 +195,16 @@ def _merged(drafts: list[Draft], part: MergedPart, judge: Judge | None) -> list[
 
 
 def _content(
-    place: Workplace, number: int, items: Sequence[tuple[bytes, bytes]], part: MergedPart
+    place: Workplace, numbers: range, items: Sequence[tuple[bytes, bytes]], part: MergedPart
 ) -> Content:
     """Of a whole file."""
     doubts: dict[bytes, int] = {}
-    for key, row in read_part(place.doubts, number):
+    for key, row in read_parts(place.doubts, numbers):
         doubts.setdefault(key, row)
-    for key, row, *_ in read_part(place.drafts, number) if part.later else ():
+    for key, row, *_ in read_parts(place.drafts, numbers) if part.later else ():
         if row in part.later:
             doubts.setdefault(key, row)
-    before = _previous(place, number) if place.compared else None
+    before = _previous(place, numbers) if place.compared else None
     if place.kind == FULL:
         told, rule = content.full(items, before, doubts, keep_salts=place.keeps_salts), LOST
     else:
@@ -217,9 +217,9 @@ def _content(
     return told
 
 
-def _previous(place: Workplace, number: int) -> dict[bytes, Standing]:
+def _previous(place: Workplace, numbers: range) -> dict[bytes, Standing]:
     """What stood: of each key what the last edition of the chain says."""
-    stood = {key: Standing(salt, record) for key, _, salt, record in read_part(place.previous, number)}
+    stood = {key: Standing(salt, record) for key, _, salt, record in read_parts(place.previous, numbers)}
     return {key: standing for key, standing in stood.items() if not is_gone(standing.record)}
 
 

@@ -17,9 +17,9 @@ from secrets import token_hex
 from adapters.bureau.editions import Edition
 from adapters.bureau.mending import MendFile
 from adapters.bureau.organisations import Organisations
-from adapters.bureau.parts import MergedPart, Workplace, assess_piece, merge_part, write_previous
+from adapters.bureau.parts import MergedPart, Workplace, assess_piece, merge_parts, write_previous
 from adapters.bureau.quality import Tally
-from adapters.bureau.runs import PARTS
+from adapters.bureau.runs import together
 from adapters.bureau.states import State
 from adapters.tables.reading import Table
 from xinyi import files
@@ -31,6 +31,9 @@ Progress = Callable[[int], None]
 
 #: Chunks of a predecessor that one call takes: some 3 MB.
 _PREVIOUS_CHUNKS = 16
+#: Rows, or records that they are compared with, that one call merges where the parts are smaller. What a file of
+#: changes names may lie in as many buckets, which are held together.
+_TOGETHER = 512
 #: Bytes of a table below which other processes would begin too late to help.
 _SMALL = 4 << 20
 
@@ -56,6 +59,8 @@ class Rows:
         for directory in (path, self._place.drafts, self._place.doubts, self._place.previous):
             files.make_directory(directory)
         self._crew: Crew = crew if crew is not None and table.size_bytes >= _SMALL else Inline()
+        #: Records that the rows are compared with one by one.
+        self._before = 0
         self._mend = MendFile(path / "mend")
         self._later: dict[int, list[str]] = {}
         self._grades: Counter[int] = Counter()
@@ -83,6 +88,7 @@ class Rows:
             keeps_salts: records that are unchanged keep theirs.
         """
         self._place = replace(self._place, compared=True, keeps_salts=keeps_salts)
+        self._before = sum(edition.manifest.record_count for edition in chain)
         calls = (
             (str(self._place.previous), run, sequence, self._place.blinding_key, group)
             for run, (sequence, group) in enumerate(_groups(chain))
@@ -100,7 +106,7 @@ class Rows:
         self._place = replace(self._place, state=state, corrected=corrected)
 
     def parts(self, kind: edition_pb2.EditionKind | None) -> Iterator[MergedPart]:
-        """256 parts whose records ascend from the first to the last.
+        """All records, in parts that ascend from the first to the last.
 
         Args:
             kind: of the edition; None where neither salts nor leaves are wanted.
@@ -108,7 +114,8 @@ class Rows:
         place = replace(self._place, kind=kind)
         self.organisations.save(place.suspects)
         shared = place.save("merging")
-        for part in in_order(self._crew, merge_part, ((shared, number) for number in range(PARTS))):
+        calls = ((shared, numbers) for numbers in together(max(self.tally.rows, self._before), _TOGETHER))
+        for part in in_order(self._crew, merge_parts, calls):
             self.tally.add(part.tally)
             self._grades.subtract(part.fewer)
             self._later.update(part.later)

@@ -1,8 +1,9 @@
 """More items than memory should hold, in ascending order of a uniformly distributed key.
 
 Blinded keys are uniform: their first byte cuts any edition into 256 equal parts, each small enough to sort.
-Whoever has read a piece of the table writes its items as one run, cut by part; whoever makes a part reads it from
-all runs. The same key always falls into the same part, so repeated taxpayers meet there by themselves.
+Whoever has read a piece of the table writes its items as one run, cut by part; whoever makes a part, or some that
+follow on each other, reads them from all runs. The same key always falls into the same part, so repeated taxpayers
+meet there by themselves.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import marshal
 import os
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 from struct import Struct
 from typing import Any
@@ -38,13 +40,20 @@ def write_run(directory: Path, number: int, items: Iterable[Item]) -> None:
         file.writelines(blobs)
 
 
-def read_part(directory: Path, number: int) -> list[Item]:
-    """The items of one part from all runs, sorted."""
+def together(items: int, most: int) -> list[range]:
+    """Parts that follow on each other, so many at a time that about `most` of all items come together, or one part."""
+    step = min(PARTS, max(1, most * PARTS // max(1, items)))
+    return [range(first, min(first + step, PARTS)) for first in range(0, PARTS, step)]
+
+
+def read_parts(directory: Path, numbers: range) -> list[Item]:
+    """The items of parts that follow on each other from all runs, sorted."""
     items: list[Item] = []
     for path in sorted(directory.glob("*.run")):
         with path.open("rb") as file:
             ends = _HEADER.unpack(file.read(_HEADER.size))
-            file.seek(ends[number])
-            items += marshal.loads(file.read(ends[number + 1] - ends[number]))  # noqa: S302
+            file.seek(ends[numbers.start])
+            for start, end in pairwise(ends[numbers.start : numbers.stop + 1]):
+                items += marshal.loads(file.read(end - start))  # noqa: S302
     items.sort()
     return items

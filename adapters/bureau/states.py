@@ -12,15 +12,17 @@ digest, each record to its commitment. So it is written without waiting for the 
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import sqlite3
 import sys
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import closing
-from functools import cached_property, lru_cache
-from itertools import groupby, pairwise
+from functools import cached_property
+from itertools import groupby, islice, pairwise
 from pathlib import Path
+from struct import Struct
 from typing import Any, NamedTuple
 
 from adapters.bureau.comparison import Standing
@@ -33,20 +35,30 @@ from xinyi.v1 import edition_pb2
 
 #: FULLs whose files are kept; that of an older one is made anew where somebody asks.
 _KEPT = 3
-# Pages that hold many buckets: what does not fit into a quarter of a page has one of its own.
+# Pages that hold many buckets: what does not fit into a quarter of a page has one of its own. By sequence first: what
+# an edition changes is written behind all else, and no page of the FULL with it.
 _SCHEMA = """
 PRAGMA page_size = 16384;
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
 CREATE TABLE states (sequence INTEGER PRIMARY KEY, manifest BLOB NOT NULL, digests BLOB NOT NULL);
-CREATE TABLE buckets (number INTEGER, sequence INTEGER, entries BLOB NOT NULL, places BLOB NOT NULL,
-    PRIMARY KEY (number, sequence)) WITHOUT ROWID;
+CREATE TABLE buckets (sequence INTEGER, number INTEGER, entries BLOB NOT NULL, places BLOB NOT NULL,
+    PRIMARY KEY (sequence, number)) WITHOUT ROWID;
 """
-#: Those of one part of an edition are asked for together.
-_BUCKETS_HELD = 64
+_INSERT = "INSERT INTO buckets (sequence, number, entries, places) VALUES (?, ?, ?, ?)"
+#: Buckets read, changed and written together while an edition is added: memory stays flat.
+_BATCH = 512
 #: Where a record lies: sequence of its edition, then the byte in its chunks, in one number.
 _PLACE_BYTES, _OFFSET_BITS = 8, 44
 _READ_BYTES = 1024
+_ENTRY = Struct("32s32s")
+
+
+class Bucket(NamedTuple):
+    """Its records, ascending by blinded key, and where each of them lies."""
+
+    entries: bytes
+    places: bytes
 
 
 class State:
@@ -61,8 +73,7 @@ class State:
         self.path = path
         self.sequence = sequence
         self._chain = tuple(chain)
-        #: (entries, places) of a bucket, ascending. Raises Conflict where the file is damaged.
-        self.bucket = lru_cache(_BUCKETS_HELD)(self._read_bucket)
+        self._held: dict[int, Bucket] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
         return State, (self.path, self._chain, self.sequence)
@@ -93,26 +104,42 @@ class State:
 
     def find(self, keys: Iterable[bytes]) -> dict[bytes, Standing]:
         """The records of these blinded keys; those that do not stand are left out. Raises Conflict."""
+        wanted = {number: list(own) for number, own in groupby(sorted(keys), key=buckets.number_of)}
         found = {}
-        for number, wanted in groupby(sorted(keys), key=buckets.number_of):
-            entries, places = self.bucket(number)
+        for number, (entries, places) in self.read_buckets(wanted.keys()).items():
             at = {entries[i : i + 32]: i for i in range(0, len(entries), buckets.ENTRY_BYTES)}
-            for key in wanted:
+            for key in wanted[number]:
                 if (i := at.get(key)) is not None:
                     n = i // buckets.ENTRY_BYTES * _PLACE_BYTES
                     place = int.from_bytes(places[n : n + _PLACE_BYTES], sys.byteorder)
                     found[key] = self._read(place, entries[i + 32 : i + buckets.ENTRY_BYTES])
         return found
 
-    def _read_bucket(self, number: int) -> tuple[bytes, bytes]:
+    def read_buckets(self, numbers: Set[int]) -> dict[int, Bucket]:
+        """These buckets. Those asked for last are held: records are found in the buckets that are changed next.
+
+        Raises Conflict where the file is damaged.
+        """
+        if not numbers <= self._held.keys():
+            self._held = dict(self._read_anew(numbers))
+        return {number: self._held[number] for number in numbers}
+
+    def _read_anew(self, numbers: Set[int]) -> Iterator[tuple[int, Bucket]]:
         query = (
-            "SELECT entries, places FROM buckets WHERE number = ? AND sequence <= ? "
-            "ORDER BY sequence DESC LIMIT 1"
+            "SELECT number, entries, places FROM buckets "
+            "WHERE sequence = ? AND number IN (SELECT value FROM json_each(?))"
         )
-        entries, places = self.connection.execute(query, (number, self.sequence)).fetchone() or (b"", b"")
-        if buckets.digest(entries) != self.digests[number]:
-            raise self._damaged()
-        return entries, places
+        known: dict[int, Bucket] = {}
+        for (sequence,) in self.connection.execute(
+            "SELECT sequence FROM states WHERE sequence <= ? ORDER BY sequence DESC", (self.sequence,)
+        ).fetchall():
+            rows = self.connection.execute(query, (sequence, json.dumps(sorted(numbers - known.keys()))))
+            known.update((number, Bucket(entries, places)) for number, entries, places in rows.fetchall())
+        for number in numbers:
+            bucket = known.get(number, Bucket(b"", b""))
+            if buckets.digest(bucket.entries) != self.digests[number]:
+                raise self._damaged()
+            yield number, bucket
 
     def _read(self, place: int, commitment: bytes) -> Standing:
         offset = place & (1 << _OFFSET_BITS) - 1
@@ -225,28 +252,27 @@ class States:
     def _add(self, connection: sqlite3.Connection, before: State, edition: Edition) -> None:
         sequence, blind = edition.manifest.sequence, records.blinder(edition.blinding_key)
         correction = edition.manifest.kind == edition_pb2.EDITION_KIND_CORRECTION
-        changed: dict[int, dict[bytes, tuple[bytes, bytes] | None]] = {}
-        for entry in entries_of(edition):
-            key = blind(entry.identifier)
-            place = _place(sequence, entry.offset).to_bytes(_PLACE_BYTES, sys.byteorder)
-            told = None if is_gone(entry.record) else (records.commitment(entry.salt, entry.record), place)
-            changed.setdefault(buckets.number_of(key), {})[key] = told
+        told = ((blind(entry.identifier), entry) for entry in entries_of(edition))
+        grouped = groupby(told, key=lambda one: buckets.number_of(one[0]))
+        together = ((number, list(own)) for number, own in grouped)
         # This connection sees what it has just written of the edition before.
         before.connection = connection
-        digests, rows = buckets.Digests(before.digests.packed), []
-        for number, told_here in changed.items():
-            entries, places = before.bucket(number)
-            held = _unpacked(entries, places)
-            for key, told in told_here.items():
-                if told is not None:
-                    held[key] = told
-                elif held.pop(key, None) is None and not correction:
-                    raise ProofInvalid("a taxpayer is gone that was not among the records", basis="state.gone")
-            keys = sorted(held)
-            after = b"".join(key + held[key][0] for key in keys)
-            digests.update({number: buckets.digest(after)})
-            rows.append((number, sequence, after, b"".join(held[key][1] for key in keys)))
-        connection.executemany("INSERT INTO buckets VALUES (?, ?, ?, ?)", rows)
+        digests = buckets.Digests(before.digests.packed)
+        while batch := dict(islice(together, _BATCH)):
+            rows = []
+            for number, bucket in before.read_buckets(batch.keys()).items():
+                held = _unpacked(*bucket)
+                for key, entry in batch[number]:
+                    if not is_gone(entry.record):
+                        place = _place(sequence, entry.offset).to_bytes(_PLACE_BYTES, sys.byteorder)
+                        held[key] = records.commitment(entry.salt, entry.record), place
+                    elif held.pop(key, None) is None and not correction:
+                        raise ProofInvalid("a taxpayer is gone that was not among the records", basis="state.gone")
+                ascending = sorted(held.items())
+                after = b"".join(key + commitment for key, (commitment, _) in ascending)
+                digests.update({number: buckets.digest(after)})
+                rows.append((sequence, number, after, b"".join(place for _, (_, place) in ascending)))
+            connection.executemany(_INSERT, rows)
         connection.execute("INSERT INTO states VALUES (?, ?, ?)", (sequence, edition.digest, digests.packed))
 
 
@@ -278,9 +304,9 @@ class StateWriter:
         rows, start = [], 0
         for number, own in entries.items():
             end = start + len(own) // buckets.ENTRY_BYTES * _PLACE_BYTES
-            rows.append((number, self._sequence, own, places[start:end]))
+            rows.append((self._sequence, number, own, places[start:end]))
             start = end
-        self._connection.executemany("INSERT INTO buckets VALUES (?, ?, ?, ?)", rows)
+        self._connection.executemany(_INSERT, rows)
 
     def finish(self, full: Edition, digests: buckets.Digests) -> None:
         row = (self._sequence, full.digest, digests.packed)
@@ -314,12 +340,10 @@ def _place(sequence: int, offset: int) -> int:
 
 
 def _unpacked(entries: bytes, places: bytes) -> dict[bytes, tuple[bytes, bytes]]:
-    size = _PLACE_BYTES
-    held: dict[bytes, tuple[bytes, bytes]] = {}
-    for i in range(len(entries) // buckets.ENTRY_BYTES):
-        entry = entries[i * buckets.ENTRY_BYTES : (i + 1) * buckets.ENTRY_BYTES]
-        held[entry[:32]] = (entry[32:], places[i * size : (i + 1) * size])
-    return held
+    """Blinded key → commitment, place."""
+    at = range(0, len(places), _PLACE_BYTES)
+    lying = zip(_ENTRY.iter_unpack(entries), at, strict=True)
+    return {key: (commitment, places[i : i + _PLACE_BYTES]) for (key, commitment), i in lying}
 
 
 def _length(data: bytes, at: int) -> tuple[int, int]:

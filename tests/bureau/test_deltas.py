@@ -140,8 +140,8 @@ class Bureau:
         edition = edition or self.last
         assert edition is not None
         state = States(self.editions).after(edition)
-        entries = [state.bucket(number)[0] for number in range(buckets.COUNT)]
-        keys = [own[i : i + 32] for own in entries for i in range(0, len(own), 64)]
+        own = [bucket.entries for bucket in state.read_buckets(set(range(buckets.COUNT))).values()]
+        keys = [entries[i : i + 32] for entries in own for i in range(0, len(entries), 64)]
         found = [records_pb2.GradeRecord.FromString(s.record) for s in state.find(keys).values()]
         state.close()
         assert edition.manifest.state_count == len(keys) == len(found)

@@ -17,7 +17,7 @@ from adapters.bureau.building import FULL, describe
 from adapters.bureau.persons import is_personal_name, mask
 from adapters.bureau.rows import Rows
 from adapters.bureau.rules import RULES, WITHHELD
-from adapters.bureau.runs import PARTS, read_part, write_run
+from adapters.bureau.runs import read_parts, together, write_run
 from adapters.tables.profile import Profile
 from adapters.tables.reading import open_table
 from audit import records
@@ -390,14 +390,16 @@ def test_generated_cities_hold_clean_rows_alone(tmp_path: Path) -> None:
 
 
 def test_runs_give_every_item_back_in_its_part(tmp_path: Path) -> None:
-    """Every item once, in ascending order, equal keys together, however many runs they came in."""
+    """Every item once, in ascending order, equal keys together, however many runs they came in or parts are read."""
     chance = random.Random(1)
     items = [(chance.randbytes(32), n, "x") for n in range(5000)]
     items += [(items[n][0], -n, "y") for n in range(0, 5000, 7)]
     for run, start in enumerate(range(0, len(items), 900)):
         write_run(tmp_path, run, items[start : start + 900])
-    parts = [read_part(tmp_path, number) for number in range(PARTS)]
-    assert [item for part in parts for item in part] == sorted(items)
+    for most, calls in ((1, 256), (100, 64), (3000, 2), (10_000, 1)):
+        parts = [read_parts(tmp_path, numbers) for numbers in together(len(items), most)]
+        assert len(parts) == calls
+        assert [item for part in parts for item in part] == sorted(items)
 
 
 def test_other_processes_come_to_the_same(tmp_path: Path) -> None:

@@ -160,7 +160,6 @@ def receive(
     opened = open_home(home)
     wanted = product or BankSettings.of(opened).products
     with Processes() as crew, BankClient(opened) as client:
-        crew.start()
         landing = Landing(opened, targets(opened, to, csv, encoding), crew)
         results = receive_from_gateway(Receiver(opened, crew), landing, client, wanted)
     _show(results, as_json=as_json)
