@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
+
 from sqlalchemy import Connection
 
 from gateway import recalls
@@ -16,8 +18,8 @@ from xinyi.errors import NotEntitled
 def due(conn: Connection, now_ms: int, recipient: str, product: str, held: bytes) -> list[bytes]:
     """Manifest digests in the order they are to be taken; empty where nothing is.
 
-    A recall that lies off the way comes first. Who may get nothing new is given its open recalls and no more: what it
-    took of them is not due again.
+    A recall that lies off the way, or behind what the recipient rejected, comes first. Who may get nothing new is
+    given its open recalls and no more: what it took of them is not due again.
 
     Args:
         held: digest of the newest edition the recipient builds on, by its own word; `held_by` where it gives none.
@@ -32,10 +34,22 @@ def due(conn: Connection, now_ms: int, recipient: str, product: str, held: bytes
             raise
         return recalled
     ahead = ways.way(editions.ever_published(conn, product), held)
+    rejected = _rejected(conn, recipient, product)
     # A bank gives its receipts when it has landed: what it says it holds, it need not be given once more.
-    on_way = ways.built_on(editions.ever_published(conn, product), held).union(ahead)
-    off = [digest for digest in recalls.due(conn, recipient, product) if digest not in on_way]
-    return off + ahead
+    on_way = ways.built_on(editions.ever_published(conn, product), held)
+    on_way.update(takewhile(lambda digest: digest not in rejected, ahead))
+    off = [digest for digest in recalls.due(conn, recipient, product) if digest not in on_way | rejected]
+    return off + [digest for digest in ahead if digest not in off]
+
+
+def is_waiting(conn: Connection, now_ms: int, recipient: str, product: str) -> bool:
+    """Whether there is something to take, by the recipient's receipts. What it rejected it asks for by itself, once
+    it thinks of it otherwise: of that, and what stands behind it, it is not told.
+
+    Raises as `due`.
+    """
+    found = due(conn, now_ms, recipient, product, held_by(conn, recipient, product))
+    return bool(found) and found[0] not in _rejected(conn, recipient, product)
 
 
 def held_by(conn: Connection, recipient: str, product: str) -> bytes:
@@ -46,6 +60,11 @@ def held_by(conn: Connection, recipient: str, product: str) -> bytes:
         if row["state"] in rules.TAKEN
     }
     return ways.held_of(editions.ever_published(conn, product), taken)
+
+
+def _rejected(conn: Connection, recipient: str, product: str) -> set[bytes]:
+    given = deliveries.deliveries_to(conn, recipient, product)
+    return {digest for digest, row in given.items() if row["state"] == "REJECTED"}
 
 
 def _recalled(conn: Connection, recipient: str, product: str) -> list[bytes]:

@@ -54,9 +54,12 @@ def queue(x: Exchange, correction: Mapping[str, Any]) -> None:
 
 
 def due(conn: Connection, recipient: str, product: str) -> list[bytes]:
-    """Corrections that this party must still be given as recalls, the oldest first. Raises NotEntitled."""
+    """Corrections that this party must still be given as recalls, the oldest first; also those that it rejected.
+
+    Raises NotEntitled.
+    """
     check_right(parties.find_party(conn, recipient), "be_recalled")
-    return store.open_recalls(conn, recipient, product, (*rules.TAKEN, "REJECTED"))
+    return store.open_recalls(conn, recipient, product, rules.TAKEN)
 
 
 def need(receipt: exchange_pb2.DeliveryReceipt, party: str) -> Need:
