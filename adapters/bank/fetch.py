@@ -151,8 +151,8 @@ class Receiver:
 def refused_before(edition: SpooledEdition, manifest: edition_pb2.Manifest) -> Conflict:
     """To be raised where an edition in refused/ is wanted."""
     return Conflict(
-        f"edition {manifest.sequence} of {manifest.product} was refused here: see {edition.path}/reason.json; where the "
-        "bank's own rules did it, put them right and run xinyi-bank reconsider",
+        f"edition {manifest.sequence} of {manifest.product} was refused here before: see {edition.path}/reason.json; "
+        "where the bank's own rules did it, put them right and run xinyi-bank reconsider",
         basis="delivery.refused",
     )
 

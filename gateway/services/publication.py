@@ -224,6 +224,7 @@ class Publication(PublicationServiceServicer):
             recalls.queue(x, edition)
         if word == "stop":
             delivery.stop_undelivered(x, edition)
+            recalls.stop(x, edition)
         x.replace(tables.editions, edition)
         outcome = _OUTCOMES[word]
         leaf = x.log(

@@ -383,12 +383,14 @@ class Story:
         sealed = envelope.seal(message, signer or self.cast.gateway)
         self.log("notice.announced", [sealed], [("notices", {"number": number})])
 
-    def stop(self, edition: Edition) -> None:
+    def stop(self, edition: Edition, recalled: Iterable[str] = ()) -> None:
+        """Args: recalled — whose recall of it is closed."""
         message = edition_pb2.Stop(
             manifest_digest=edition.digest, stopped_by=self.cast.maker.key.holder, reason="wrong", stopped_at_ms=NOW_MS
         )
         sealed = envelope.seal(message, self.cast.maker)
-        leaf = self.log("edition.stopped", [sealed], manifest_digest=edition.digest)
+        closed = [recall_row(edition, party, "STOPPED") for party in recalled]
+        leaf = self.log("edition.stopped", [sealed], closed, manifest_digest=edition.digest)
         self.acknowledge(sealed, leaf)
 
     def refuse(self, document: envelope_pb2.Envelope, actor: str, method: str = "DecideEdition") -> None:

@@ -448,6 +448,41 @@ def test_a_recall_that_stays_open_beside_its_receipt_is_found(cast: Cast, told: 
     assert report["recalls"].false == 2  # the entry, and the row
 
 
+def test_a_recall_is_closed_with_its_correction(cast: Cast, told: Year, check: Check) -> None:
+    """Who confirmed has confirmed, also behind the stop; the others are neither open nor false."""
+    story = told.story
+    story.bring_out(told.march(), recalled=(BANK, BANK_2))
+    story.apply(told["march"], cast.bank)
+    taken = story.offer(told["march"], BANK_2, ground=RECALL)
+    story.stop(told["march"], [BANK_2])
+    report = check(story)
+    assert report.verdict == HOLDS, report.findings
+    assert "open_recalls" not in report.notes
+    for stage in (exchange_pb2.RECEIPT_STAGE_RECEIVED, exchange_pb2.RECEIPT_STAGE_ACCEPTED):
+        story.receive(told["march"], taken, cast.bank_2, stage=stage)
+    rows = [recall_row(told["march"], BANK_2, "CONFIRMED")]
+    story.receive(told["march"], taken, cast.bank_2, stage=APPLIED, rows=rows)
+    report = check_again(story, cast)
+    assert report.verdict == HOLDS, report.findings
+
+
+@pytest.mark.parametrize("closed", ["nobody's", "confirmed", "published"])
+def test_a_recall_closed_without_a_reason_is_found(cast: Cast, told: Year, check: Check, closed: str) -> None:
+    """Of who was not recalled, of who has confirmed, and where nothing was stopped."""
+    story = told.story
+    story.bring_out(told.march(), recalled=(BANK, BANK_2))
+    if closed == "nobody's":
+        story.stop(told["march"], [BANK_2, f"{CITY}/bank-9"])
+    elif closed == "confirmed":
+        story.apply(told["march"], cast.bank_2, ground=RECALL)
+        story.stop(told["march"], [BANK_2])
+    else:
+        story.log("partner.active", rows=[recall_row(told["march"], BANK_2, "STOPPED")])
+    report = check(story)
+    assert verdicts(report) == {"recalls": FALSE}
+    assert reasons(report) <= {"recall.stopped", "recall.confirmed"}
+
+
 def test_recalls_with_another_publication_are_found(told: Year, check: Check) -> None:
     told.story.bring_out(told.february(), recalled=(BANK,))
     report = check(told.story)
