@@ -46,9 +46,11 @@ def publish(
     reason: str = "",
     without_comparison: bool = False,
     crew: Crew | None = None,
+    sealed: Callable[[Edition], None] = lambda edition: None,
 ) -> Published:
     """Args:
     progress: called with what is counted ("rows" or "chunks") and how many are done.
+    sealed: called with a new edition before it is sent.
     corrects: manifest digest of the edition that a CORRECTION corrects.
     reason: of a CORRECTION, what was wrong; names no taxpayer.
     without_comparison: publish although this home has no copy of the predecessor.
@@ -99,6 +101,7 @@ def publish(
         place = replace(place, corrects=_find_corrected(editions, live, corrects))
     # 4
     edition = build(editions, table, place, home.signers(), lambda rows: progress("rows", rows), crew)
+    sealed(edition)
     # 5
     return Published(
         edition, submission.submit(client, edition, lambda n: progress("chunks", n)), resumed=False

@@ -91,7 +91,7 @@ def approve(
 
 
 def release(home: HomeOption, edition: Digest, reason: Reason, json: JsonOption = False) -> None:
-    """Let a HELD edition go on to approval, although its quality misses the product's threshold.
+    """Let a HELD edition go on to approval, although quality, or how many are gone, misses the product's threshold.
 
     Example: release 3f9a0c --reason "the district's old numbers are mapped next month"
     """
