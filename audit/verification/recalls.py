@@ -6,8 +6,8 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+from audit.verification import waiting
 from audit.verification.entry import Entry
-from audit.verification.findings import LISTED
 from audit.verification.run import Run
 from xinyi.errors import EncodingInvalid, Invalid
 from xinyi.v1 import edition_pb2
@@ -61,17 +61,16 @@ def check_row(run: Run, row: dict[str, Any]) -> None:
     """
     try:
         correction, recipient = bytes.fromhex(row["correction"]), str(row["recipient"])
-        state, since = row["state"], datetime.fromtimestamp(row["changed_at_ms"] / 1000, UTC)
+        state, since_ms = row["state"], int(row["changed_at_ms"])
+        since = datetime.fromtimestamp(since_ms / 1000, UTC)
     except (KeyError, TypeError, ValueError, OverflowError, OSError):
         raise EncodingInvalid("the row lacks what it must hold") from None
     applied = run.register.has_applied(correction, recipient)
     # What came behind the moment whose rows are shown has changed none of them.
     late = run.description.state_size < run.description.size
     if state == "OPEN" and not applied:
-        waiting = run.report.notes.setdefault("open_recalls", [])
-        if len(waiting) < LISTED:
-            shown = {"correction": row["correction"], "recipient": recipient, "since": since.isoformat()}
-            waiting.append(shown)
+        shown = {"correction": row["correction"], "recipient": recipient, "since": since.isoformat()}
+        waiting.note(run, "recalls", recipient, since_ms, **shown)
     elif state in ("OPEN", "STOPPED") and applied and not late:
         raise Invalid("its recipient has applied the correction", basis="recall.confirmed")
     elif state == "CONFIRMED" and not applied and run.notes.last_missing() < 0:
