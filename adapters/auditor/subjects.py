@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from adapters.party.terminal import HomeOption, JsonOption
-from xinyi.errors import Invalid
+from xinyi.errors import UsageInvalid
 from xinyi.terminal import Exit, emit, notices, print_json
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ class _Exported:
         from adapters.auditor.exported import history
 
         if output is not None:
-            raise Invalid("an export is its own proof: keep it; -o is for accounts of a gateway", basis="output")
+            raise UsageInvalid("an export is its own proof: keep it; -o is for accounts of a gateway", basis="output")
         return history(self.directory, self.policy, question)
 
     def legal_basis(self) -> dict[str, str]:

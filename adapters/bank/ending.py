@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import typer
 
-from xinyi.errors import Invalid
+from xinyi.errors import UsageInvalid
 from xinyi.terminal import Exit, notices
 
 
@@ -23,7 +23,7 @@ def check_window(window: str) -> None:
     try:
         begins, ends = (datetime.strptime(part, "%H:%M").time() for part in window.split("-"))  # noqa: DTZ007
     except ValueError as error:
-        raise Invalid("a window is HH:MM-HH:MM", basis="window") from error
+        raise UsageInvalid("a window is HH:MM-HH:MM", basis="window") from error
     now = datetime.now(timezone(timedelta(hours=8))).time()
     inside = begins <= now < ends if begins <= ends else now >= begins or now < ends
     end(inside, f"outside the window {window}")
