@@ -83,7 +83,10 @@ def publish(
     table: TableOption = "",
     query: QueryOption = None,
     without_comparison: Annotated[
-        bool, typer.Option("--without-comparison", help="Although this home lacks the preceding edition.")
+        bool,
+        typer.Option(
+            "--without-comparison", help="A FULL that blinds anew, where this home has lost the preceding edition."
+        ),
     ] = False,
     json: JsonOption = False,
 ) -> None:
