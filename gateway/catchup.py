@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import takewhile
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -18,7 +20,8 @@ from xinyi.errors import NotEntitled
 def due(conn: Connection, now_ms: int, recipient: str, product: str, held: bytes) -> list[bytes]:
     """Manifest digests in the order they are to be taken; empty where nothing is.
 
-    A recall that lies off the way, or behind what the recipient rejected, comes first. Who may get nothing new is
+    A recall that lies off the way, or behind what the recipient rejected, comes first, and last once it was offered: a
+    bank gives its receipts when it has landed, and must come to what else there is before. Who may get nothing new is
     given its open recalls and no more: what it took of them is not due again.
 
     Args:
@@ -34,12 +37,14 @@ def due(conn: Connection, now_ms: int, recipient: str, product: str, held: bytes
             raise
         return recalled
     ahead = ways.way(editions.ever_published(conn, product), held)
-    rejected = _rejected(conn, recipient, product)
-    # A bank gives its receipts when it has landed: what it says it holds, it need not be given once more.
-    on_way = ways.built_on(editions.ever_published(conn, product), held)
-    on_way.update(takewhile(lambda digest: digest not in rejected, ahead))
+    given = deliveries.deliveries_to(conn, recipient, product)
+    rejected = _rejected(given)
+    open_way = list(takewhile(lambda digest: digest not in rejected, ahead))
+    # For the same reason what it says it holds need not be given once more.
+    on_way = ways.built_on(editions.ever_published(conn, product), held).union(open_way)
     off = [digest for digest in recalls.due(conn, recipient, product) if digest not in on_way | rejected]
-    return off + [digest for digest in ahead if digest not in off]
+    first = [digest for digest in off if given[digest]["state"] == "QUEUED"]
+    return list(dict.fromkeys([*first, *open_way, *off, *ahead]))
 
 
 def is_waiting(conn: Connection, now_ms: int, recipient: str, product: str) -> bool:
@@ -49,7 +54,7 @@ def is_waiting(conn: Connection, now_ms: int, recipient: str, product: str) -> b
     Raises as `due`.
     """
     found = due(conn, now_ms, recipient, product, held_by(conn, recipient, product))
-    return bool(found) and found[0] not in _rejected(conn, recipient, product)
+    return bool(found) and found[0] not in _rejected(deliveries.deliveries_to(conn, recipient, product))
 
 
 def held_by(conn: Connection, recipient: str, product: str) -> bytes:
@@ -62,8 +67,7 @@ def held_by(conn: Connection, recipient: str, product: str) -> bytes:
     return ways.held_of(editions.ever_published(conn, product), taken)
 
 
-def _rejected(conn: Connection, recipient: str, product: str) -> set[bytes]:
-    given = deliveries.deliveries_to(conn, recipient, product)
+def _rejected(given: Mapping[bytes, Mapping[str, Any]]) -> set[bytes]:
     return {digest for digest, row in given.items() if row["state"] == "REJECTED"}
 
 

@@ -11,6 +11,7 @@ import typer
 from adapters.party.onboarding import problems
 from adapters.party.terminal import HomeOption, JsonOption
 from audit.entries import KINDS
+from xinyi.days import CHINA
 from xinyi.errors import Invalid, UsageInvalid
 from xinyi.fields import check_party
 from xinyi.terminal import findings, notices, outcome, progress
@@ -171,6 +172,4 @@ def _period(text: str) -> edition_pb2.Period:
 
 
 def _milliseconds(time: datetime | None) -> int:
-    from adapters.auditor.show import CHINA
-
     return 0 if time is None else int(time.replace(tzinfo=CHINA).timestamp() * 1000)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta, timezone
+from datetime import date
 
 from audit import exchanges
 from audit.verification import waiting
@@ -10,11 +10,9 @@ from audit.verification.entry import Entry
 from audit.verification.findings import EvidenceMissing
 from audit.verification.run import Run
 from xinyi import calendar, terms
+from xinyi.days import day_of
 from xinyi.errors import Invalid
 from xinyi.v1 import objection_pb2
-
-#: Due dates are Chinese calendar days.
-_CHINA = timezone(timedelta(hours=8))
 
 
 def filing(entry: Entry) -> None:
@@ -50,7 +48,7 @@ def _check_due(message: objection_pb2.Objection) -> None:
 
 def note_open(run: Run) -> None:
     """Tells the reader which objections nobody has decided: of whose product, since when, and whether they are late."""
-    ends = datetime.fromtimestamp(run.notes.last_recorded() / 1000, _CHINA).date().isoformat()
+    ends = day_of(run.notes.last_recorded()).isoformat()
     for found in run.register.undecided():
         waiting.note(
             run,

@@ -10,8 +10,7 @@ from typing import Any
 
 from audit.verification.findings import LISTED
 from audit.verification.run import Run
-
-_DAY_MS = 86_400_000
+from xinyi.days import DAY_MS
 
 
 def note(run: Run, what: str, party: str, since_ms: int, **details: Any) -> None:
@@ -21,7 +20,7 @@ def note(run: Run, what: str, party: str, since_ms: int, **details: Any) -> None
     since_ms: by the gateway's clock; days are counted up to the last entry of the log.
     details: of the one, beside its days.
     """
-    days = max(run.notes.last_recorded() - since_ms, 0) // _DAY_MS
+    days = max(run.notes.last_recorded() - since_ms, 0) // DAY_MS
     told = run.report.notes.setdefault(f"open_{what}", [])
     if len(told) < LISTED:
         told.append(details | {"days": days})

@@ -35,7 +35,7 @@ async def test_an_edition_by_commands(tmp_path: Path) -> None:
         assert int(reviewed["record_count"]) == published["records"]
 
         nobody = await run("xinyi-bureau", "approve", edition, *approver, "--json")
-        assert (nobody.code, nobody.out.strip(), "not approved" in nobody.err) == (7, "", True), "nobody is there to answer"
+        assert (nobody.code, nobody.out.strip(), "not approved" in nobody.err) == (7, "", True), "nobody to answer"
         own = await run("xinyi-bureau", "approve", edition, "--yes", *maker, "--json")
         assert (own.code, own.out) == (3, "")
         approved = await ok("xinyi-bureau", "approve", edition, "--yes", *approver, "--json")
