@@ -12,6 +12,32 @@ from typing import Any
 
 from xinyi.errors import DigestMismatch
 
+#: Every kind of entry (docs/evidence-format.md §4).
+KINDS = (
+    "gateway.founded",
+    "key.registered",
+    "certificate.issued",
+    "key.retired",
+    "key.compromised",
+    *(f"partner.{word}" for word in ("active", "suspended", "terminated")),
+    *(f"agreement.{word}" for word in ("registered", "suspended", "in_force", "ended", "annexed")),
+    *(f"product.{word}" for word in ("added", "changed", "enabled", "disabled")),
+    "entitlement.granted",
+    "entitlement.ended",
+    *(f"edition.{word}" for word in ("ready", "held", "published", "released", "cancelled", "purged")),
+    *(f"edition.{word}" for word in ("abandoned", "stopped", "rows_answered")),
+    *(f"delivery.{word}" for word in ("offered", "transferred", "failed", "dead", "retried")),
+    *(f"receipt.{word}" for word in ("received", "accepted", "partial", "rejected", "applied", "repeated")),
+    *(f"objection.{word}" for word in ("filed", "upheld", "partly", "denied", "undecidable")),
+    "notice.announced",
+    "subject.queried",
+    "log.queried",
+    "log.exported",
+    "refused",
+    "refused.counted",
+    "opening.erased",
+)
+
 LEAF_BYTES = 33
 LEAF_VERSION = b"\1"
 _DOMAIN = b"xinyi-log-entry-v1\0"

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import takewhile
+from typing import Any
+
 from sqlalchemy import Connection
 
 from gateway import recalls
@@ -16,9 +20,9 @@ from xinyi.errors import NotEntitled
 def due(conn: Connection, now_ms: int, recipient: str, product: str, held: bytes) -> list[bytes]:
     """Manifest digests in the order they are to be taken; empty where nothing is.
 
-    A recall that lies off the way comes first, and last once it was offered: a bank gives its receipts when it has
-    landed, and must come to what else there is before. Who may get nothing new is given its open recalls and no
-    more: what it took of them is not due again.
+    A recall that lies off the way, or behind what the recipient rejected, comes first, and last once it was offered: a
+    bank gives its receipts when it has landed, and must come to what else there is before. Who may get nothing new is
+    given its open recalls and no more: what it took of them is not due again.
 
     Args:
         held: digest of the newest edition the recipient builds on, by its own word; `held_by` where it gives none.
@@ -33,12 +37,24 @@ def due(conn: Connection, now_ms: int, recipient: str, product: str, held: bytes
             raise
         return recalled
     ahead = ways.way(editions.ever_published(conn, product), held)
+    given = deliveries.deliveries_to(conn, recipient, product)
+    rejected = _rejected(given)
+    open_way = list(takewhile(lambda digest: digest not in rejected, ahead))
     # For the same reason what it says it holds need not be given once more.
-    on_way = ways.built_on(editions.ever_published(conn, product), held).union(ahead)
-    off = [digest for digest in recalls.due(conn, recipient, product) if digest not in on_way]
-    given = deliveries.deliveries_to(conn, recipient, product) if off else {}
+    on_way = ways.built_on(editions.ever_published(conn, product), held).union(open_way)
+    off = [digest for digest in recalls.due(conn, recipient, product) if digest not in on_way | rejected]
     first = [digest for digest in off if given[digest]["state"] == "QUEUED"]
-    return first + ahead + [digest for digest in off if digest not in first]
+    return list(dict.fromkeys([*first, *open_way, *off, *ahead]))
+
+
+def is_waiting(conn: Connection, now_ms: int, recipient: str, product: str) -> bool:
+    """Whether there is something to take, by the recipient's receipts. What it rejected it asks for by itself, once
+    it thinks of it otherwise: of that, and what stands behind it, it is not told.
+
+    Raises as `due`.
+    """
+    found = due(conn, now_ms, recipient, product, held_by(conn, recipient, product))
+    return bool(found) and found[0] not in _rejected(deliveries.deliveries_to(conn, recipient, product))
 
 
 def held_by(conn: Connection, recipient: str, product: str) -> bytes:
@@ -49,6 +65,10 @@ def held_by(conn: Connection, recipient: str, product: str) -> bytes:
         if row["state"] in rules.TAKEN
     }
     return ways.held_of(editions.ever_published(conn, product), taken)
+
+
+def _rejected(given: Mapping[bytes, Mapping[str, Any]]) -> set[bytes]:
+    return {digest for digest, row in given.items() if row["state"] == "REJECTED"}
 
 
 def _recalled(conn: Connection, recipient: str, product: str) -> list[bytes]:

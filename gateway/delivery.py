@@ -116,8 +116,8 @@ def offer(
     time, also for a delivery offered before. Raises NotEntitled, Conflict.
 
     Args:
-        asked: the bank itself asks for it. Then what it had taken is offered anew, for it has lost it; and what was
-            given up is taken up again.
+        asked: the bank itself asks for it. Then what it had taken is offered anew, for it has lost it, and what it
+            had rejected, for it thinks of it otherwise; and what was given up is taken up again.
     """
     edition = x.get(tables.editions, manifest_digest)
     assert edition is not None  # foreign key
@@ -133,7 +133,7 @@ def offer(
         if not _is_offered_anew(x, row, asked=asked):
             return delivery_id
         row |= {"generation": row["generation"] + 1, "attempts": 0, "last_error": ""}
-    if row["state"] not in rules.TAKEN:
+    if row["state"] not in rules.ANSWERED:
         row["state"] = "OFFERED"
     product = parties.find_product(x.conn, edition["product"])
     assert product is not None  # foreign key
@@ -186,10 +186,11 @@ def _is_offered_anew(x: Exchange, row: Mapping[str, Any], *, asked: bool) -> boo
     """Whether a delivery that was offered is sealed once more.
 
     What the bank has it is not offered again: its receipts name the Delivery it took. But a bank that asks for what
-    it took was restored from a backup: it needs one that has not expired and that none of its receipts names.
+    it took was restored from a backup, and one that asks for what it rejected reconsiders: it needs one that has not
+    expired and that none of its receipts names.
     """
     expired = has_expired(x.conn, row, x.now_ms)
-    if row["state"] in rules.TAKEN:
+    if row["state"] in rules.ANSWERED:
         return asked and (expired or store.is_receipted(x.conn, row["delivery_id"], row["document"]))
     return expired and row["state"] in rules.UNDELIVERED
 

@@ -1,6 +1,7 @@
 """Recalls: whoever took what a CORRECTION corrects is told, whatever has become of them or their agreement.
 
-A recall is OPEN from the publication of the CORRECTION until the recipient's APPLIED receipt of it.
+A recall is OPEN from the publication of the CORRECTION until the recipient's APPLIED receipt of it. Where the bureau
+stops the CORRECTION, those that are open are STOPPED: nobody is asked any more, the reason is the stop's.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from gateway.store import editions, parties, tables
 from xinyi import checks
 from xinyi.v1 import edition_pb2, exchange_pb2
 
-OPEN, CONFIRMED = "OPEN", "CONFIRMED"
+OPEN, CONFIRMED, STOPPED = "OPEN", "CONFIRMED", "STOPPED"
 
 
 def queue(x: Exchange, correction: Mapping[str, Any]) -> None:
@@ -54,9 +55,22 @@ def queue(x: Exchange, correction: Mapping[str, Any]) -> None:
 
 
 def due(conn: Connection, recipient: str, product: str) -> list[bytes]:
-    """Corrections that this party must still be given as recalls, the oldest first. Raises NotEntitled."""
+    """Corrections that this party must still be given as recalls, the oldest first; also those that it rejected.
+
+    Raises NotEntitled.
+    """
     check_right(parties.find_party(conn, recipient), "be_recalled")
-    return store.open_recalls(conn, recipient, product, (*rules.TAKEN, "REJECTED"))
+    return store.open_recalls(conn, recipient, product, rules.TAKEN)
+
+
+def stop(x: Exchange, correction: Mapping[str, Any]) -> None:
+    """Closes what is open. Does nothing for an edition of another kind.
+
+    Who has confirmed has confirmed. What a CORRECTION that was wrong itself told stands until the FULL that follows.
+    """
+    for row in store.recalls_of(x.conn, correction["manifest_digest"]):
+        if row["state"] == OPEN:
+            x.replace(tables.recalls, dict(row) | {"state": STOPPED, "changed_at_ms": x.now_ms})
 
 
 def need(receipt: exchange_pb2.DeliveryReceipt, party: str) -> Need:
@@ -65,9 +79,9 @@ def need(receipt: exchange_pb2.DeliveryReceipt, party: str) -> Need:
 
 
 def confirm(x: Exchange, receipt: exchange_pb2.DeliveryReceipt, party: str) -> None:
-    """Closes the recall that this receipt confirms, where there is one."""
+    """Closes the recall that this receipt confirms, where there is one; late receipts count behind a stop, too."""
     if receipt.stage != exchange_pb2.RECEIPT_STAGE_APPLIED:
         return
     row = x.get(tables.recalls, receipt.manifest_digest, party)
-    if row is not None and row["state"] == OPEN:
+    if row is not None and row["state"] != CONFIRMED:
         x.replace(tables.recalls, row | {"state": CONFIRMED, "changed_at_ms": x.now_ms})

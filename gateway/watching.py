@@ -103,8 +103,7 @@ class Watching:
         )
 
     def _is_due(self, conn: Connection, party: str, product: str) -> bool:
-        held = catchup.held_by(conn, party, product)
-        return bool(catchup.due(conn, self._reception.door.now(), party, product, held))
+        return catchup.is_waiting(conn, self._reception.door.now(), party, product)
 
     async def _look(self) -> News:
         async with self._looking:

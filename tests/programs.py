@@ -37,7 +37,9 @@ async def run(program: str, *arguments: object) -> Outcome:
     command = [sys.executable, "-c", f"from {_ENTRIES[program]} import main; main()", *map(str, arguments)]
 
     def work() -> Outcome:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False
+        )
         return Outcome(done.returncode, done.stdout, done.stderr)
 
     return await asyncio.to_thread(work)

@@ -241,7 +241,12 @@ class World:
         return await self.decide(approval(edition, holder, self.clock()), holder)
 
     async def publish(self, edition: SealedEdition) -> None:
-        await self.submit(edition)
+        """What is held, most likely for its loss, is released: whoever wrote the test means it."""
+        if (await self.submit(edition)).message.outcome == "edition.held":
+            release = edition_pb2.HoldRelease(
+                manifest_digest=edition.digest, released_by=APPROVER, reason="meant", released_at_ms=self.clock()
+            )
+            await self.decide(release)
         await self.approve(edition)
 
     # ── a bank's calls, without the bank's own programs ────────────────────────────────────────────────

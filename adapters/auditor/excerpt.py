@@ -11,7 +11,7 @@ from audit.record_proof import RecordProof
 from audit.records import MAX_CHUNK_BYTES
 from audit.verification.exported import Export, read_document
 from audit.verification.policy import Policy
-from xinyi.errors import ExchangeError, Invalid, Unknown
+from xinyi.errors import ExchangeError, Unknown, UsageInvalid
 from xinyi.v1 import edition_pb2, envelope_pb2
 
 _MANIFEST = payload_type(edition_pb2.Manifest)
@@ -43,7 +43,7 @@ def prove_record(directory: Path, policy: Policy, edition: str, identifier: str)
         raise Unknown("this export holds no such approved edition", basis="edition.unknown")
     if len(meant) > 1:
         names = ", ".join(sorted(name.hex()[:16] for name in meant))
-        raise Invalid(f"several editions are meant, name one with --edition: {names}", basis="edition.many")
+        raise UsageInvalid(f"several editions are meant, name one with --edition: {names}", basis="edition.many")
     ((name, found),) = meant.items()
     assert found.manifest is not None
     count = len(parse_strict(found.manifest.payload, edition_pb2.Manifest).chunk_roots)

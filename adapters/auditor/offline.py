@@ -81,11 +81,11 @@ def verify_record(
     from adapters.auditor.show import record_json, show
     from audit import state_proof
     from audit.record_proof import RecordProof
-    from xinyi.errors import Invalid
+    from xinyi.errors import UsageInvalid
     from xinyi.identifiers import normalise
 
     if bool(taxpayer) != (blinding_key is not None):
-        raise Invalid("--taxpayer and --blinding-key go together", basis="proof.subject")
+        raise UsageInvalid("--taxpayer and --blinding-key go together", basis="proof.subject")
     trusted = load_policy(policy)
     if state_proof.lies_in(folder):
         proven = state_proof.StateProof.read(folder).verify(trusted)

@@ -10,8 +10,10 @@ import typer
 
 from adapters.party.onboarding import problems
 from adapters.party.terminal import HomeOption, JsonOption
+from audit.entries import KINDS
 from xinyi.days import CHINA
-from xinyi.errors import Invalid
+from xinyi.errors import Invalid, UsageInvalid
+from xinyi.fields import check_party
 from xinyi.terminal import findings, notices, outcome, progress
 from xinyi.v1 import edition_pb2, exchange_pb2
 
@@ -61,6 +63,7 @@ def entries(
     from adapters.party.home import Home
     from xinyi.terminal import print_json
 
+    _check_filters(party, kind)
     query = exchange_pb2.LogQuery(
         purpose=purpose,
         party=party,
@@ -77,6 +80,17 @@ def entries(
             return
         for entry in found:
             print_json(entry_json(entry))
+
+
+def _check_filters(party: str, kind: str) -> None:
+    """Raises UsageInvalid: what no entry can match is most likely a slip."""
+    if kind and not any(kind in (known, known.partition(".")[0]) for known in KINDS):
+        raise UsageInvalid(f"{kind!r} is no kind of entry; known: {', '.join(KINDS)}", basis="query.filters")
+    try:
+        if party:
+            check_party(party, "query.filters")
+    except Invalid as error:
+        raise UsageInvalid(f"--party: {error.explanation}", basis=error.basis) from error
 
 
 def prove_entry(
@@ -153,7 +167,7 @@ def check(home: HomeOption, json: JsonOption = False) -> None:
 def _period(text: str) -> edition_pb2.Period:
     year, _, month = text.partition("-")
     if not (year.isdigit() and month.isdigit()):
-        raise Invalid("a period is YYYY-MM", basis="query.filters")
+        raise UsageInvalid("a period is YYYY-MM", basis="query.filters")
     return edition_pb2.Period(year=int(year), month=int(month))
 
 

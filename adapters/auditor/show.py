@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict
@@ -81,12 +81,24 @@ def report_text(report: Report) -> None:
             console.print(f"{finding.subject}: {finding.reason}", markup=False)
         if (more := check.false + check.undecided - len(check.findings)) > 0:
             console.print(f"  … and {more} more findings of {check.name}")
+    for line in _waiting(report.notes.get("open", {})):
+        console.print(line, markup=False)
     for key in report.notes.get("keys_taken_from_log", []):
         notices.print(
             f"key of {key['holder']} as the log registers it (leaf {key['leaf']}): {key['fingerprint']}",
             markup=False,
         )
     console.print(f"[bold]{report.verdict}[/]")
+
+
+def _waiting(still_open: dict[str, dict[str, dict[str, int]]]) -> Iterator[str]:
+    """Who keeps whom waiting: open recalls by recipient, open objections by bureau."""
+    for what, whose in (("recalls", "not confirmed by"), ("objections", "not decided by")):
+        parties = still_open.get(what, {})
+        count = sum(known["count"] for known in parties.values())
+        yield f"open {what}: {count or 'none'}"
+        for party, known in sorted(parties.items(), key=lambda one: (-one[1]["days"], one[0])):
+            yield f"  {whose} {party}: {known['count']}, the oldest open for {known['days']} days"
 
 
 def record_json(record: Any) -> dict[str, Any]:

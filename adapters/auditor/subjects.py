@@ -13,7 +13,7 @@ import typer
 
 from adapters.party.terminal import HomeOption, JsonOption
 from xinyi import days
-from xinyi.errors import Invalid
+from xinyi.errors import UsageInvalid
 from xinyi.terminal import Exit, emit, notices, print_json
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ class _Exported:
         from adapters.auditor.exported import history
 
         if output is not None:
-            raise Invalid("an export is its own proof: keep it; -o is for accounts of a gateway", basis="output")
+            raise UsageInvalid("an export is its own proof: keep it; -o is for accounts of a gateway", basis="output")
         return history(self.directory, self.policy, question)
 
     def legal_basis(self) -> dict[str, str]:

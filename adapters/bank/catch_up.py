@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import structlog
 
+from adapters.bank.chain import Link, read_link
+from adapters.bank.fetch import refused_before
 from adapters.bank.landing import Landing
 from adapters.bank.outcome import Result
 from adapters.bank.package import Held
@@ -47,7 +49,8 @@ def catch_up(
     Args:
         fetch: takes into the spool what is newer than what it holds.
 
-    Raises as `fetch` and `land` do. What was fetched before, now or in an earlier run, has landed all the same.
+    Raises as `fetch` and `land` do, and Conflict where an edition that was refused here stands in the way. What was
+    fetched before, now or in an earlier run, has landed all the same.
     """
     wanted = list(products)
     before = {product: (landing.shown(product), spool.held(product)) for product in wanted}
@@ -56,12 +59,16 @@ def catch_up(
             log.warning("catch_up.differs", product=product, database=_sequence(database), spool=_sequence(own))
     results = _fetch_and_land(landing, fetch, wanted)
     behind = [product for product in wanted if _is_behind(landing.shown(product), spool.held(product))]
+    refused = {product: link for product in behind if (link := _refused(spool, product, landing.shown(product)))}
+    behind = [product for product in behind if product not in refused]
     if behind:
         # The spool lacks records between the two: they are asked for from where the target stands.
         for product in behind:
             log.warning("catch_up.back", product=product, database=_sequence(landing.shown(product)))
             spool.rewind(product, landing.shown(product))
         results += _fetch_and_land(landing, fetch, wanted)
+    for link in refused.values():
+        raise refused_before(link.edition, link.manifest)
     return [_caught(product, *before[product], landing, results) for product in wanted], results
 
 
@@ -72,6 +79,16 @@ def _fetch_and_land(landing: Landing, fetch: Callable[[], object], products: lis
         landing.land_all(products)  # a recall that came before must not wait for a right to more
         raise
     return landing.land_all(products)
+
+
+def _refused(spool: Spool, product: str, database: Held | None) -> Link | None:
+    """The edition that follows on what the target shows, where it was refused here."""
+    follows = database.manifest_digest if database is not None else b""
+    for edition in spool.editions("refused"):
+        link = read_link(edition)
+        if (link.manifest.product, link.manifest.predecessor) == (product, follows):
+            return link
+    return None
 
 
 def _is_behind(database: Held | None, own: Held | None) -> bool:

@@ -7,7 +7,7 @@ from datetime import datetime
 import typer
 
 from xinyi.days import CHINA
-from xinyi.errors import Invalid
+from xinyi.errors import UsageInvalid
 from xinyi.terminal import Exit, notices
 
 
@@ -24,7 +24,7 @@ def check_window(window: str) -> None:
     try:
         begins, ends = (datetime.strptime(part, "%H:%M").time() for part in window.split("-"))  # noqa: DTZ007
     except ValueError as error:
-        raise Invalid("a window is HH:MM-HH:MM", basis="window") from error
+        raise UsageInvalid("a window is HH:MM-HH:MM", basis="window") from error
     now = datetime.now(CHINA).time()
     inside = begins <= now < ends if begins <= ends else now >= begins or now < ends
     end(inside, f"outside the window {window}")

@@ -27,7 +27,7 @@ from audit.chunk_stream import Examine, SealedChunk
 from audit.records import examine_chunk
 from xinyi.errors import Conflict, ExchangeError, Unavailable
 from xinyi.processes import Crew
-from xinyi.v1 import exchange_pb2
+from xinyi.v1 import edition_pb2, exchange_pb2
 
 if TYPE_CHECKING:
     from adapters.bank.client import BankClient
@@ -79,9 +79,9 @@ class Receiver:
         edition = self.spool.find(package.delivery_id)
         if edition is None:
             return None
-        renewed = check_same_delivery(edition, package)
         if edition.path.parent.name == "refused":
-            raise Conflict("this delivery was refused here before; see refused/", basis="delivery.refused")
+            raise refused_before(edition, package.manifest.message)
+        renewed = check_same_delivery(edition, package)
         self.spool.hold(package)
         if not renewed:
             self.evidence.keep_package(package)
@@ -146,6 +146,15 @@ class Receiver:
         return Fetched(
             package.delivery_id, package.product, manifest.sequence, manifest.record_count, known is None
         )
+
+
+def refused_before(edition: SpooledEdition, manifest: edition_pb2.Manifest) -> Conflict:
+    """To be raised where an edition in refused/ is wanted."""
+    return Conflict(
+        f"edition {manifest.sequence} of {manifest.product} was refused here before: see {edition.path}/reason.json; "
+        "where the bank's own rules did it, put them right and run xinyi-bank reconsider",
+        basis="delivery.refused",
+    )
 
 
 def fetch_from_gateway(receiver: Receiver, client: BankClient, products: Iterable[str]) -> list[Fetched]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 
 import structlog
@@ -15,6 +16,9 @@ from xinyi.errors import Refused
 from xinyi.v1 import edition_pb2
 
 log = structlog.get_logger()
+
+#: Why an edition lies in refused/: not what is sealed is at fault, but this bank's own rules do not take it.
+BANK_RULES = "bank.rules"
 
 
 @dataclass(frozen=True)
@@ -58,10 +62,21 @@ class Outcomes:
         self._receipts.give(edition, package, REJECTED, refused)
         self._evidence.keep_package(package)
         self._receipts.post(edition)
-        reason = Refused(f"{tally.rejected} of {total} records break the bank's rules", basis="bank.rules")
+        reason = Refused(f"{tally.rejected} of {total} records break the bank's rules", basis=BANK_RULES)
         self._spool.refuse(edition, reason)
         log.warning("edition.rejected", delivery=package.delivery_id, rejected=tally.rejected)
         return _result(package, refused, "rejected")
+
+
+def reconsider(spool: Spool) -> list[SpooledEdition]:
+    """Every edition that the bank's own rules refused is ready to land once more, under the rules as they are now."""
+    found = []
+    for edition in spool.editions("refused"):
+        reason = edition.path / "reason.json"
+        if reason.exists() and json.loads(reason.read_text(encoding="utf-8"))["basis"] == BANK_RULES:
+            with spool.lock(edition.delivery_id):
+                found.append(spool.reconsider(edition))
+    return found
 
 
 def kind_word(kind: edition_pb2.EditionKind) -> str:

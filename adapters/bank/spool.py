@@ -271,12 +271,19 @@ class Spool:
         return self._move(edition, "landed")
 
     def refuse(self, edition: SpooledEdition, error: ExchangeError) -> SpooledEdition:
-        """Puts an edition aside with the reason. `fetch` gets it again once a person has removed it there."""
+        """Puts an edition aside with the reason. `fetch` gets it again once a person has removed it there, `land` has
+        it again behind `reconsider`."""
         reason = {"code": error.code, "basis": error.basis, "explanation": error.explanation}
         files.write_atomically(
             edition.path / "reason.json", json.dumps(reason, ensure_ascii=False, indent=2).encode() + b"\n"
         )
         return self._move(edition, "refused")
+
+    def reconsider(self, edition: SpooledEdition) -> SpooledEdition:
+        """What was refused is to land again; all of it is verified anew then."""
+        ready = self._move(edition, "ready")
+        (ready.path / "reason.json").unlink(missing_ok=True)  # a crash before this leaves a file that nobody reads
+        return ready
 
     def _move(self, edition: SpooledEdition, state: str) -> SpooledEdition:
         target = self.path / state / edition.delivery_id

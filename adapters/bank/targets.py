@@ -22,7 +22,7 @@ from adapters.tables.load_folder import LoadFolder
 from adapters.tables.loads import Format
 from adapters.tables.oracle import OracleFiles
 from adapters.tables.target import Target
-from xinyi.errors import Invalid
+from xinyi.errors import Invalid, UsageInvalid
 
 
 def open_target(url: str, table: str) -> Target:
@@ -37,7 +37,7 @@ def open_target(url: str, table: str) -> Target:
     if scheme not in ("parquet", "oracle-files"):
         return SqlTarget(url, table, COLUMNS)
     if not rest:
-        raise Invalid(f"{scheme}:///FOLDER names a folder", basis="settings.database")
+        raise UsageInvalid(f"{scheme}:///FOLDER names a folder", basis="settings.database")
     return LoadFolder(Path(rest) / table, table, COLUMNS, _format(scheme, table))
 
 
@@ -46,7 +46,7 @@ def _csv(rest: str) -> tuple[Path, str]:
     options = parse_qs(query, keep_blank_values=True)
     encoding = options.pop("encoding", ["utf-8"])
     if not path or options or len(encoding) != 1:
-        raise Invalid("a CSV target is csv:///FILE or csv:///FILE?encoding=gb18030", basis="settings.database")
+        raise UsageInvalid("a CSV target is csv:///FILE or csv:///FILE?encoding=gb18030", basis="settings.database")
     return Path(path), encoding[0]
 
 

@@ -15,7 +15,7 @@ app = program(
     "First hour: init, request, trust, install, check, inspect, publish; then, as another person with a home "
     "of their own: review, approve.\n\n"
     "Exit codes: 0 done, 1 failure, 2 usage or settings, 3 refused, 4 verification failed, 6 try again later, "
-    "7 nothing to do."
+    "7 nothing to do, or not confirmed by whoever was asked."
 )
 add_commands(app, kind=party_pb2.PARTY_KIND_TAX_BUREAU)
 app.command()(publishing.inspect)

@@ -83,6 +83,24 @@ def compare(
     return found, differing
 
 
+#: Share of the records that stood before of which the bureau is warned before it sends; what is held is the product's
+#: threshold at the gateway.
+_MUCH_PERCENT = 20
+
+
+def loss(manifest: edition_pb2.Manifest) -> str:
+    """How many of the taxpayers that stood before are gone; empty where nothing stood, or nothing was compared."""
+    c = manifest.comparison
+    stood = c.gone + c.renamed + c.changed + c.unchanged
+    return f"{c.gone:,} of {stood:,} ({100 * c.gone / stood:.2f} %)" if stood else ""
+
+
+def is_much(manifest: edition_pb2.Manifest) -> bool:
+    """Whether so many are gone that the source was most likely cut off on its way."""
+    c = manifest.comparison
+    return c.gone * 100 > _MUCH_PERCENT * (c.gone + c.renamed + c.changed + c.unchanged)
+
+
 class ComparisonFile:
     """comparison.csv, and the sums that the manifest seals. Names taxpayers, so it is private."""
 

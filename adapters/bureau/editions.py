@@ -28,7 +28,7 @@ from typing import Any
 
 from audit import envelope
 from xinyi import files
-from xinyi.errors import Conflict, DigestMismatch, Invalid
+from xinyi.errors import Conflict, DigestMismatch, UsageInvalid
 from xinyi.v1 import edition_pb2, envelope_pb2
 
 _BUILDING = ".building"
@@ -126,7 +126,7 @@ class Editions:
         """The one edition whose digest begins so. Raises Invalid."""
         found = [edition for edition in self.all() if edition.path.name.startswith(prefix.lower())]
         if len(prefix) < 6 or len(found) != 1:
-            raise Invalid(
+            raise UsageInvalid(
                 f"{prefix}: {len(found)} editions of this home begin so; give six digits or more",
                 basis="edition.digest",
             )

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from adapters.bureau.building import kind_word
+from adapters.bureau.comparison import loss
 from adapters.bureau.quality import lost_of
 from audit.envelope import Opened
 from xinyi.terminal import console, table
@@ -118,6 +119,7 @@ def show_manifest(status: pb.EditionStatus, opened: Opened[edition_pb2.Manifest]
             ["grades", ", ".join(f"{_grade(c.grade)} {c.records:,}" for c in manifest.grade_counts)],
             ["root", manifest.root],
             ["records that stand", f"{manifest.state_count:,}"],
+            ["taxpayers gone since the edition before", loss(manifest) or "nothing stood before, or was compared"],
             ["state root", manifest.state_root],
             ["rows that decide nothing: records kept", f"{quality.kept:,}"],
             ["rows that decide nothing: records lost", f"{lost_of(quality):,}"],

@@ -46,12 +46,14 @@ def publish(
     reason: str = "",
     without_comparison: bool = False,
     crew: Crew | None = None,
+    sealed: Callable[[Edition], None] = lambda edition: None,
 ) -> Published:
     """Args:
     progress: called with what is counted ("rows" or "chunks") and how many are done.
+    sealed: called with a new edition before it is sent.
     corrects: manifest digest of the edition that a CORRECTION corrects.
     reason: of a CORRECTION, what was wrong; names no taxpayer.
-    without_comparison: publish although this home has no copy of the predecessor.
+    without_comparison: publish a FULL that blinds anew although this home has lost the predecessor.
     crew: who works on large tables; this process where None.
 
     Raises Conflict where another edition has to be dealt with first.
@@ -99,6 +101,7 @@ def publish(
         place = replace(place, corrects=_find_corrected(editions, live, corrects))
     # 4
     edition = build(editions, table, place, home.signers(), lambda rows: progress("rows", rows), crew)
+    sealed(edition)
     # 5
     return Published(
         edition, submission.submit(client, edition, lambda n: progress("chunks", n)), resumed=False
@@ -179,10 +182,24 @@ def _place(
         place,
         sequence=manifest.sequence + 1,
         predecessor=newest.manifest_digest,
-        previous=editions.find(newest.manifest_digest),
+        previous=_previous(editions, newest.manifest_digest, may_be_lost=place.kind == FULL and without_comparison),
     )
     _check_place(place, manifest.period, editions, without_comparison=without_comparison)
     return place
+
+
+def _previous(editions: Editions, digest: bytes, *, may_be_lost: bool) -> Edition | None:
+    """This home's copy of the preceding edition, with those it builds on.
+
+    None where it lacks it; or one of those, where that may be. Else their lack is told when they are read.
+    """
+    found = editions.find(digest)
+    if found is not None and may_be_lost:
+        try:
+            editions.chain(found)
+        except Conflict:
+            return None
+    return found
 
 
 def _find_corrected(editions: Editions, live: Sequence[pb.EditionStatus], corrects: bytes) -> Edition:
@@ -216,11 +233,12 @@ def _check_place(
             f"the first edition of {place.period.year} is a FULL, which blinds and salts anew: publish the whole file",
             basis="edition.year",
         )
-    if place.previous is None and (same_year or not without_comparison):
+    if place.previous is None and (place.kind != FULL or not without_comparison):
         raise Conflict(
             f"this home has no copy of the preceding edition {place.predecessor.hex()[:16]}: nothing can be compared, "
-            "and neither its blinding key nor its salts are known. Copy its folder from the home that published it to "
-            f"{editions.path}"
-            + ("" if same_year else "; or, as the year is a new one, publish --without-comparison"),
+            "and neither its blinding key nor its salts are known; the gateway does not hand them back. Copy "
+            f"state/editions from a backup, or its folder from the home that published it, to {editions.path}. Where "
+            "it is lost for good, publish the whole file --without-comparison: a FULL that blinds anew, upon which the "
+            "year goes on. What was published before can then not be corrected from this home",
             basis="edition.predecessor",
         )

@@ -36,7 +36,8 @@ class Recipient:
     received_at_ms: int
     #: "agreement", "recall"; empty where the gateway shows no delivery of the correction yet.
     ground: str
-    #: "confirmed": landed, by its own receipt. "told": it has signed for the bytes. "open": neither.
+    #: "confirmed": landed, by its own receipt. "told": it has signed for the bytes. "open": neither. "stopped": not
+    #: confirmed, and not asked any more, because the correction was stopped.
     state: str
     confirmed_at_ms: int
     #: What keeps its receipts from being verified here.
@@ -57,14 +58,14 @@ def recipients(editions: Sequence[Mapping[str, Any]], correction: str) -> list[R
             received[delivery["recipient"]] += [r for r in delivery["receipts"] if r["stage"] != "REJECTED"]
     deliveries = {delivery["recipient"]: delivery for delivery in told["deliveries"]}
     return [
-        _recipient(name, receipts, deliveries.get(name))
+        _recipient(name, receipts, deliveries.get(name), stopped=told["state"] == "STOPPED")
         for name, receipts in sorted(received.items())
         if receipts
     ]
 
 
 def _recipient(
-    name: str, received: Sequence[Mapping[str, Any]], delivery: Mapping[str, Any] | None
+    name: str, received: Sequence[Mapping[str, Any]], delivery: Mapping[str, Any] | None, *, stopped: bool
 ) -> Recipient:
     receipts = delivery["receipts"] if delivery is not None else []
     doubtful = [r["why"] for r in (*received, *receipts) if r["verdict"] != "true"]
@@ -73,7 +74,7 @@ def _recipient(
         recipient=name,
         received_at_ms=min(r["signed_at_ms"] for r in received),
         ground=delivery["ground"] if delivery is not None else "",
-        state="confirmed" if "APPLIED" in own else "told" if own else "open",
+        state="confirmed" if "APPLIED" in own else "stopped" if stopped else "told" if own else "open",
         confirmed_at_ms=own.get("APPLIED", 0),
         why=doubtful[0] if doubtful else "",
     )

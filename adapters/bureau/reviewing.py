@@ -18,7 +18,7 @@ from adapters.bureau.standing import open_manifest
 from adapters.party.gateway import GatewayClient
 from adapters.party.home import Home
 from audit.envelope import Opened
-from xinyi.errors import Conflict, DigestMismatch, Invalid, NotEntitled, Unknown
+from xinyi.errors import Conflict, DigestMismatch, NotEntitled, Unknown, UsageInvalid
 from xinyi.v1 import edition_pb2
 from xinyi.v1 import publication_service_pb2 as pb
 
@@ -29,7 +29,7 @@ def find_edition(
     """The one edition whose digest begins so, verified. Raises Unknown, Invalid, VerificationError."""
     wanted = prefix.lower()
     if len(wanted) < 6 or any(c not in "0123456789abcdef" for c in wanted):
-        raise Invalid(f"{prefix}: give six or more digits of the edition's digest", basis="edition.digest")
+        raise UsageInvalid(f"{prefix}: give six or more digits of the edition's digest", basis="edition.digest")
     whole = bytes.fromhex(wanted) if len(wanted) == 64 else b""
     found = [
         status

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from adapters.tables.profile import Profile
 from adapters.tables.reading import Table, open_table
-from xinyi.errors import Invalid
+from xinyi.errors import UsageInvalid
 from xinyi.settings import SOURCE_PASSWORD, secret
 from xinyi.v1 import edition_pb2
 
@@ -30,11 +30,11 @@ def opened(
     """
     if "://" not in source:
         if table or query is not None:
-            raise Invalid(f"{source} is a file: --table and --query are for databases", basis="source.table")
+            raise UsageInvalid(f"{source} is a file: --table and --query are for databases", basis="source.table")
         yield open_source(Path(source), profile, encoding)
         return
     if encoding:
-        raise Invalid("a database says its encoding itself: leave --encoding out", basis="source.encoding")
+        raise UsageInvalid("a database says its encoding itself: leave --encoding out", basis="source.encoding")
     # Loads SQLAlchemy: where it is wanted only.
     from adapters.tables.database import Source, open_database
 
@@ -47,19 +47,19 @@ def find_profile(name: str) -> Profile:
     shipped = {path.stem: path for path in PROFILES.glob("*.toml")}
     path = shipped.get(name, Path(name))
     if not name or not path.is_file():
-        raise Invalid(f"no profile {name!r}; shipped: {', '.join(sorted(shipped))}", basis="profile.file")
+        raise UsageInvalid(f"no profile {name!r}; shipped: {', '.join(sorted(shipped))}", basis="profile.file")
     return Profile.load(path)
 
 
 def check_coverage(profile: Profile, *, changes: bool) -> None:
     """Raises Invalid where a whole file is taken for a file of changes, or the other way round."""
     if changes and not profile.tells_changes:
-        raise Invalid(
+        raise UsageInvalid(
             f"profile {profile.name} has no column `change` that says how each row changes what stands",
             basis="profile.change",
         )
     if profile.tells_changes and not changes:
-        raise Invalid(
+        raise UsageInvalid(
             f"profile {profile.name} is of a file of changes: publish it with --changes", basis="profile.change"
         )
 
@@ -68,5 +68,5 @@ def parse_period(text: str) -> edition_pb2.Period:
     """Year and month, "2019-04". Raises Invalid."""
     year, _, month = text.partition("-")
     if not (year.isdigit() and month.isdigit() and len(year) == 4 and 1 <= int(month) <= 12):
-        raise Invalid(f"{text}: a period is a year and a month, 2019-04", basis="manifest.period")
+        raise UsageInvalid(f"{text}: a period is a year and a month, 2019-04", basis="manifest.period")
     return edition_pb2.Period(year=int(year), month=int(month))

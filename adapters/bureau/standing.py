@@ -6,7 +6,7 @@ over this edition and this root.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
@@ -32,6 +32,8 @@ class Receipt:
     stage: str
     accepted: int
     rejected: int
+    #: By which of the bank's own rules, and how many records.
+    rules: dict[str, int]
     signed_by: str
     signed_at_ms: int
     verdict: Verdict
@@ -125,6 +127,36 @@ def late(edition: Mapping[str, Any], day: date) -> list[str]:
     )
 
 
+def rejections(editions: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Who rejected what and has not taken it since, where no FULL leads around it; and what there is to do.
+
+    Args: editions — as `describe` tells them.
+    """
+    return [
+        f"{delivery['recipient']} rejects edition {edition['sequence']} of {edition['product']} "
+        f"({edition['manifest'][:16]}): {_by_rules(delivery)}. It can take nothing that builds on it. Ask the bank: "
+        "where its own rules are at fault it puts them right and takes this edition after all (xinyi-bank reconsider); "
+        "where the content is, publish a FULL with what is right"
+        for edition in editions
+        for delivery in edition["deliveries"]
+        if delivery["state"] == "REJECTED" and not any(_leads_around(other, edition) for other in editions)
+    ]
+
+
+def _by_rules(delivery: Mapping[str, Any]) -> str:
+    rules = [receipt["rules"] for receipt in delivery["receipts"] if receipt["stage"] == "REJECTED"]
+    return ", ".join(f"{rows:,} records by {rule}" for counts in rules for rule, rows in counts.items())
+
+
+def _leads_around(other: Mapping[str, Any], edition: Mapping[str, Any]) -> bool:
+    return (
+        other["product"] == edition["product"]
+        and other["sequence"] > edition["sequence"]
+        and other["kind"] == "full"
+        and other["state"] in ("PUBLISHED", "SUPERSEDED")
+    )
+
+
 def _judge(
     sealed: envelope_pb2.Envelope,
     delivery: pb.DeliveryStatus,
@@ -148,6 +180,7 @@ def _judge(
         stage=exchange_pb2.ReceiptStage.Name(claimed.stage).removeprefix("RECEIPT_STAGE_"),
         accepted=claimed.accepted,
         rejected=claimed.rejected,
+        rules={count.rule: count.rows for count in claimed.rules},
         signed_by=claimed.signed_by,
         signed_at_ms=claimed.signed_at_ms,
         verdict=verdict,

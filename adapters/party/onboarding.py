@@ -18,7 +18,7 @@ from adapters.party.home import Home
 from adapters.party.terminal import HomeOption, JsonOption
 from audit import certificates, custody, pins
 from audit.keys import keyid
-from xinyi.errors import ExchangeError, Invalid
+from xinyi.errors import ExchangeError, Invalid, UsageInvalid
 from xinyi.server import is_address
 from xinyi.terminal import emit, notices, outcome
 from xinyi.v1 import envelope_pb2, party_pb2
@@ -90,7 +90,7 @@ def add_commands(app: typer.Typer, *, kind: party_pb2.PartyKind = party_pb2.PART
         """
         keys = pins.load(file)
         if len(keys) != 1:
-            raise Invalid("name a file with one key: each is compared by itself", basis="keys.file")
+            raise UsageInvalid("name a file with one key: each is compared by itself", basis="keys.file")
         Home.open(home).pin(keys[0], fingerprint)
         outcome({"pinned": keys[0].holder}, f"pinned: {keys[0].holder}", as_json=as_json)
 

@@ -80,7 +80,7 @@ def _recall(history: History, correction: Statement) -> Json:
     return {
         **edition_json(correction),
         "record": record_json(correction.record),
-        "recipients": [_recipient(name, told.get(name)) for name in sorted(owed | told.keys())],
+        "recipients": [_recipient(name, told.get(name), correction) for name in sorted(owed | told.keys())],
     }
 
 
@@ -91,13 +91,14 @@ def _is_recalled(history: History, taken: Statement, correction: Statement) -> b
     return same and wrong is not None and wrong.sequence <= taken.sequence < correction.sequence
 
 
-def _recipient(name: str, told: Disclosure | None) -> Json:
-    """State OPEN until the party applied the correction."""
+def _recipient(name: str, told: Disclosure | None, correction: Statement) -> Json:
+    """State OPEN until the party applied the correction, or STOPPED where the bureau stopped it before."""
+    waiting = "OPEN" if correction.stopped is None else "STOPPED"
     applied = told.applied if told else None
     ground = told.delivery.message.ground if told else exchange_pb2.DELIVERY_GROUND_UNSPECIFIED
     return {
         "recipient": name,
-        "state": "CONFIRMED" if applied else "OPEN",
+        "state": "CONFIRMED" if applied else waiting,
         "ground": exchange_pb2.DeliveryGround.Name(ground).removeprefix("DELIVERY_GROUND_") if told else None,
         "told_at_ms": told.delivery.message.offered_at_ms if told else None,
         "confirmed_at_ms": applied.signed_at_ms if applied else None,

@@ -8,6 +8,8 @@ from audit.verification.entry import Entry
 from xinyi.errors import Invalid
 from xinyi.v1 import edition_pb2, exchange_pb2, objection_pb2
 
+#: Two exchanges at once, on two machines, may see less of each other than the order of the log tells.
+AT_ONCE_MS = 60_000
 _RECALL = exchange_pb2.DELIVERY_GROUND_RECALL
 
 
@@ -25,12 +27,40 @@ def offer(entry: Entry) -> None:
         entry.contradict("no earlier leaf recalls this edition from its recipient", "delivery.ground")
     for mark in delivery.message.disputes:
         _check_mark(entry, mark, manifest)
+    _note_marks(entry, delivery.message, manifest)
+
+
+def _note_marks(
+    entry: Entry, delivery: exchange_pb2.Delivery, manifest: Opened[edition_pb2.Manifest]
+) -> None:
+    """What the records have to say of later (`states`): each mark is on one of them, and none is left out.
+
+    Whether an objection that was filed in a year with other blinding keys is left out cannot be told.
+    """
+    recall = delivery.ground == _RECALL
+    marked = {mark.blinded_key for mark in delivery.disputes}
+    for key in marked:
+        entry.register.mark(manifest.digest, key, entry.position, recall=recall)
+    if entry.notes.missing_before(entry.position):
+        return  # an opening that is not here may have decided it
+    recorded = entry.message.recorded_at_ms
+    for objection in list(entry.register.undecided()):
+        message = manifest.message
+        if (objection.origin, objection.product) != (message.origin, message.product):
+            continue
+        if objection.recorded_at_ms > recorded - AT_ONCE_MS or objection.blinded_key in marked:
+            continue
+        objected = entry.dossier.open(objection.manifest_digest, edition_pb2.Manifest).message
+        if objected.blinding_key_commitment == message.blinding_key_commitment:
+            entry.register.leave_unmarked(
+                manifest.digest, objection.objection, entry.position, recorded, recall=recall
+            )
 
 
 def _check_mark(
     entry: Entry, mark: exchange_pb2.DisputeMark, manifest: Opened[edition_pb2.Manifest]
 ) -> None:
-    """That none is left out cannot be told here: it takes the records."""
+    """Whether it is on a record that stands, and none is left out, is for the records to say."""
     objection = entry.dossier.open(mark.objection, objection_pb2.Objection)
     entry.check_earlier(objection, "files the objection that is marked", "delivery.disputes", "objection.filed")
     if entry.register.is_decided(mark.objection):

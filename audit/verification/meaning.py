@@ -24,7 +24,7 @@ _RULES: dict[str, Rules] = {
     "edition.published": (("editions", editions.publication), ("recalls", recalls.opening)),
     "edition.released": (("editions", editions.release),),
     "edition.cancelled": (("editions", editions.cancellation),),
-    "edition.stopped": (("editions", editions.stop),),
+    "edition.stopped": (("editions", editions.stop), ("recalls", recalls.stopping)),
     "edition.rows_answered": (("editions", editions.rows_answered),),
     "edition.purged": (("records", editions.purge),),
     "delivery.offered": (("deliveries", deliveries.offer),),

@@ -76,6 +76,11 @@ class Notes(Scratch):
         row = self._one("SELECT position, kind, documents, recorded FROM leaves WHERE leaf = ?", leaf)
         return None if row is None else LeafNote(*row)
 
+    def last_recorded(self) -> int:
+        """When the last entry was logged, by the gateway's clock, in milliseconds; 0 where none is here."""
+        row = self._one("SELECT max(recorded) FROM leaves")
+        return 0 if row is None or row[0] is None else int(row[0])
+
     def missing(self, position: int, leaf: bytes) -> None:
         self._add("INSERT INTO missing VALUES (?, ?)", position, leaf)
         self._last_missing = None

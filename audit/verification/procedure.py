@@ -49,7 +49,7 @@ CLAIMS = {
     "seals": "every document is sealed by keys that counted at its place in the log",
     "answers": "every exchange has its answer, and no other has one",
     "editions": "every edition and every decision on it is the bureau's",
-    "deliveries": "nothing was delivered without a second person's approval",
+    "deliveries": "nothing was delivered without a second person's approval, or without its marks",
     "receipts": "every receipt is the recipient's, for the root and count that were sealed",
     "queries": "every look at the log was a person's, in their own name",
     "recalls": "every correction is told to everybody who took what it corrects",

@@ -6,8 +6,8 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+from audit.verification import waiting
 from audit.verification.entry import Entry
-from audit.verification.findings import LISTED
 from audit.verification.run import Run
 from xinyi.errors import EncodingInvalid, Invalid
 from xinyi.v1 import edition_pb2
@@ -44,27 +44,41 @@ def confirmation(entry: Entry) -> None:
         entry.contradict("no earlier leaf opens the recall that is confirmed here", "recall.confirmed")
 
 
+def stopping(entry: Entry) -> None:
+    """The stop of a CORRECTION closes recalls that are open, and no others. One it leaves open is told as open."""
+    digest = entry.message.manifest_digest
+    for recipient in _written(entry):
+        if not entry.register.is_recalled(digest, recipient):
+            entry.contradict("no earlier leaf opens the recall that is closed here", "recall.stopped")
+        if entry.register.has_applied(digest, recipient):
+            raise Invalid("a recall is closed that was confirmed before", basis="recall.stopped")
+
+
 def check_row(run: Run, row: dict[str, Any]) -> None:
-    """A row of `recalls` is CONFIRMED where its recipient applied the CORRECTION; one that is OPEN is reported."""
+    """A row of `recalls` is CONFIRMED where its recipient applied the CORRECTION, else OPEN, or STOPPED with it.
+
+    One that is OPEN is reported.
+    """
     try:
         correction, recipient = bytes.fromhex(row["correction"]), str(row["recipient"])
-        state, since = row["state"], datetime.fromtimestamp(row["changed_at_ms"] / 1000, UTC)
+        state, since_ms = row["state"], int(row["changed_at_ms"])
+        since = datetime.fromtimestamp(since_ms / 1000, UTC)
     except (KeyError, TypeError, ValueError, OverflowError, OSError):
         raise EncodingInvalid("the row lacks what it must hold") from None
     applied = run.register.has_applied(correction, recipient)
     # What came behind the moment whose rows are shown has changed none of them.
     late = run.description.state_size < run.description.size
     if state == "OPEN" and not applied:
-        waiting = run.report.notes.setdefault("open_recalls", [])
-        if len(waiting) < LISTED:
-            shown = {"correction": row["correction"], "recipient": recipient, "since": since.isoformat()}
-            waiting.append(shown)
-    elif state == "OPEN" and not late:
+        shown = {"correction": row["correction"], "recipient": recipient, "since": since.isoformat()}
+        waiting.note(run, "recalls", recipient, since_ms, **shown)
+    elif state in ("OPEN", "STOPPED") and applied and not late:
         raise Invalid("its recipient has applied the correction", basis="recall.confirmed")
     elif state == "CONFIRMED" and not applied and run.notes.last_missing() < 0:
         raise Invalid("its recipient never applied the correction", basis="recall.confirmed")
-    elif state not in ("OPEN", "CONFIRMED"):
-        raise Invalid("a recall is OPEN or CONFIRMED", basis="recall.row")
+    elif state == "STOPPED" and not run.register.is_stopped(correction) and run.notes.last_missing() < 0:
+        raise Invalid("no leaf stops its correction", basis="recall.stopped")
+    elif state not in ("OPEN", "CONFIRMED", "STOPPED"):
+        raise Invalid("a recall is OPEN, CONFIRMED or STOPPED", basis="recall.row")
 
 
 def _written(entry: Entry) -> set[str]:

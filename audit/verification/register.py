@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from audit.verification.scratch import Scratch
@@ -16,8 +17,12 @@ CREATE TABLE taken (manifest BLOB, recipient TEXT, stage INTEGER,
     PRIMARY KEY (manifest, recipient, stage)) WITHOUT ROWID;
 CREATE TABLE recalls (correction BLOB, recipient TEXT, PRIMARY KEY (correction, recipient)) WITHOUT ROWID;
 CREATE TABLE objections (objection BLOB PRIMARY KEY, origin TEXT, number TEXT, manifest BLOB, blinded_key BLOB,
-    UNIQUE (origin, number)) WITHOUT ROWID;
-CREATE TABLE decided (objection BLOB PRIMARY KEY) WITHOUT ROWID;
+    product TEXT, filed_on TEXT, due_on TEXT, recorded INTEGER, UNIQUE (origin, number)) WITHOUT ROWID;
+CREATE TABLE decided (objection BLOB PRIMARY KEY, recorded INTEGER) WITHOUT ROWID;
+CREATE TABLE marks (manifest BLOB, blinded_key BLOB, recall INTEGER, position INTEGER,
+    PRIMARY KEY (manifest, blinded_key, recall)) WITHOUT ROWID;
+CREATE TABLE unmarked (manifest BLOB, objection BLOB, recall INTEGER, position INTEGER, recorded INTEGER,
+    PRIMARY KEY (manifest, objection, recall, position)) WITHOUT ROWID;
 CREATE TABLE notices (number TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 _REJECTED = exchange_pb2.RECEIPT_STAGE_REJECTED
@@ -31,6 +36,30 @@ class ReceiptNote:
     root: bytes
     accepted: int
     rejected: int
+
+
+@dataclass(frozen=True)
+class OpenObjection:
+    objection: bytes
+    origin: str
+    product: str
+    filed_on: str
+    due_on: str
+    #: When it was logged, by the gateway's clock.
+    recorded_at_ms: int
+    #: The edition and the record that it is about.
+    manifest_digest: bytes
+    blinded_key: bytes
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One that a Delivery has, or lacks."""
+
+    blinded_key: bytes
+    #: Of the entry that offers it.
+    position: int
+    recall: bool
 
 
 class Register(Scratch):
@@ -108,10 +137,13 @@ class Register(Scratch):
 
     # Objections and notices
 
-    def file(self, digest: bytes, objection: objection_pb2.Objection) -> bool:
+    def file(self, digest: bytes, objection: objection_pb2.Objection, recorded_at_ms: int) -> bool:
         """False where its number is taken."""
-        row = (digest, objection.origin, objection.number, objection.manifest_digest, objection.blinded_key)
-        return self._add("INSERT OR IGNORE INTO objections VALUES (?, ?, ?, ?, ?)", *row)
+        row = (
+            *(digest, objection.origin, objection.number, objection.manifest_digest, objection.blinded_key),
+            *(objection.product, objection.filed_on, objection.due_on, recorded_at_ms),
+        )
+        return self._add("INSERT OR IGNORE INTO objections VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", *row)
 
     def about(self, manifest_digest: bytes) -> list[tuple[bytes, bytes]]:
         """(objection, blinded key of its record) of every objection to an edition."""
@@ -122,9 +154,46 @@ class Register(Scratch):
         """Editions that any objection is about."""
         return {manifest for (manifest,) in self._rows("SELECT DISTINCT manifest FROM objections")}
 
-    def decide(self, objection: bytes) -> bool:
+    def decide(self, objection: bytes, recorded_at_ms: int) -> bool:
         """False where it was decided before."""
-        return self._add("INSERT OR IGNORE INTO decided VALUES (?)", objection)
+        return self._add("INSERT OR IGNORE INTO decided VALUES (?, ?)", objection, recorded_at_ms)
+
+    def undecided(self) -> Iterator[OpenObjection]:
+        """Objections that nobody has decided so far, the due ones first."""
+        rows = self._rows(
+            "SELECT objection, origin, product, filed_on, due_on, recorded, manifest, blinded_key FROM objections "
+            "WHERE objection NOT IN (SELECT objection FROM decided) ORDER BY due_on, objection"
+        )
+        return (OpenObjection(*row) for row in rows)
+
+    # Marks of a Delivery, to be held against the records
+
+    def mark(self, manifest_digest: bytes, blinded_key: bytes, position: int, *, recall: bool) -> None:
+        self._add("INSERT OR IGNORE INTO marks VALUES (?, ?, ?, ?)", manifest_digest, blinded_key, recall, position)
+
+    def leave_unmarked(
+        self, manifest_digest: bytes, objection: bytes, position: int, recorded_at_ms: int, *, recall: bool
+    ) -> None:
+        row = (manifest_digest, objection, recall, position, recorded_at_ms)
+        self._add("INSERT OR IGNORE INTO unmarked VALUES (?, ?, ?, ?, ?)", *row)
+
+    def disputed(self) -> set[bytes]:
+        """Editions whose deliveries mark something, or might have had to."""
+        return {m for (m,) in self._rows("SELECT manifest FROM marks UNION SELECT manifest FROM unmarked")}
+
+    def marks_of(self, manifest_digest: bytes) -> list[Mark]:
+        rows = self._rows("SELECT blinded_key, position, recall FROM marks WHERE manifest = ?", manifest_digest)
+        return [Mark(key, position, bool(recall)) for key, position, recall in rows.fetchall()]
+
+    def unmarked_of(self, manifest_digest: bytes, within_ms: int) -> list[Mark]:
+        """Those left out that were not decided within so many milliseconds either."""
+        rows = self._rows(
+            "SELECT blinded_key, position, recall FROM unmarked JOIN objections USING (objection) "
+            "LEFT JOIN decided USING (objection) WHERE unmarked.manifest = ? "
+            "AND (decided.recorded IS NULL OR decided.recorded > unmarked.recorded + ?)",
+            *(manifest_digest, within_ms),
+        )
+        return [Mark(key, position, bool(recall)) for key, position, recall in rows.fetchall()]
 
     def is_decided(self, objection: bytes) -> bool:
         return self._one("SELECT 1 FROM decided WHERE objection = ?", objection) is not None

@@ -100,11 +100,20 @@ class Replay(Scratch):
         Raises EvidenceMissing where its state is not known.
         """
         chain = self._chain(manifest.message)
-        if chain.edition != manifest.digest:
+        if not self.stands_at(manifest):
             raise EvidenceMissing(f"the records after edition {manifest.digest.hex()[:16]}… are not known here")
         return all(
             buckets.find(self._bucket(chain, buckets.number_of(key)), key) is not None for key in keys
         )
+
+    def stands_at(self, manifest: Opened[edition_pb2.Manifest]) -> bool:
+        """Whether the records after this edition are known, and no later one was applied."""
+        return self._chain(manifest.message).edition == manifest.digest
+
+    def tells(self, key: bytes) -> bool:
+        """Whether the edition that was told last says of a record under this blinded key that it stands."""
+        rows = self._rows("SELECT entries FROM told WHERE bucket = ?", buckets.number_of(key))
+        return any(buckets.find(entries, key) is not None for (entries,) in rows)
 
     def _chain(self, manifest: edition_pb2.Manifest) -> _Chain:
         name = (manifest.origin, manifest.product)

@@ -11,8 +11,10 @@ from typing import Self
 
 from audit.envelope import Opened
 from audit.records import MAX_CHUNK_BYTES, ChunkVerifier, blinder
+from audit.verification.deliveries import AT_ONCE_MS
 from audit.verification.documents import Dossier
 from audit.verification.findings import EvidenceMissing
+from audit.verification.register import Mark
 from audit.verification.replay import Replay
 from audit.verification.run import Run
 from xinyi.errors import ExchangeError, Invalid, VerificationError
@@ -32,7 +34,8 @@ class States:
         #: Edition → CORRECTIONS of it; edition → (objection, blinded key of its record).
         self._corrections: dict[bytes, list[bytes]] = {}
         self._objections = {edition: run.register.about(edition) for edition in run.register.objected()}
-        self._wanted = set(self._objections)
+        self._disputed = run.register.disputed()
+        self._wanted = self._disputed.union(self._objections)
         self._plan()
         self._replay = Replay(self._wanted)
 
@@ -41,7 +44,7 @@ class States:
 
     def __exit__(self, *_: object) -> None:
         self._replay.close()
-        for edition in [*self._corrections, *self._objections]:
+        for edition in [*self._corrections, *self._objections, *self._disputed]:
             self._answer(edition, None)
 
     @contextmanager
@@ -83,6 +86,27 @@ class States:
             with self._run.report["objections"].examine(f"document {objection.hex()[:16]}…"):
                 if not self._replay.holds(_required(manifest), [key]):
                     raise Invalid("no record stood under this key", basis="objection.blinded_key")
+
+        if edition in self._disputed:
+            self._disputed.discard(edition)
+            if manifest is not None and self._replay.stands_at(manifest):  # else it is said above that it does not
+                self._check_marks(edition, manifest)
+
+    def _check_marks(self, edition: bytes, manifest: Opened[edition_pb2.Manifest]) -> None:
+        """Deliveries of this edition mark records that stand after it; as a recall, those alone of which it tells."""
+        register, check, basis = self._run.register, self._run.report["deliveries"], "delivery.disputes"
+        for mark in register.marks_of(edition):
+            with check.examine(f"leaf {mark.position} (delivery.offered), a mark"):
+                if not self._is_markable(manifest, mark):
+                    raise Invalid("a mark is on a record that is not delivered", basis=basis)
+        for mark in register.unmarked_of(edition, AT_ONCE_MS):
+            with check.examine(f"leaf {mark.position} (delivery.offered), its marks"):
+                if self._is_markable(manifest, mark):
+                    raise Invalid("a record is not marked that is under objection", basis=basis)
+
+    def _is_markable(self, manifest: Opened[edition_pb2.Manifest], mark: Mark) -> bool:
+        stands = self._replay.holds(manifest, [mark.blinded_key])
+        return stands and (not mark.recall or self._replay.tells(mark.blinded_key))
 
     def _check_subjects(self, correction: bytes, corrected: Opened[edition_pb2.Manifest]) -> None:
         """It speaks of nobody of whom the edition that it corrects did not tell."""

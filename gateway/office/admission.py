@@ -20,7 +20,7 @@ from gateway.config import Settings
 from gateway.exchange import Exchange
 from gateway.rules.partners import TESTING, check_right
 from gateway.store import parties, tables
-from xinyi.errors import Conflict, EncodingInvalid, Invalid, SignatureInvalid
+from xinyi.errors import Conflict, EncodingInvalid, Invalid, SignatureInvalid, UsageInvalid
 from xinyi.v1 import envelope_pb2, party_pb2
 
 DOCUMENT = party_pb2.KEY_PURPOSE_DOCUMENT
@@ -154,7 +154,7 @@ def _enter_party(x: Exchange, registration: party_pb2.KeyRegistration, kind: str
     known = parties.find_party(x.conn, registration.key.party)
     expected = kind or (known["kind"] if known is not None else "") or asked
     if not expected:
-        raise Invalid("name the party's kind with --kind: its request does not", basis="registration.kind")
+        raise UsageInvalid("name the party's kind with --kind: its request does not", basis="registration.kind")
     if (asked and asked != expected) or (known is not None and known["kind"] != expected):
         told = {"the request says": asked, "the register": known["kind"] if known else "", "you": kind}
         raise Conflict(

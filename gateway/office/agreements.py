@@ -10,7 +10,7 @@ from gateway.exchange import Exchange
 from gateway.office.partners import check_reason
 from gateway.rules.entitlement import check_disclosure, check_in_force
 from gateway.store import parties, tables
-from xinyi.errors import Conflict, Invalid, Unknown
+from xinyi.errors import Conflict, Invalid, Unknown, UsageInvalid
 from xinyi.server import is_address
 from xinyi.v1 import envelope_pb2, exchange_pb2, party_pb2
 
@@ -29,7 +29,7 @@ def add(
     if parties.find_party(x.conn, party) is None:
         raise Unknown(f"there is no partner {party}: admit it first", basis="partner.unknown")
     if last < first:
-        raise Invalid("the agreement ends before it begins", basis="agreement.dates")
+        raise UsageInvalid("the agreement ends before it begins", basis="agreement.dates")
     identity = agreement_id(party, number)
     if parties.find_agreement(x.conn, identity) is not None:
         raise Conflict(
@@ -132,11 +132,11 @@ def entitle(
     assert agreement is not None  # check_in_force refused otherwise
     check_disclosure(agreement, row, partner["kind"])
     if (channel == exchange_pb2.CHANNEL_PULL) == bool(target):
-        raise Invalid(
+        raise UsageInvalid(
             "push takes --inbox, folder takes --folder, pull takes neither", basis="entitlement.target"
         )
     if channel == exchange_pb2.CHANNEL_PUSH and not is_address(target):
-        raise Invalid(f"{target!r} is not host:port", basis="entitlement.target")
+        raise UsageInvalid(f"{target!r} is not host:port", basis="entitlement.target")
     x.replace(
         tables.entitlements,
         {

@@ -12,7 +12,7 @@ from gateway.exchange import Door, Exchange
 from gateway.office.admission import key_row
 from gateway.office.partners import check_reason
 from gateway.store import parties, tables
-from xinyi.errors import Conflict, Invalid, Unknown
+from xinyi.errors import Conflict, Invalid, Unknown, UsageInvalid
 from xinyi.v1 import party_pb2
 
 
@@ -24,7 +24,7 @@ def retire(x: Exchange, key_id: str, reason: str, actor: str) -> None:
 def report_compromised(x: Exchange, key_id: str, since_ms: int, reason: str, actor: str) -> None:
     """Somebody else may hold the key since then: what it signed afterwards is void or suspect."""
     if since_ms > x.now_ms:
-        raise Invalid("a key cannot be compromised since a time to come", basis="key.since")
+        raise UsageInvalid("a key cannot be compromised since a time to come", basis="key.since")
     change = {"state": "COMPROMISED", "compromised_since_ms": since_ms}
     _change(x, key_id, change, "key.compromised", reason, actor, since_ms)
 

@@ -13,7 +13,7 @@ from gateway.exchange import Exchange
 from gateway.rules.notices import check_period, check_replaces
 from gateway.store import notices, tables
 from xinyi.days import day_of
-from xinyi.errors import Conflict, Invalid
+from xinyi.errors import Conflict, UsageInvalid
 from xinyi.notices import check_change_notice
 from xinyi.v1 import envelope_pb2, notice_pb2
 
@@ -28,12 +28,12 @@ def fingerprint(kind: notice_pb2.NoticeKind, file: Path | None) -> bytes:
     """
     if kind not in (notice_pb2.NOTICE_KIND_CERTIFICATE, notice_pb2.NOTICE_KIND_KEY):
         if file is not None:
-            raise Invalid("only a certificate or a key has a fingerprint", basis="notice.fingerprint")
+            raise UsageInvalid("only a certificate or a key has a fingerprint", basis="notice.fingerprint")
         return b""
     of_key = kind == notice_pb2.NOTICE_KIND_KEY
     expected = "PUBLIC KEY" if of_key else "CERTIFICATE"
     if file is None:
-        raise Invalid(f"name the {expected} it is about, PEM, with --fingerprint", basis="notice.fingerprint")
+        raise UsageInvalid(f"name the {expected} it is about, PEM, with --fingerprint", basis="notice.fingerprint")
     pem = file.read_bytes()
     encoding = serialization.Encoding.DER
     try:
@@ -43,7 +43,7 @@ def fingerprint(kind: notice_pb2.NoticeKind, file: Path | None) -> bytes:
         else:
             der = x509.load_pem_x509_certificates(pem)[0].public_bytes(encoding)
     except ValueError as error:
-        raise Invalid(f"{file} holds no PEM {expected}", basis="notice.fingerprint") from error
+        raise UsageInvalid(f"{file} holds no PEM {expected}", basis="notice.fingerprint") from error
     return hashlib.sha256(der).digest()
 
 

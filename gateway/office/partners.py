@@ -5,7 +5,7 @@ from __future__ import annotations
 from gateway.exchange import Exchange
 from gateway.rules import partners as rules
 from gateway.store import parties, tables
-from xinyi.errors import Invalid, Unknown
+from xinyi.errors import Unknown, UsageInvalid
 
 
 def decide(x: Exchange, party: str, decision: str, reason: str, actor: str) -> str:
@@ -22,4 +22,4 @@ def decide(x: Exchange, party: str, decision: str, reason: str, actor: str) -> s
 
 def check_reason(reason: str) -> None:
     if not reason.strip():
-        raise Invalid("state a reason: it stands in the log", basis="reason")
+        raise UsageInvalid("state a reason: it stands in the log", basis="reason")

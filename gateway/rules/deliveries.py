@@ -1,5 +1,6 @@
 """Life of a delivery: QUEUED → OFFERED → RECEIVED → ACCEPTED | PARTIAL → APPLIED, or REJECTED. Pure.
 
+REJECTED is the bank's word for now: it may put its own rules right and take the edition after all.
 DEAD: attempts are used up, a person decides. STOPPED: the bureau halted what had not arrived.
 """
 
@@ -13,9 +14,9 @@ from xinyi.errors import Conflict, ExchangeError, Invalid, NotEntitled
 from xinyi.v1 import exchange_pb2 as pb
 
 _STAGES = {
-    pb.RECEIPT_STAGE_RECEIVED: ("RECEIVED", {"OFFERED", "DEAD", "STOPPED"}),
-    pb.RECEIPT_STAGE_ACCEPTED: ("ACCEPTED", {"RECEIVED"}),
-    pb.RECEIPT_STAGE_PARTIAL: ("PARTIAL", {"RECEIVED"}),
+    pb.RECEIPT_STAGE_RECEIVED: ("RECEIVED", {"OFFERED", "DEAD", "STOPPED", "REJECTED"}),
+    pb.RECEIPT_STAGE_ACCEPTED: ("ACCEPTED", {"RECEIVED", "REJECTED"}),
+    pb.RECEIPT_STAGE_PARTIAL: ("PARTIAL", {"RECEIVED", "REJECTED"}),
     pb.RECEIPT_STAGE_REJECTED: ("REJECTED", {"OFFERED", "DEAD", "STOPPED", "RECEIVED"}),
     pb.RECEIPT_STAGE_APPLIED: ("APPLIED", {"ACCEPTED", "PARTIAL"}),
 }
@@ -24,15 +25,19 @@ _STAGES = {
 UNDELIVERED = ("QUEUED", "OFFERED", "DEAD")
 #: States in which the gateway itself goes on, where it is the one who carries.
 WAITING = ("QUEUED", "OFFERED")
-#: States in which nothing more is heard of a delivery.
+#: States in which the gateway's files are not needed any more.
 FINISHED = ("APPLIED", "REJECTED")
 #: States in which the bank has the bytes.
 TAKEN = ("RECEIVED", "ACCEPTED", "PARTIAL", "APPLIED")
+#: States in which the last word is the bank's: the gateway gives it nothing more, unless the bank asks.
+ANSWERED = (*TAKEN, "REJECTED")
 #: Receipts by which a bank says that it took the edition.
 TAKING = tuple(stage for stage, (after, _) in _STAGES.items() if after in TAKEN)
 
 #: First words of the reasons of a dead delivery that may have passed by the next edition.
 _PASSING = {"unavailable", "partner", "entitlement", "agreement", "product", "disclosure"}
+#: A bank's reason: it lacked what the edition builds on.
+_GAP = "edition.gap"
 
 #: Pauses between attempts double up to this.
 LONGEST_PAUSE_MS = 3_600_000
@@ -61,10 +66,11 @@ def is_given_up(delivery: Mapping[str, Any], error: ExchangeError, max_attempts:
 def may_begin_anew(delivery: Mapping[str, Any]) -> bool:
     """Whether a DEAD delivery is queued again with the next edition, that it builds on.
 
-    True where nobody lied: the bank was away, or had no right then. Everything else waits for a person.
+    True where nobody lied: the bank was away, had no right then, or had rejected the edition before. Everything else
+    waits for a person.
     """
-    reason = delivery["last_error"].partition(".")[0]
-    return delivery["state"] == "DEAD" and reason in _PASSING
+    reason: str = delivery["last_error"]
+    return delivery["state"] == "DEAD" and (reason.partition(".")[0] in _PASSING or reason == _GAP)
 
 
 def code_of(error: ExchangeError) -> str:

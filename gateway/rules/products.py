@@ -1,7 +1,7 @@
 """What a product is, and what an edition of it must satisfy. Pure.
 
-A product is a fixed field set, delivered whole. Thresholds are in basis points of all rows of the source;
-an edition that misses one is HELD, and a person may release it with a stated reason.
+A product is a fixed field set, delivered whole. Thresholds are in basis points: of all rows of the source, and `gone`
+of the records that stood before. An edition that misses one is HELD, and a person may release it with a stated reason.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ _FIELDS = [field.name for field in records_pb2.GradeRecord.DESCRIPTOR.fields if 
 #: Fields that the contract wants in every record.
 _ALWAYS = {"taxpayer_id", "identifier_kind", "names", "evaluation_year", "grade"}
 _OUTCOMES = {"warned", "quarantined", "rejected", "withheld"}
+#: A list that falls by more than this was most likely cut off on its way.
+_GONE = "gone"
 _DEFINITION = ("title", "legal_basis", "fields", "grades", "thresholds_bp")
 _KEYS = {"product", "version", "disclosure_class", "record_schema", *_DEFINITION}
 
@@ -56,10 +58,10 @@ def product_row(values: Mapping[str, Any]) -> dict[str, Any]:
     thresholds = values["thresholds_bp"]
     _require(
         isinstance(thresholds, dict)
-        and thresholds.keys() <= _OUTCOMES
+        and thresholds.keys() <= _OUTCOMES | {_GONE}
         and all(type(limit) is int and 0 <= limit <= 10_000 for limit in thresholds.values()),
         "thresholds_bp",
-        f"0 to 10000 for some of {', '.join(sorted(_OUTCOMES))}",
+        f"0 to 10000 for some of {', '.join(sorted(_OUTCOMES | {_GONE}))}",
     )
     return {
         "product": name,
@@ -133,6 +135,23 @@ def quality_shortfall(definition: Mapping[str, Any], quality: edition_pb2.Qualit
     missed = [
         f"{outcome} rows: {100 * count / quality.rows:.2f} %, at most {limit / 100:.2f} %"
         for outcome, limit in sorted(definition["thresholds_bp"].items())
-        if (count := getattr(quality, outcome)) * 10_000 > limit * quality.rows
+        if outcome in _OUTCOMES and (count := getattr(quality, outcome)) * 10_000 > limit * quality.rows
     ]
     return "; ".join(missed)
+
+
+def loss(definition: Mapping[str, Any], manifest: edition_pb2.Manifest, stood: int) -> str:
+    """Why an edition must be held for the taxpayers it loses, or "".
+
+    Args:
+        stood: records after the edition before; 0 for none.
+    """
+    limit = definition["thresholds_bp"].get(_GONE)
+    # The bureau's own count where it made one; what is gone shows in the records that stand, whatever it says.
+    gone = max(manifest.comparison.gone, stood - manifest.state_count)
+    if limit is None or gone * 10_000 <= limit * stood:
+        return ""
+    return (
+        f"{gone:,} of the {stood:,} taxpayers of the edition before are gone: {100 * gone / stood:.2f} %, at most "
+        f"{limit / 100:.2f} %"
+    )

@@ -20,7 +20,7 @@ from gateway.preparation import stage
 from gateway.reception import Received, Reception
 from gateway.rules import editions as rules
 from gateway.rules.partners import check_right
-from gateway.rules.products import check_schema, quality_shortfall
+from gateway.rules.products import check_schema, loss, quality_shortfall
 from gateway.store import deliveries as delivery_store
 from gateway.store import editions as store
 from gateway.store import parties, tables
@@ -128,9 +128,7 @@ class Publication(PublicationServiceServicer):
         blinding_key = check_complete(x.conn, received.digest, manifest)
         check_counts(x.conn, received.digest, manifest)
         check_staged_state(x.conn, received.digest, manifest)
-        shortfall = "" if _says_nothing(manifest) else quality_shortfall(
-            json.loads(product["definition"]), manifest.quality
-        )
+        shortfall = _shortfall(x.conn, json.loads(product["definition"]), manifest)
         state = "HELD" if shortfall else "READY"
         x.document(received.envelope)
         x.add(
@@ -224,6 +222,7 @@ class Publication(PublicationServiceServicer):
             recalls.queue(x, edition)
         if word == "stop":
             delivery.stop_undelivered(x, edition)
+            recalls.stop(x, edition)
         x.replace(tables.editions, edition)
         outcome = _OUTCOMES[word]
         leaf = x.log(
@@ -321,6 +320,13 @@ def _check_place(conn: Connection, manifest: edition_pb2.Manifest) -> Any:
     return product
 
 
+def _shortfall(conn: Connection, definition: dict[str, Any], manifest: edition_pb2.Manifest) -> str:
+    """Why an edition is held for a person to decide; empty where it is not."""
+    quality = "" if _says_nothing(manifest) else quality_shortfall(definition, manifest.quality)
+    before = _before(conn, manifest)
+    return "; ".join(filter(None, (quality, loss(definition, manifest, before.state_count))))
+
+
 def _says_nothing(manifest: edition_pb2.Manifest) -> bool:
     """A file of changes without a row: nothing changed, which is no bad quality."""
     changes = manifest.source.coverage == edition_pb2.SOURCE_COVERAGE_CHANGES
@@ -331,8 +337,14 @@ def _same_state(conn: Connection, manifest: edition_pb2.Manifest) -> str:
     """What is noted of a FULL that comes to the records that stood before it."""
     if manifest.kind != edition_pb2.EDITION_KIND_FULL or not manifest.predecessor:
         return ""
-    before = edition_pb2.Manifest.FromString(store.get_document(conn, manifest.predecessor).payload)
-    return "state unchanged" if before.state_root == manifest.state_root else ""
+    return "state unchanged" if _before(conn, manifest).state_root == manifest.state_root else ""
+
+
+def _before(conn: Connection, manifest: edition_pb2.Manifest) -> edition_pb2.Manifest:
+    """The predecessor's manifest; an empty one for the first edition."""
+    if not manifest.predecessor:
+        return edition_pb2.Manifest()
+    return edition_pb2.Manifest.FromString(store.get_document(conn, manifest.predecessor).payload)
 
 
 def _status(conn: Connection, edition: Any) -> pb.EditionStatus:

@@ -73,6 +73,10 @@ def open_recalls(conn: Connection, recipient: str, product: str, done: Sequence[
     return list(conn.execute(query).scalars())
 
 
+def recalls_of(conn: Connection, correction: bytes) -> list[Row]:
+    return rows(conn, select(recalls).where(recalls.c.correction == correction).order_by(recalls.c.recipient))
+
+
 def list_recalls(conn: Connection) -> list[Row]:
     """Every recall with product, period, number and state of its correction, and the state of its delivery."""
     e = editions.c

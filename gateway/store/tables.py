@@ -152,7 +152,7 @@ recalls = Table(
     Column("correction", ForeignKey("editions.manifest_digest"), primary_key=True),
     Column("recipient", ForeignKey("parties.party"), primary_key=True),
     Column("delivery_id", String, nullable=False),
-    Column("state", String, nullable=False),  # OPEN, CONFIRMED
+    Column("state", String, nullable=False),  # OPEN, CONFIRMED, STOPPED
     Column("changed_at_ms", BigInteger, nullable=False),
 )
 

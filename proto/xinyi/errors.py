@@ -5,6 +5,7 @@
     │   ├── NotAuthenticated    who the caller is cannot be told, or the document is not of the caller's party
     │   ├── NotEntitled         deny by default: no agreement, no entitlement, wrong state
     │   ├── Invalid             a message breaks a rule of the contract
+    │   │   └── UsageInvalid        a command was given what it does not take; never crosses the wire
     │   ├── Conflict            not possible in the present state
     │   │   └── Contradiction       same id, different content: alarming
     │   └── Unknown             no such edition, delivery, entry
@@ -60,6 +61,12 @@ class NotEntitled(Refused):
 class Invalid(Refused):
     code = "invalid"
     status = grpc.StatusCode.INVALID_ARGUMENT
+
+
+class UsageInvalid(Invalid):
+    """What a person typed is no such question; whatever it is about may be right."""
+
+    code = "invalid.usage"
 
 
 class Conflict(Refused):

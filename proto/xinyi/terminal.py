@@ -22,13 +22,17 @@ from rich.table import Table
 from rich.text import Text
 
 from xinyi import logs
-from xinyi.errors import ExchangeError, Refused, Unavailable, VerificationError
+from xinyi.errors import ExchangeError, Refused, Unavailable, UsageInvalid, VerificationError
 from xinyi.processes import collect_seldom
 from xinyi.settings import SettingsInvalid
 
 #: Results go to standard output, everything else (progress, notices, errors) to standard error.
 console = Console(highlight=False, soft_wrap=True)
 notices = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+#: A file that was named is not there, or may not be read or written.
+_FILES = FileNotFoundError | FileExistsError | NotADirectoryError | PermissionError | IsADirectoryError
 
 
 class Exit(IntEnum):
@@ -73,9 +77,7 @@ def _version(wanted: bool) -> None:
 
 
 def exit_code(error: BaseException) -> Exit:
-    if isinstance(
-        error, SettingsInvalid | FileNotFoundError | FileExistsError | PermissionError | IsADirectoryError
-    ):
+    if isinstance(error, UsageInvalid | SettingsInvalid | _FILES):
         return Exit.USAGE
     if isinstance(error, VerificationError):
         return Exit.FALSE

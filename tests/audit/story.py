@@ -17,6 +17,7 @@ from audit import buckets, checkpoint, entries, envelope, export, merkle, record
 from audit.keys import FileSigner, Signer, generate_private_key, keyid
 from audit.verification.policy import Policy
 from tests.world import SealedEdition, made_up_uscc
+from xinyi import calendar as holidays
 from xinyi import checks
 from xinyi.v1 import (
     edition_pb2,
@@ -106,6 +107,8 @@ class Story:
     answers: list[Row] = field(default_factory=list)
     refusals: list[Row] = field(default_factory=list)
     editions: list[Edition] = field(default_factory=list)
+    #: How far the gateway's clock has run on.
+    later_ms: int = 0
 
     # ── what a gateway does ────────────────────────────────────────────────────────────────────────────
 
@@ -129,7 +132,7 @@ class Story:
             self.documents |= dict(zip(named, documents, strict=True))
         entry = log_pb2.LogEntry(
             kind=kind,
-            recorded_at_ms=NOW_MS + len(self.entries),
+            recorded_at_ms=NOW_MS + self.later_ms + len(self.entries),
             actor=fields.pop("actor", self.cast.gateway.key.holder),
             documents=named,
             changes=changes,
@@ -312,6 +315,7 @@ class Story:
         """The bureau takes in an objection against what an edition says of a taxpayer."""
         signer = changes.pop("signer", self.cast.maker)
         message = objection_of(edition, identifier, number, signer)
+        message.term.calendar = changes.pop("calendar", message.term.calendar)
         for name, value in changes.items():
             setattr(message, name, value)
         sealed = envelope.seal(message, signer)
@@ -383,12 +387,14 @@ class Story:
         sealed = envelope.seal(message, signer or self.cast.gateway)
         self.log("notice.announced", [sealed], [("notices", {"number": number})])
 
-    def stop(self, edition: Edition) -> None:
+    def stop(self, edition: Edition, recalled: Iterable[str] = ()) -> None:
+        """Args: recalled — whose recall of it is closed."""
         message = edition_pb2.Stop(
             manifest_digest=edition.digest, stopped_by=self.cast.maker.key.holder, reason="wrong", stopped_at_ms=NOW_MS
         )
         sealed = envelope.seal(message, self.cast.maker)
-        leaf = self.log("edition.stopped", [sealed], manifest_digest=edition.digest)
+        closed = [recall_row(edition, party, "STOPPED") for party in recalled]
+        leaf = self.log("edition.stopped", [sealed], closed, manifest_digest=edition.digest)
         self.acknowledge(sealed, leaf)
 
     def refuse(self, document: envelope_pb2.Envelope, actor: str, method: str = "DecideEdition") -> None:
@@ -550,13 +556,13 @@ def objection_of(
         manifest_digest=edition.digest,
         blinded_key=records.blinder(edition.blinding_key)(identifier.encode()),
         filed_on="2018-02-05",
-        due_on="2018-03-02",
+        due_on="2018-03-01",
         term=objection_pb2.Term(
             nature=objection_pb2.TERM_NATURE_STATUTORY_DUTY,
             basis="made up, art. 1",
             amount=15,
             unit=objection_pb2.TERM_UNIT_WORKING_DAYS,
-            calendar="cn-2018.1",
+            calendar=holidays.VERSION,
         ),
         received_by=signer.key.holder,
         received_at_ms=NOW_MS,

@@ -16,6 +16,7 @@ from audit.verification.procedure import verify
 from tests.audit.story import (
     BANK,
     BANK_2,
+    BUREAU,
     CITY,
     NOW_MS,
     Cast,
@@ -34,6 +35,7 @@ from xinyi.v1 import edition_pb2, exchange_pb2
 FALSE, UNDECIDED, HOLDS = Verdict.FALSE, Verdict.UNDECIDED, Verdict.HOLDS
 RECALL = exchange_pb2.DELIVERY_GROUND_RECALL
 APPLIED = exchange_pb2.RECEIPT_STAGE_APPLIED
+DAY_MS = 86_400_000
 
 Check = Callable[[Story], Report]
 
@@ -79,6 +81,91 @@ def test_an_honest_year_holds(cast: Cast, check: Check) -> None:
     (waiting,) = report.notes["open_recalls"]
     assert (waiting["recipient"], waiting["since"][:10]) == (BANK_2, "2018-04-29")
     assert waiting["correction"] == story.editions[2].digest.hex()
+
+
+def test_what_is_open_is_told_by_party_and_days(cast: Cast, told: Year, check: Check) -> None:
+    """Up to the last entry of the log: recalls by recipient, objections by bureau, and which are late."""
+    story = told.story
+    story.object(told["january"], made_up_uscc(3))
+    story.bring_out(told.march(), recalled=(BANK, BANK_2))
+    story.later_ms = 10 * DAY_MS
+    story.object(told["january"], made_up_uscc(5), "2018-2", filed_on="2018-05-08", due_on="2018-05-29")
+    story.announce("contract-2")
+    report = check(story)
+    assert report.verdict == HOLDS, report.findings
+    assert report.notes["open"] == {
+        "recalls": {BANK: {"count": 1, "days": 10}, BANK_2: {"count": 1, "days": 10}},
+        "objections": {BUREAU: {"count": 2, "days": 10}},
+    }
+    assert [(one["days"], one["overdue"]) for one in report.notes["open_objections"]] == [(10, True), (0, False)]
+
+
+def test_a_due_date_that_is_not_the_term_s_is_found(told: Year, check: Check) -> None:
+    told.story.object(told["january"], made_up_uscc(3), due_on="2018-03-02")
+    report = check(told.story)
+    assert verdicts(report) == {"objections": FALSE}
+    assert reasons(report) == {"objection.due_on"}
+
+
+def test_a_due_date_that_cannot_be_counted_is_no_lie(told: Year, check: Check) -> None:
+    """A year that the calendar does not have, and another calendar than this one."""
+    story = told.story
+    story.object(told["january"], made_up_uscc(3), filed_on="2034-12-20", due_on="2035-01-10")
+    story.object(told["january"], made_up_uscc(5), "2018-2", due_on="2018-03-02", calendar="cn-2018.9")
+    report = check(story)
+    assert verdicts(report) == {"objections": UNDECIDED}
+    assert [("calendar" in one.reason) for one in report.findings] == [True, True]
+
+
+@pytest.mark.parametrize("year_on", [False, True])
+@pytest.mark.parametrize("case", ["left out", "decided at once", "gone", "filed at once", "settled by a recall"])
+def test_marks_are_exactly_the_open_objections(cast: Cast, told: Year, check: Check, case: str, year_on: bool) -> None:
+    """One that is missing is found, where the records are of the year of the objection; one that is not due is none."""
+    story = told.story
+    objection = story.object(told["january"], made_up_uscc(2 if case == "gone" else 3))
+    story.later_ms += 0 if case == "filed at once" else 3_600_000
+    if year_on:
+        told.chain.year, told.chain.month = 2019, 1
+        left = (2,) if case == "gone" else ()
+        edition = told.next("february", told.chain.full((record_of(n) for n in range(6) if n not in left), anew=True))
+    else:
+        edition = told.february()  # without 2
+    if case == "settled by a recall":
+        story.bring_out(edition)
+        edition = told.march()  # of 4 alone
+        story.bring_out(edition, recalled=(BANK, BANK_2))
+        story.offer(edition, BANK_2, ground=RECALL)
+    else:
+        story.bring_out(edition)
+        story.offer(edition)
+    if case == "decided at once":
+        story.decide(objection, "DENIED")
+    report = check(story)
+    if case == "left out" and not year_on:
+        assert verdicts(report) == {"deliveries": FALSE}
+        assert reasons(report) == {"delivery.disputes"}
+        assert len(report.findings) == 1
+    else:
+        assert report.verdict == HOLDS, report.findings
+
+
+@pytest.mark.parametrize("case", ["of nobody", "of who has left", "of who is not told"])
+def test_a_mark_too_many_is_found(cast: Cast, told: Year, check: Check, case: str) -> None:
+    """On no record, on one that the edition took away, and, as a recall, on one of which it does not tell."""
+    story = told.story
+    objection = story.object(told["january"], made_up_uscc(2))
+    story.bring_out(told.february())
+    edition, ground = told["february"], exchange_pb2.DELIVERY_GROUND_AGREEMENT
+    if case == "of nobody":
+        objection = story.object(told["january"], made_up_uscc(9), "2018-2")
+    if case == "of who is not told":
+        objection = story.object(told["january"], made_up_uscc(3), "2018-2")
+        edition, ground = told.march(told=[1]), RECALL
+        story.bring_out(edition, recalled=(BANK, BANK_2))
+    story.offer(edition, BANK_2, ground=ground, disputes=[mark_of(objection)])
+    report = check(story)
+    assert verdicts(report)["deliveries"] == FALSE
+    assert next(one for one in report.findings if one.check == "deliveries").reason.endswith("[delivery.disputes]")
 
 
 def test_a_year_without_records_holds(tmp_path: Path, cast: Cast) -> None:
@@ -446,6 +533,41 @@ def test_a_recall_that_stays_open_beside_its_receipt_is_found(cast: Cast, told: 
     assert verdicts(report) == {"recalls": FALSE}
     assert reasons(report) == {"recall.confirmed"}
     assert report["recalls"].false == 2  # the entry, and the row
+
+
+def test_a_recall_is_closed_with_its_correction(cast: Cast, told: Year, check: Check) -> None:
+    """Who confirmed has confirmed, also behind the stop; the others are neither open nor false."""
+    story = told.story
+    story.bring_out(told.march(), recalled=(BANK, BANK_2))
+    story.apply(told["march"], cast.bank)
+    taken = story.offer(told["march"], BANK_2, ground=RECALL)
+    story.stop(told["march"], [BANK_2])
+    report = check(story)
+    assert report.verdict == HOLDS, report.findings
+    assert "open_recalls" not in report.notes
+    for stage in (exchange_pb2.RECEIPT_STAGE_RECEIVED, exchange_pb2.RECEIPT_STAGE_ACCEPTED):
+        story.receive(told["march"], taken, cast.bank_2, stage=stage)
+    rows = [recall_row(told["march"], BANK_2, "CONFIRMED")]
+    story.receive(told["march"], taken, cast.bank_2, stage=APPLIED, rows=rows)
+    report = check_again(story, cast)
+    assert report.verdict == HOLDS, report.findings
+
+
+@pytest.mark.parametrize("closed", ["nobody's", "confirmed", "published"])
+def test_a_recall_closed_without_a_reason_is_found(cast: Cast, told: Year, check: Check, closed: str) -> None:
+    """Of who was not recalled, of who has confirmed, and where nothing was stopped."""
+    story = told.story
+    story.bring_out(told.march(), recalled=(BANK, BANK_2))
+    if closed == "nobody's":
+        story.stop(told["march"], [BANK_2, f"{CITY}/bank-9"])
+    elif closed == "confirmed":
+        story.apply(told["march"], cast.bank_2, ground=RECALL)
+        story.stop(told["march"], [BANK_2])
+    else:
+        story.log("partner.active", rows=[recall_row(told["march"], BANK_2, "STOPPED")])
+    report = check(story)
+    assert verdicts(report) == {"recalls": FALSE}
+    assert reasons(report) <= {"recall.stopped", "recall.confirmed"}
 
 
 def test_recalls_with_another_publication_are_found(told: Year, check: Check) -> None:

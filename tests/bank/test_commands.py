@@ -81,7 +81,7 @@ async def prove_and_verify(world: World, bank: Home) -> None:
 
 
 async def test_what_goes_wrong_has_its_exit_code(tmp_path: Path) -> None:
-    """2 settings, 3 refused, 4 false, 6 later, 7 outside the window; errors stand on standard error."""
+    """2 usage or settings, 3 refused, 4 false, 6 later, 7 outside the window; errors stand on standard error."""
     async with city(tmp_path) as world:
         bank = await world.bank("bank-1")
         home = ("--home", bank.path)
@@ -91,7 +91,7 @@ async def test_what_goes_wrong_has_its_exit_code(tmp_path: Path) -> None:
             outside = await run("xinyi-bank", command, *home, "--window", window(2, 3))
             assert (outside.code, outside.out) == (7, ""), command
             assert "outside the window" in outside.err
-            assert (await run("xinyi-bank", command, *home, "--window", "soon")).code == 3
+            assert (await run("xinyi-bank", command, *home, "--window", "soon")).code == 2
             assert (await run("xinyi-bank", command, "--home", tmp_path / "nowhere")).code == 2
             assert (await run("xinyi-bank", command, *home, "--nonsense")).code == 2
         refused = await run("xinyi-bank", "fetch", *home, "--product", "grade-all")

@@ -34,6 +34,8 @@ async def test_an_edition_by_commands(tmp_path: Path) -> None:
         assert (reviewed["counted_here"], reviewed["report_agrees"]) == (True, False)
         assert int(reviewed["record_count"]) == published["records"]
 
+        nobody = await run("xinyi-bureau", "approve", edition, *approver, "--json")
+        assert (nobody.code, nobody.out.strip(), "not approved" in nobody.err) == (7, "", True), "nobody to answer"
         own = await run("xinyi-bureau", "approve", edition, "--yes", *maker, "--json")
         assert (own.code, own.out) == (3, "")
         approved = await ok("xinyi-bureau", "approve", edition, "--yes", *approver, "--json")
@@ -45,5 +47,12 @@ async def test_an_edition_by_commands(tmp_path: Path) -> None:
         assert (stopped["outcome"], stopped["manifest"]) == ("edition.stopped", edition)
         ((shown,),) = ([d["recipient"] for d in e["deliveries"]] for e in stopped["editions"])
         assert shown == bank.party
+        for slip in (
+            ("publish", file, *of[:-1], "April"),
+            ("publish", file, *of, "--table", "grades"),
+            ("publish", file, "--profile", "no-such", *of[2:]),
+            ("review", edition[:3]),
+        ):
+            assert (await run("xinyi-bureau", *slip, *maker)).code == 2, slip
         cancelled = await run("xinyi-bureau", "cancel", edition, "--reason", "late", *maker, "--json")
         assert (cancelled.code, cancelled.out) == (3, "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -106,7 +107,7 @@ async def test_a_year_of_the_generated_city(tmp_path: Path, database_url: str) -
             "xinyi-bureau", "publish", told, "--profile", "city-changes", "--product", "grade-a",
             "--period", "2019-02", *bureau.maker,
         )  # fmt: skip
-        assert (mistaken.code, "profile.change" in mistaken.err) == (3, True)
+        assert (mistaken.code, "profile.change" in mistaken.err) == (2, True)
         second = await bureau.published(told, "2019-02", "--changes", profile="city-changes")
         assert (first["kind"], second["kind"]) == ("full", "delta")
         assert second["records"] < ROWS * 0.2
@@ -316,3 +317,39 @@ async def test_an_objection_from_its_filing_to_the_correction(tmp_path: Path) ->
             ("2018-1", "upheld", report["manifest"]),
             ("2018-2", "denied", ""),
         ]
+
+
+async def test_a_publisher_who_lost_all_goes_on(tmp_path: Path, database_url: str) -> None:
+    """Told what is lost and what to do; then a FULL that blinds anew, and the year goes on upon it."""
+    async with city(tmp_path, database_url=database_url) as world:
+        bank = await world.bank("bank-1")
+        bureau = Bureau(world)
+        whole = {n: listed(tmp_path / f"{n}.csv", generate.month(ROWS, 1, n, 0.1)) for n in range(1, 5)}
+        await bureau.published(whole[1], "2019-01")
+        second = await bureau.published(whole[2], "2019-02", "--kind", "delta")
+        await ok("xinyi-bank", "catch-up", "--home", bank.path)
+        editions = world.homes[MAKER].path / "state/editions"
+        for folder in editions.iterdir():
+            if folder.is_dir() and folder.name != second["manifest"]:
+                shutil.rmtree(folder)  # what the newest one builds on
+        of = ("--profile", "city-grades", "--product", "grade-a", "--period", "2019-03")
+        part = await run("xinyi-bureau", "publish", whole[3], *of, *bureau.maker)
+        assert (part.code, "edition.predecessor" in part.err) == (3, True)
+        shutil.rmtree(editions)
+        for kind in ("full", "delta"):
+            lost = await run("xinyi-bureau", "publish", whole[3], "--kind", kind, *of, *bureau.maker)
+            assert (lost.code, "--without-comparison" in lost.err) == (3, True)
+        delta = ("--kind", "delta", "--without-comparison")
+        assert (await run("xinyi-bureau", "publish", whole[3], *delta, *of, *bureau.maker)).code == 3
+
+        anew = await bureau.published(whole[3], "2019-03", "--without-comparison")
+        assert (anew["kind"], anew["comparison"]) == ("full", None)
+        fourth = await bureau.published(whole[4], "2019-04", "--kind", "delta")
+        assert 0 < fourth["records"] < ROWS * 0.2
+        (caught,) = (await ok("xinyi-bank", "catch-up", "--home", bank.path, "--json")).json
+        assert (caught["level"], caught["editions"]) == (4, 2)
+        corrected = await run(
+            "xinyi-bureau", "correct", whole[4], "--of", second["manifest"], "--reason", "x", *of[:4],
+            "--period", "2019-04", *bureau.maker,
+        )  # fmt: skip
+        assert corrected.code in (2, 3)

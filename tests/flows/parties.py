@@ -152,6 +152,11 @@ class Bureau:
         return await self.ask(self.maker, work)
 
     async def approve(self, edition: Edition) -> None:
+        """Released before, where it is held: with few taxpayers a month soon loses more than a product allows."""
+        (shown,) = [told for told in await self.status() if told["manifest"] == edition.path.name]
+        if shown["state"] == "HELD":
+            release = reviewing.DECISIONS["release"]
+            await self.ask(self.approver, lambda c: release(c, self.approver, edition.digest, "few taxpayers"))
         await self.ask(self.approver, lambda c: reviewing.approve(c, self.approver, edition.digest))
 
     async def status(self) -> list[dict[str, Any]]:

@@ -182,7 +182,7 @@ async def test_a_new_year_begins_with_a_full_that_blinds_anew_and_may_be_correct
         old = chain.full(SUBJECTS[:20])
         await world.publish(old)
         chain.year = 2019
-        await world.publish(chain.full(SUBJECTS[10:30], anew=True))
+        await world.publish(chain.full(SUBJECTS[4:30], anew=True))
         chain.month = 2
         wrong = copy(chain).correction(old.digest, [named(SUBJECTS[25], "更正")])
         await refused(world, wrong, "correction.subject", Invalid)

@@ -283,7 +283,7 @@ class RandomYear(RuleBasedStateMachine):
         period = f"{self.period[0]}-{self.period[1]:02d}"
         self.count += 1
         done = self.run(self.bureau.submit(file, period, **of_kind))
-        assert done.outcome == "edition.ready"
+        assert done.outcome in ("edition.ready", "edition.held")  # a small list soon loses more than a fifth
         if restart:
             self.run(self.world.restart())
         takers = self.takers(of_kind["corrects"]) if "corrects" in of_kind else frozenset()

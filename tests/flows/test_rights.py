@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from copy import copy
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from audit.keys import Keyring
 from gateway.app import Gateway
 from gateway.office import partners
 from gateway.store import deliveries, editions
-from tests.world import APPROVER, MAKER, OPERATOR, World, city, receipt_for
+from tests.chain import Chain
+from tests.world import APPROVER, MAKER, OPERATOR, World, city, made_up_records, receipt_for
 from xinyi.errors import Conflict, DigestMismatch, HeadConflict, Invalid, NotEntitled, ProofInvalid
 from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2, log_pb2, records_pb2
 
@@ -109,6 +111,30 @@ async def test_an_edition_that_misses_its_threshold_is_held_until_released_with_
         assert (await world.decide(release)).message.outcome == "edition.released"
         assert (await world.approve(edition)).message.outcome == "edition.published"
         assert entries(world, "edition.released")[0].detail == "five rows are known test rows"
+
+
+async def test_a_list_that_falls_is_held_for_a_person(tmp_path: Path, database_url: str) -> None:
+    """A FULL cut off on its way, and a DELTA that says so many are gone; numbers in the log, released or cancelled."""
+    async with city(tmp_path, database_url=database_url) as world:
+        chain = Chain(world.homes[MAKER])
+        await world.publish(chain.full(made_up_records(100)))
+        before = copy(chain)
+        cut = chain.full(made_up_records(60))
+        assert (await world.submit(cut)).message.outcome == "edition.held"
+        assert entries(world, "edition.held")[0].detail == (
+            "40 of the 100 taxpayers of the edition before are gone: 40.00 %, at most 20.00 %"
+        )
+        cancellation = edition_pb2.Cancellation(
+            manifest_digest=cut.digest, cancelled_by=MAKER, reason="cut off", cancelled_at_ms=world.clock()
+        )
+        await world.decide(cancellation, MAKER)
+        delta = before.delta(gone=[record.taxpayer_id for record in made_up_records(21)])
+        assert (await world.submit(delta)).message.outcome == "edition.held"
+        release = edition_pb2.HoldRelease(
+            manifest_digest=delta.digest, released_by=APPROVER, reason="merged", released_at_ms=world.clock()
+        )
+        await world.decide(release)
+        assert (await world.approve(delta)).message.outcome == "edition.published"
 
 
 async def test_a_cancelled_edition_frees_its_place_and_a_published_one_cannot_be_cancelled(

@@ -18,6 +18,7 @@ from gateway.rules.products import (
     check_follows,
     check_grades,
     check_schema,
+    loss,
     product_row,
     quality_shortfall,
 )
@@ -200,6 +201,22 @@ def test_thresholds_hold_at_their_edge() -> None:
     over = edition_pb2.Quality(rows=10_000, accepted=9_899, rejected=101)
     assert quality_shortfall(definition("grade-a"), over) == "rejected rows: 1.01 %, at most 1.00 %"
     assert quality_shortfall(definition("grade-a"), edition_pb2.Quality()) == "the source has no rows"
+
+
+def test_a_list_that_falls_is_held() -> None:
+    """By the bureau's own count or by what stands; a fifth passes, and a catalogue of before says nothing of it."""
+
+    def manifest(gone: int, stands: int) -> edition_pb2.Manifest:
+        return edition_pb2.Manifest(comparison=edition_pb2.Comparison(gone=gone), state_count=stands)
+
+    said = "3,787 of the 4,867 taxpayers of the edition before are gone: 77.81 %, at most 20.00 %"
+    fallen = edition_pb2.Manifest(state_count=1080)
+    assert loss(definition("grade-a"), fallen, 4867) == said
+    assert loss(definition("grade-a"), manifest(20, 90), 100) == ""
+    assert loss(definition("grade-all"), manifest(21, 100), 100).startswith("21 of the 100")
+    assert loss(definition("grade-a"), manifest(0, 79), 100).startswith("21 of the 100")
+    assert loss(definition("grade-a"), manifest(0, 5), 0) == ""
+    assert loss({"thresholds_bp": {}}, fallen, 4867) == ""
 
 
 @pytest.mark.parametrize(

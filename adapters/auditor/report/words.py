@@ -144,6 +144,7 @@ CODES = {
     "state": {
         "OPEN": Words("未确认", "open"),
         "CONFIRMED": Words("已确认", "confirmed"),
+        "STOPPED": Words("更正已停止", "correction stopped"),
     },
     "outcome": {
         "UPHELD": Words("成立", "upheld"),

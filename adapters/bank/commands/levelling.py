@@ -122,12 +122,15 @@ def watch(
         with Processes() as crew, BankClient(opened) as client:
             receiver = Receiver(opened, crew)
             fetch = partial(fetch_from_gateway, receiver, client, products)
-            if fetch_only:
-                fetch()
-            else:
-                landing = Landing(opened, targets(opened, to, csv, encoding), crew)
-                work.catch_up(receiver.spool, landing, fetch, products)
-            send_by_network(opened, client, wait_s=0)
+            try:
+                if fetch_only:
+                    fetch()
+                else:
+                    landing = Landing(opened, targets(opened, to, csv, encoding), crew)
+                    work.catch_up(receiver.spool, landing, fetch, products)
+            finally:
+                # Also where one edition stands in the way: what is signed says so.
+                send_by_network(opened, client, wait_s=0)
             return float(client.retry_after_s)
 
     watching = Watch(lambda: BankClient(opened), products, level)

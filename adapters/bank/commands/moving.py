@@ -1,4 +1,4 @@
-"""fetch, handover, land, confirm: the month of a bank, on one machine or on three."""
+"""fetch, handover, land, reconsider, confirm: the month of a bank, on one machine or on three."""
 
 from __future__ import annotations
 
@@ -122,6 +122,23 @@ def land(
         notices.print(f"{landing.waiting} editions wait for the ones before them: run xinyi-bank catch-up")
         raise typer.Exit(Exit.UNAVAILABLE)
     end(bool(results or answered), "nothing to land")
+
+
+def reconsider(home: HomeOption, as_json: JsonOption = False) -> None:
+    """Have what the bank's own rules rejected land again, once they are put right; then run land or catch-up.
+
+    Example: xinyi-bank reconsider --home ./bank-1
+    """
+    from adapters.bank.outcome import reconsider as again
+    from adapters.bank.settings import BankSettings
+    from adapters.bank.spool import Spool
+
+    found = [edition.delivery_id for edition in again(Spool(BankSettings.of(open_home(home)).spool))]
+    if as_json:
+        print_json(found)
+    for delivery in () if as_json else found:
+        console.print(f"delivery {delivery[:16]}… is ready to land again: run xinyi-bank land, then confirm")
+    end(bool(found), "the bank's own rules have rejected nothing")
 
 
 def _show(results: Sequence[Result], *, as_json: bool) -> None:

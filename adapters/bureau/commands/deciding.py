@@ -10,7 +10,7 @@ import typer
 from adapters.bureau.commands.publishing import EncodingOption, QueryOption, TableOption, counting
 from adapters.party.terminal import HomeOption, JsonOption
 from xinyi.processes import Processes
-from xinyi.terminal import console, notices, outcome, print_json
+from xinyi.terminal import Exit, console, notices, outcome, print_json
 
 Digest = Annotated[
     str, typer.Argument(metavar="EDITION", help="Six or more digits of the edition's manifest digest.")
@@ -84,14 +84,23 @@ def approve(
         if not json:
             presentation.show_manifest(status, manifest)
         reviewing.check_lost(manifest.message, accept_lost)
-        if not yes:
-            typer.confirm("Publish this edition to all entitled banks?", abort=True, err=True)
+        if not (yes or _confirmed("Publish this edition to all entitled banks?")):
+            notices.print("not approved: nothing was published")
+            raise typer.Exit(Exit.NOTHING)
         word = reviewing.approve(client, opened, manifest.digest)
     _tell(word, manifest.digest.hex(), json)
 
 
+def _confirmed(question: str) -> bool:
+    """Nobody who could answer is no consent either."""
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:
+        return False
+
+
 def release(home: HomeOption, edition: Digest, reason: Reason, json: JsonOption = False) -> None:
-    """Let a HELD edition go on to approval, although its quality misses the product's threshold.
+    """Let a HELD edition go on to approval, although quality, or how many are gone, misses the product's threshold.
 
     Example: release 3f9a0c --reason "the district's old numbers are mapped next month"
     """

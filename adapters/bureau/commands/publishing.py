@@ -14,6 +14,7 @@ from xinyi.processes import Processes
 from xinyi.terminal import Exit, console, notices, print_json, progress
 
 if TYPE_CHECKING:
+    from adapters.bureau.editions import Edition
     from adapters.tables.reading import Table
     from xinyi.v1 import edition_pb2
 
@@ -82,7 +83,10 @@ def publish(
     table: TableOption = "",
     query: QueryOption = None,
     without_comparison: Annotated[
-        bool, typer.Option("--without-comparison", help="Although this home lacks the preceding edition.")
+        bool,
+        typer.Option(
+            "--without-comparison", help="A FULL that blinds anew, where this home has lost the preceding edition."
+        ),
     ] = False,
     json: JsonOption = False,
 ) -> None:
@@ -158,7 +162,7 @@ def _publish(
         if changes is not None:
             sources.check_coverage(table.profile, changes=changes)
         of = product or table.profile.product
-        done = work.publish(opened, client, table, of, month, count, kind=kind, crew=crew, **of_kind)
+        done = work.publish(opened, client, table, of, month, count, kind=kind, crew=crew, sealed=_warn, **of_kind)
     folder = done.edition.path
     report = done.edition.report | {"outcome": done.outcome, "resumed": done.resumed, "folder": str(folder)}
     if json:
@@ -174,7 +178,20 @@ def _publish(
         word = "lost their record" if report["lost"] else "keep the record they had"
         notices.print(f"{asked:,} taxpayers {word} because no row about them was accepted: see `questions`.")
     if done.outcome == "edition.held":
-        notices.print("HELD: the quality misses the product's threshold. Another person may `release` it.")
+        notices.print(
+            "HELD: the quality, or how many are gone, misses a threshold of the product. Another person may `release` "
+            "it; `cancel` it where the file is wrong."
+        )
+
+
+def _warn(edition: Edition) -> None:
+    from adapters.bureau.comparison import is_much, loss
+
+    if is_much(edition.manifest):
+        notices.print(
+            f"WARNING: {loss(edition.manifest)} taxpayers of the edition before are gone. Is the file whole? The "
+            "gateway holds the edition where that is more than the product allows; `cancel` it if the file is wrong."
+        )
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from adapters.party.terminal import HomeOption, JsonOption
-from xinyi.terminal import Exit, console, findings, print_json
+from xinyi.terminal import Exit, console, findings, notices, print_json
 
 if TYPE_CHECKING:
     from adapters.party.gateway import GatewayClient
@@ -60,7 +60,7 @@ def look(
 
 def show(editions: list[dict[str, Any]], machine: Mapping[str, Any] | Sequence[Any] | None) -> None:
     """Prints for people, or what is for a machine; exit code 4 where a manifest or a receipt is false."""
-    from adapters.bureau import presentation
+    from adapters.bureau import presentation, standing
 
     if machine is not None:
         print_json(machine)
@@ -70,6 +70,8 @@ def show(editions: list[dict[str, Any]], machine: Mapping[str, Any] | Sequence[A
             if "late" in edition:
                 names = ", ".join(edition["late"])
                 console.print(f"{edition['manifest'][:16]}: late {names or 'nobody'}", markup=False)
+    for rejection in standing.rejections(editions):
+        notices.print(rejection, markup=False)
     if any(edition["false"] for edition in editions):
         raise typer.Exit(Exit.FALSE)
 
