@@ -392,6 +392,7 @@ class RandomYear(RuleBasedStateMachine):
         self.run(self.carried(member))
         ended = self.now(self.ending.run, lambda: (member.catch_up_now(), member.send_now()), step)
         note(f"ended: {ended}")
+        self.check_table(member)
         self.call(member)
 
     @rule(bank=who_calls)
@@ -632,8 +633,9 @@ class RandomYear(RuleBasedStateMachine):
         """What a bank knew of a subject at the end of a day, and what is true, by proofs."""
         bank = self.random.choice(self.banks)
         days = [day_of(known.at_ms) for known in bank.knew] or [self.days.today]
-        day = self.random.choice([*days, date(2018, 10, 8), self.days.today])
-        who = made_up_uscc(self.random.randrange(POOL))
+        day = self.random.choice([*days, days[-1], date(2018, 10, 8), self.days.today])
+        named = [who for told in self.year.values() for who in told.named]
+        who = self.random.choice([*named[-6:], *map(made_up_uscc, self.random.sample(range(POOL), 3))])
         answer = self.now(self.ask, bank, day, who)
         known = [one for one in bank.knew if day_of(one.at_ms) <= day]
         if not known:
