@@ -344,6 +344,8 @@ class RandomYear(RuleBasedStateMachine):
         def file(client: GatewayClient) -> Any:
             return objections.file(client, self.product, who, number, self.days.today, told.edition)
 
+        # Nothing is sealed while it is filed: then nobody could tell which was first.
+        self.run(self.carried(self.banks[-1]))
         outcome, _ = self.run(self.bureau.ask(self.bureau.maker, file))
         assert outcome == "objection.filed"
         self.open.append((number, who, told, self.moment()))
@@ -360,6 +362,7 @@ class RandomYear(RuleBasedStateMachine):
             correction = upheld[-1].edition.digest if upheld else b""
             return objections.decide(client, shown, "upheld" if upheld else "denied", correction)
 
+        self.run(self.carried(self.banks[-1]))
         outcome = "objection.upheld" if upheld else "objection.denied"
         assert self.run(self.bureau.ask(self.bureau.approver, decide)) == outcome
         filed = day_of(filed_ms).isoformat()
