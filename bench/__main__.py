@@ -15,12 +15,14 @@ from pathlib import Path
 
 from bench import machine, report
 from bench.asof import asof
+from bench.deltas import deltas
 from bench.editions import editions
 from bench.job import Bench
 from bench.receipts import receipts
 
 JOBS: dict[str, Callable[[Bench], Iterator[report.Line]]] = {
     "editions": editions,
+    "deltas": deltas,
     "receipts": receipts,
     "asof": asof,
 }

@@ -11,7 +11,6 @@ import sqlite3
 import time
 from collections.abc import Iterable
 from contextlib import closing
-from datetime import datetime, timedelta, timezone
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,8 @@ from examples import generate
 from examples.city import CITY, City, Party
 from examples.month import RECORDS
 from examples.story import expect, wait_for
+from xinyi import days
 
-CHINA = timezone(timedelta(hours=8))
 #: New on the list in February.
 ADDED = 60
 #: Which of them were wrong: one was never A, one stands under another firm's name.
@@ -65,7 +64,7 @@ def tell_march(city: City, firms: list[tuple[str, ...]], february: str) -> None:
     story, work = city.story, city.story.work
     never, misnamed = firms[NEVER_A], firms[MISNAMED]
     story.chapter("March: a firm objects, one was never A: a correction calls both back, from a suspended bank as well")
-    filed = ("--number", "2019-1", "--filed-on", datetime.now(CHINA).date().isoformat())
+    filed = ("--number", "2019-1", "--filed-on", days.today().isoformat())
     city.maker.run("objection", "file", "--product", "grade-a", "--subject", misnamed[0], *filed)
     suspended = (f"{CITY}/{city.banks[2].party}", "--reason", "audit of its branches", "--home", city.gateway)
     story.run("xinyi-gateway", "partner", "suspend", *suspended)
@@ -95,7 +94,7 @@ def tell_known(city: City, firms: list[tuple[str, ...]], folder: str, grade: str
     story.chapter(f"What bank 2 knows now of one firm, and what is held true: {folder}")
     policy = ("--policy", work / "policy.toml")
     subject = ("--product", "grade-a", "--subject", firms[NEVER_A][0], "--purpose", "dispute over a loan", *policy)
-    asked = ("--bank", f"{CITY}/bank-2", "--day", datetime.now(CHINA).date().isoformat(), "--true", *subject)
+    asked = ("--bank", f"{CITY}/bank-2", "--day", days.today().isoformat(), "--true", *subject)
     city.auditor.run("as-of", *asked, "-o", work / folder)
     [feed] = json.loads(city.auditor.run("as-of", *asked, "--json", quiet=True, shown=False))["answers"]
     for view in ("known", "true"):

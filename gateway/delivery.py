@@ -7,7 +7,6 @@ before its `delivery.offered` entry is durable, and rights are decided at every 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 from sqlalchemy import Connection
@@ -22,16 +21,9 @@ from gateway.rules.partners import check_right
 from gateway.store import deliveries as store
 from gateway.store import editions, parties, tables
 from xinyi import checks
+from xinyi.days import DAY_MS, day_of
 from xinyi.errors import Conflict, NotEntitled, Unavailable, Unknown
 from xinyi.v1 import edition_pb2, exchange_pb2
-
-#: Dates of agreements are Chinese calendar days.
-CHINA = timezone(timedelta(hours=8))
-DAY_MS = 86_400_000
-
-
-def day_of(now_ms: int) -> date:
-    return datetime.fromtimestamp(now_ms / 1000, CHINA).date()
 
 
 def check_may_receive(x: Exchange, recipient: str, product: str) -> Mapping[str, Any]:

@@ -10,6 +10,7 @@ import typer
 
 from adapters.party.onboarding import problems
 from adapters.party.terminal import HomeOption, JsonOption
+from xinyi.days import CHINA
 from xinyi.errors import Invalid
 from xinyi.terminal import findings, notices, outcome, progress
 from xinyi.v1 import edition_pb2, exchange_pb2
@@ -157,6 +158,4 @@ def _period(text: str) -> edition_pb2.Period:
 
 
 def _milliseconds(time: datetime | None) -> int:
-    from adapters.auditor.show import CHINA
-
     return 0 if time is None else int(time.replace(tzinfo=CHINA).timestamp() * 1000)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from adapters.party.terminal import HomeOption, JsonOption
+from xinyi import days
 from xinyi.errors import Invalid
 from xinyi.terminal import Exit, emit, notices, print_json
 
@@ -84,7 +85,7 @@ def as_of(
     if bool(bank) != (day is not None):
         raise typer.BadParameter("--bank and --day belong together")
     question = Question(normalise(subject), product, _party(home, bank, export))
-    asked = day.date() if day is not None else _today()
+    asked = day.date() if day is not None else days.today()
     with _source(home, policy, export, purpose, keys_from_log=keys_from_log) as source:
         history = source.ask(question, asked if bank else None, output)
     found = answer(history, question.recipient, asked, truth=true)
@@ -112,7 +113,7 @@ def verify_known(
 
     kept, trusted = KnownFolder.read(folder), load_policy(policy)
     history = kept.verify(trusted)
-    day = date.fromisoformat(kept.asked.day) if kept.asked.day else _today()
+    day = date.fromisoformat(kept.asked.day) if kept.asked.day else days.today()
     found = answer(history, kept.asked.question.recipient, day, truth=not kept.asked.day)
     if not kept.shows_asker(trusted):
         found["not_proven"].append("who asked: the policy pins no key of theirs")
@@ -254,12 +255,6 @@ def _party(home: Path, name: str, export: Path | None) -> str:
     from adapters.party.home import Home
 
     return f"{Home.open(home).settings.gateway.party.split('/')[0]}/{name}"
-
-
-def _today() -> date:
-    from audit.disclosure.history import CHINA
-
-    return datetime.now(CHINA).date()
 
 
 def _now_ms() -> int:

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from adapters.bank.client import BankClient
-from adapters.bank.recalls import day_of
-from adapters.bank.receipts import now_ms
+from xinyi import days
 from xinyi.v1 import notice_pb2
 
 #: `check` warns of what begins within so many days.
@@ -41,7 +40,7 @@ class Announced:
 
 def announced(client: BankClient) -> list[Announced]:
     """By date. Raises as `BankClient.notices`."""
-    today = day_of(now_ms())
+    today = days.today()
     return [
         Announced(
             number=notice.number,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from pathlib import Path
 
 from adapters.bank.chain import Chain, Link
@@ -19,6 +19,7 @@ from adapters.tables.encoding import find_encoding
 from adapters.tables.target import Recalled
 from audit.envelope import parse_strict
 from xinyi import identifiers
+from xinyi.days import day_of
 from xinyi.errors import Invalid, Unknown
 from xinyi.v1 import exchange_pb2
 
@@ -114,6 +115,3 @@ def _applied_at(link: Link, receipts: Receipts) -> int | None:
     return parse_strict(sealed.payload, exchange_pb2.DeliveryReceipt).signed_at_ms if sealed else None
 
 
-def day_of(time_ms: int) -> date:
-    """The day in China."""
-    return (datetime.fromtimestamp(time_ms / 1000, UTC) + timedelta(hours=8)).date()

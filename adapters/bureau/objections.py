@@ -8,19 +8,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapters.bureau import submission
 from adapters.bureau.editions import Edition, Editions
-from adapters.bureau.standing import CHINA, keyring
+from adapters.bureau.standing import keyring
 from adapters.bureau.states import States
 from adapters.party.gateway import GatewayClient
 from adapters.party.home import Home
 from audit import records
 from audit.envelope import open_sealed, signer_of_party
-from xinyi import identifiers, objections, terms
+from xinyi import days, identifiers, objections, terms
 from xinyi.channel import UNARY_DEADLINE_S, errors_restored
 from xinyi.errors import DigestMismatch, Invalid, NotEntitled, SignatureInvalid, Unknown
 from xinyi.v1 import exchange_pb2, objection_pb2
@@ -136,7 +136,7 @@ def list_all(client: GatewayClient, product: str = "", today: date | None = None
 
     Args: today — in China; now where None.
     """
-    day = today or datetime.now(CHINA).date()
+    day = today or days.today()
     with errors_restored():
         response = _stub(client).ListObjections(
             pb.ListObjectionsRequest(product=product), timeout=UNARY_DEADLINE_S

@@ -11,22 +11,20 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from adapters.bureau.editions import Edition, Editions
 from adapters.bureau.serialised import identifier_of, is_gone
-from adapters.bureau.standing import CHINA
 from adapters.bureau.states import State, States, entries_of
 from audit import records
-from xinyi import identifiers
+from xinyi import days, identifiers
 from xinyi.errors import Invalid
 from xinyi.v1 import records_pb2
 
 _COLUMNS = ("bank", "loan", "taxpayer_id", "granted_on")
-_DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True)
@@ -187,9 +185,9 @@ def _known(editions: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[int, i
 
 def _held(known: Sequence[tuple[int, int, str]], day: date) -> list[str]:
     """Editions that a bank knew at some time of a day: the newest one when it began, and those it learned that day."""
-    begin = int(datetime(day.year, day.month, day.day, tzinfo=CHINA).timestamp() * 1000)
+    begin, end = days.begin_of(day), days.end_of(day)
     before = [(sequence, digest) for at, sequence, digest in known if at < begin]
-    during = [digest for at, _, digest in known if begin <= at < begin + _DAY_MS]
+    during = [digest for at, _, digest in known if begin <= at <= end]
     return ([max(before)[1]] if before else []) + during
 
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
+from datetime import date
 from typing import Any, Literal
 
 from adapters.party.home import Home
 from audit.envelope import Opened, open_sealed, signer_of_party
 from audit.keys import Keyring
 from audit.records import check_manifest_tree
-from xinyi import checks
+from xinyi import checks, days
 from xinyi.errors import DigestMismatch, Invalid, SignatureInvalid, VerificationError
 from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2
 from xinyi.v1 import publication_service_pb2 as pb
@@ -24,7 +24,6 @@ from xinyi.v1 import publication_service_pb2 as pb
 Verdict = Literal["true", "unknown", "false"]
 
 #: Days are days in China.
-CHINA = timezone(timedelta(hours=8))
 REJECTED = exchange_pb2.RECEIPT_STAGE_REJECTED
 
 
@@ -115,12 +114,12 @@ def late(edition: Mapping[str, Any], day: date) -> list[str]:
 
     Args: edition — as `describe` tells it.
     """
-    end = int(datetime(day.year, day.month, day.day, tzinfo=CHINA).timestamp() * 1000) + 86_400_000
+    end = days.end_of(day)
     return sorted(
         delivery["recipient"]
         for delivery in edition["deliveries"]
         if not any(
-            receipt["stage"] != "RECEIVED" and receipt["verdict"] == "true" and receipt["signed_at_ms"] < end
+            receipt["stage"] != "RECEIVED" and receipt["verdict"] == "true" and receipt["signed_at_ms"] <= end
             for receipt in delivery["receipts"]
         )
     )

@@ -15,8 +15,8 @@ from audit.disclosure.history import (
     History,
     Known,
     Statement,
-    end_of,
 )
+from xinyi.days import end_of
 from xinyi.v1 import edition_pb2, exchange_pb2, objection_pb2, records_pb2
 
 Json = dict[str, Any]

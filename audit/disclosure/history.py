@@ -8,16 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta, timezone
 from enum import StrEnum
 from itertools import groupby
 
 from audit.checkpoint import Checkpoint
 from audit.envelope import Opened
 from xinyi.v1 import edition_pb2, exchange_pb2, log_pb2, objection_pb2, records_pb2
-
-#: Days of agreements, of questions and of decisions are Chinese days.
-CHINA = timezone(timedelta(hours=8))
 
 #: Origin and product: editions of one feed follow each other.
 Feed = tuple[str, str]
@@ -27,12 +23,6 @@ NOT_PROVEN = (
     "that a grade was rightly decided, or that a party's clock was right when it signed",
     "when a pinned key ended: an export shows that as well",
 )
-
-
-def end_of(day: date) -> int:
-    """The last millisecond of a day in China, since 1970 UTC."""
-    midnight = datetime(day.year, day.month, day.day, tzinfo=CHINA) + timedelta(days=1)
-    return int(midnight.timestamp() * 1000) - 1
 
 
 class News(StrEnum):

@@ -9,10 +9,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from audit.keys import Signer
-from gateway.delivery import day_of
 from gateway.exchange import Exchange
 from gateway.rules.notices import check_period, check_replaces
 from gateway.store import notices, tables
+from xinyi.days import day_of
 from xinyi.errors import Conflict, Invalid
 from xinyi.notices import check_change_notice
 from xinyi.v1 import envelope_pb2, notice_pb2

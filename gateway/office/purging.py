@@ -13,10 +13,10 @@ import structlog
 from sqlalchemy import Connection, exists, select
 
 from gateway.app import Gateway
-from gateway.delivery import DAY_MS
 from gateway.exchange import Exchange
 from gateway.store import editions as store
 from gateway.store.tables import buckets, chunks, editions, intakes, states
+from xinyi.days import DAY_MS
 
 log = structlog.get_logger()
 

@@ -9,13 +9,13 @@ from sqlalchemy import Connection
 
 from audit.keys import keyid
 from gateway import disputes
-from gateway.delivery import day_of
 from gateway.exchange import Exchange
 from gateway.reception import Received, Reception
 from gateway.rules import objections as rules
 from gateway.rules.partners import check_right
 from gateway.store import editions, parties, tables
 from gateway.store import objections as store
+from xinyi.days import day_of
 from xinyi.errors import Conflict, Contradiction, Invalid, NotEntitled
 from xinyi.objections import CORRECTED, check_objection, check_objection_decision
 from xinyi.server import Caller, caller

@@ -10,7 +10,7 @@ from sqlalchemy import create_engine, text
 from adapters.bank.fetch import Receiver
 from adapters.bank.landing import Landing
 from adapters.bank.outcome import Result
-from adapters.bank.recalls import day_of, relied_on
+from adapters.bank.recalls import relied_on
 from adapters.bank.receipts import Receipts, read_envelope
 from adapters.bank.rows import COLUMNS
 from adapters.bank.settings import BankSettings
@@ -24,6 +24,7 @@ from tests.bank.offers import Offers
 from tests.bank.test_changes import GRADES, Cut, land, renamed, rows, shown, told
 from tests.chain import Chain
 from tests.world import SealedEdition, made_up_records, made_up_uscc
+from xinyi.days import day_of
 from xinyi.errors import Invalid
 from xinyi.v1 import exchange_pb2, records_pb2
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from datetime import date, datetime
+from datetime import date
 
 import pytest
 
-from adapters.bureau.standing import CHINA
+from xinyi.days import begin_of, today
 
 
 class Days:
@@ -18,12 +18,12 @@ class Days:
         monkeypatch.setattr(time, "time_ns", lambda: real() + self._shift_ns)
 
     def on(self, day: date, hour: int = 10, minute: int = 0) -> None:
-        moment = datetime(day.year, day.month, day.day, hour, minute, tzinfo=CHINA)
-        self._shift_ns += int(moment.timestamp()) * 1_000_000_000 - time.time_ns()
+        moment_ms = begin_of(day) + (hour * 60 + minute) * 60_000
+        self._shift_ns += moment_ms * 1_000_000 - time.time_ns()
 
     def advance(self, *, hours: float) -> None:
         self._shift_ns += int(hours * 3_600_000_000_000)
 
     @property
     def today(self) -> date:
-        return datetime.fromtimestamp(time.time_ns() / 1_000_000_000, CHINA).date()
+        return today()

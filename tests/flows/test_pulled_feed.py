@@ -18,7 +18,6 @@ from adapters.bank.fetch import Receiver
 from adapters.bank.settings import BankSettings
 from adapters.bank.spool import Spool
 from adapters.bureau.editions import Edition
-from adapters.bureau.standing import CHINA
 from adapters.party.home import Home
 from audit import envelope
 from audit.keys import keyid
@@ -34,6 +33,7 @@ from tests.flows.test_resumption import root_of
 from tests.flows.test_rights import check_signed, entries
 from tests.world import APPROVER, MAKER, OPERATOR, World, city, made_up_uscc
 from xinyi import checks
+from xinyi.days import CHINA
 from xinyi.errors import NotEntitled, SignatureInvalid, TooManyRequests, Unavailable
 from xinyi.v1 import exchange_pb2
 

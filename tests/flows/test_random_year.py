@@ -32,7 +32,6 @@ from adapters.auditor.settings import policy_of
 from adapters.auditor.subject import SubjectClient
 from adapters.bank.client import BankClient
 from adapters.bank.fetch import Receiver
-from adapters.bank.recalls import day_of
 from adapters.bank.receipts import read_envelope
 from adapters.bank.settings import BankSettings
 from adapters.bank.spool import Spool
@@ -60,6 +59,7 @@ from tests.flows.test_delivery import until
 from tests.flows.year import Ending, Member, Published, Year
 from tests.world import OPERATOR, World, city, made_up_uscc
 from xinyi import checks
+from xinyi.days import day_of
 from xinyi.v1 import edition_pb2, exchange_pb2, records_pb2
 
 YEARS = int(os.environ.get("RANDOM_YEARS") or 0)

@@ -22,7 +22,7 @@ from audit import pins
 from audit.disclosure.account import Question, verify
 from audit.disclosure.answer import as_of
 from audit.disclosure.folder import KnownFolder
-from audit.disclosure.history import CHINA, History, News
+from audit.disclosure.history import History, News
 from audit.envelope import seal
 from audit.verification.policy import Policy
 from gateway.exchange import wall_clock
@@ -47,6 +47,7 @@ from tests.world import (
 )
 from xinyi import calendar, checks
 from xinyi.channel import errors_restored
+from xinyi.days import CHINA
 from xinyi.errors import DigestMismatch, Invalid, NotEntitled, VerificationError
 from xinyi.v1 import edition_pb2, exchange_pb2, objection_pb2, records_pb2
 from xinyi.v1 import subject_service_pb2 as pb

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from adapters.auditor.report.words import (
@@ -29,7 +28,7 @@ from adapters.auditor.report.words import (
     code,
     plain,
 )
-from adapters.auditor.show import CHINA
+from xinyi import days
 
 Json = dict[str, Any]
 
@@ -279,8 +278,7 @@ def _leaf(index: int) -> Words:
 def _time(milliseconds: int | None) -> Words:
     if milliseconds is None:
         return NOTHING
-    moment = datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone(CHINA)
-    return plain(moment.strftime("%Y-%m-%d %H:%M:%S"))
+    return plain(days.moment(milliseconds).strftime("%Y-%m-%d %H:%M:%S"))
 
 
 def _holder(name: str) -> Words:

@@ -30,11 +30,12 @@ def recalls(
 
     Example: xinyi-bank recalls --loans loans.csv --home ./bank-1
     """
-    from adapters.bank.recalls import day_of, relied_on
+    from adapters.bank.recalls import relied_on
     from adapters.bank.receipts import Receipts
     from adapters.bank.settings import BankSettings
     from adapters.bank.spool import Spool
     from adapters.party.home import Home
+    from xinyi.days import day_of
 
     opened = Home.open(home)
     settings = BankSettings.of(opened)
