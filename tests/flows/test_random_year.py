@@ -432,7 +432,7 @@ class RandomYear(RuleBasedStateMachine):
                 waiting = store.carried_deliveries(conn, ("QUEUED",))
             return not due and not waiting
 
-        await until(written, 30)
+        await until(written, 120)
 
     async def answered(self, bank: Member) -> None:
         """Every receipt of the bank is answered."""
