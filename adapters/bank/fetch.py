@@ -27,7 +27,7 @@ from audit.chunk_stream import Examine, SealedChunk
 from audit.records import examine_chunk
 from xinyi.errors import Conflict, ExchangeError, Unavailable
 from xinyi.processes import Crew
-from xinyi.v1 import edition_pb2, exchange_pb2
+from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2
 
 if TYPE_CHECKING:
     from adapters.bank.client import BankClient
@@ -127,12 +127,19 @@ class Receiver:
             # Also where the line broke: what came whole is kept, and a lie is told before the break.
             intake.settle()
 
-    def receive(self, offered: exchange_pb2.DeliveryPackage, chunks: ChunkSource) -> Fetched:
+    def receive(
+        self,
+        offered: exchange_pb2.DeliveryPackage,
+        chunks: ChunkSource,
+        signed: Iterable[envelope_pb2.Envelope] = (),
+    ) -> Fetched:
+        """Args: signed — see `Receipts.recover`."""
         package = verify_package(offered, self.trust)
         with self.spool.lock(package.delivery_id):
             known = self.known(package)
             if known is None:
                 intake = self.begin(package)
+                self.receipts.recover(intake.edition, package, signed)
                 self.fill(intake, chunks)
                 self.finish(intake)
         manifest = package.manifest.message
@@ -197,7 +204,7 @@ def fetch_from_folder(receiver: Receiver, folder: Folder, home: Home) -> list[Fe
 
     def take(offer: FolderOffer) -> Fetched | None:
         try:
-            fetched = receiver.receive(offer.package(), offer.chunks)
+            fetched = receiver.receive(offer.package(), offer.chunks, offer.signed())
         except Conflict as error:
             if error.basis != "edition.replayed":
                 raise

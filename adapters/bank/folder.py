@@ -5,6 +5,7 @@
     incoming/<delivery>.<n>-<stage>.dsse    receipts to the gateway, renamed into place; read in this order
     answers/<delivery>.<n>-<stage>.answer   from the gateway; or .refusal
     answers/<leaf in hex>.tlog-proof        once the log has published an acknowledged leaf
+    taken/<delivery>.<n>-<stage>.dsse       receipts that the gateway has read
 
 The digests of the list find damage on the way; trust comes from the documents inside. Whoever writes the folder
 may put anything there: links and pipes are not followed, and nothing is read without a limit.
@@ -26,6 +27,7 @@ from adapters.bank.package import VerifiedPackage
 from adapters.bank.receipts import stage_word
 from adapters.bank.spool import MAX_FILE_BYTES, SpooledEdition, is_delivery_id
 from adapters.party.gateway import GatewayClient
+from audit import envelope
 from audit.checkpoint import TlogProof
 from audit.envelope import Opened, parse_strict
 from xinyi import files
@@ -67,6 +69,15 @@ class FolderOffer:
     def evidence(self) -> exchange_pb2.LogEvidence | None:
         path = self.edition.path / "evidence.bin"
         return _parse(path, exchange_pb2.LogEvidence) if path.exists() else None
+
+    def signed(self) -> Iterator[envelope_pb2.Envelope]:
+        """Receipts of this delivery that the gateway has taken out: whosever they are."""
+        taken = self.edition.path.parent.parent / "taken"
+        for path in sorted(taken.glob(f"{self.edition.delivery_id}.*.dsse")):
+            try:
+                yield _parse(path, envelope_pb2.Envelope)
+            except ExchangeError:
+                continue  # damaged on its way back: another one is signed
 
     def _listed(self) -> Iterator[tuple[str, str]]:
         path = self.edition.path.with_name(f"{self.edition.delivery_id}.complete")
@@ -119,7 +130,11 @@ class FolderReceipts:
             raise error
         answer = self._answers / f"{name}.answer"
         if answer.exists():
-            return self._gateway.accept(_parse(answer, exchange_pb2.Answer), receipt)
+            given = _parse(answer, exchange_pb2.Answer)
+            if _is_of(given, receipt):
+                return self._gateway.accept(given, receipt)
+            # Of a receipt that was lost here since, and signed once more: a spool restored from a backup.
+            answer.unlink()
         self._send(f"{name}.dsse", receipt.SerializeToString(deterministic=True))
         return None
 
@@ -140,6 +155,15 @@ class FolderReceipts:
         part.write_bytes(receipt)
         part.replace(self._incoming / name)
         files.sync_directory(self._incoming)
+
+
+def _is_of(answer: exchange_pb2.Answer, receipt: envelope_pb2.Envelope) -> bool:
+    """Whether it claims to answer this very receipt; what it is worth is verified then."""
+    try:
+        said = exchange_pb2.Acknowledgement.FromString(answer.acknowledgement.payload)
+    except DecodeError:
+        return True
+    return said.document_digest == envelope.digest(receipt)
 
 
 @contextmanager

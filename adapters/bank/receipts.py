@@ -12,9 +12,10 @@ from pathlib import Path
 from adapters.bank.package import VerifiedPackage
 from adapters.bank.rules import Tally
 from adapters.bank.spool import MAX_FILE_BYTES, Spool, SpooledEdition
-from audit.envelope import parse_strict, seal
-from audit.keys import Signer
+from audit.envelope import open_sealed, parse_strict, seal
+from audit.keys import Keyring, Signer
 from xinyi import files
+from xinyi.errors import VerificationError
 from xinyi.v1 import envelope_pb2, exchange_pb2
 
 _STAGE = "RECEIPT_STAGE_"
@@ -84,6 +85,25 @@ class Receipts:
         files.make_directory(edition.receipts)
         files.write_atomically(path, sealed.SerializeToString(deterministic=True))
         return sealed
+
+    def recover(
+        self, edition: SpooledEdition, package: VerifiedPackage, found: Iterable[envelope_pb2.Envelope]
+    ) -> None:
+        """Of one Delivery there is one receipt of a stage: what was signed here before stands, where the spool was
+        restored from a backup and has lost it. Call under the delivery's lock.
+
+        Args: found — may be anybody's.
+        """
+        own = Keyring([signer.key for signer in self._signers])
+        for sealed in found:
+            try:
+                receipt = open_sealed(sealed, exchange_pb2.DeliveryReceipt, own).message
+            except VerificationError:
+                continue
+            path = edition.receipts / f"{stage_word(receipt.stage)}.dsse"
+            if receipt.delivery_digest == package.delivery.digest and not path.exists():
+                files.make_directory(edition.receipts)
+                files.write_atomically(path, sealed.SerializeToString(deterministic=True))
 
     def post(self, edition: SpooledEdition) -> None:
         """Puts into the outbox what was signed for this edition and not sent yet. Safe to repeat."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,21 @@ async def test_confirming_by_folder_brings_the_log_proof(tmp_path: Path, databas
         with world.gateway.database.reading() as conn:
             openings = {index: opening for index, _, _, opening in world.gateway.log.openings(conn, 0, 10**6)}
         assert log_pb2.LogEntry.FromString(openings[proof.index]) == entry
+
+
+async def test_a_bank_restored_from_a_backup_is_answered(tmp_path: Path) -> None:
+    """It takes the delivery from the folder once more; what it signed then lies there, too, and stands."""
+    async with city(tmp_path) as world:
+        bank, folder = await bank_with_folder(world, "bank-1")
+        await world.publish(world.seal(10))
+        await until_complete(folder)
+        [first] = await asyncio.to_thread(take_and_confirm, bank, folder)
+        for lost in ("spool", "evidence"):
+            shutil.rmtree(bank.path / lost)
+        [again] = await asyncio.to_thread(take_and_confirm, bank, folder)
+        assert again == first
+        assert len(entries(world, "receipt.received")) == 1
+        assert not entries(world, "refused")
 
 
 async def test_a_proof_that_a_death_held_up_comes_in_the_next_life(tmp_path: Path) -> None:
