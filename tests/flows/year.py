@@ -217,7 +217,7 @@ class Member(Bank):
             shutil.rmtree(own)
             shutil.copytree(backup.place, own)
         elif what == "spool":
-            shutil.rmtree(BankSettings.of(self.home).spool)
+            shutil.rmtree(BankSettings.of(self.home).spool, ignore_errors=True)
             if (backup.place / "spool").exists():
                 shutil.copytree(backup.place / "spool", own / "spool")
         else:
