@@ -9,17 +9,36 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Literal
 
 from sqlalchemy import Connection, LargeBinary, Select, Table, func, select
 
 #: SQLite takes 32,766 values in a statement, PostgreSQL 65,535.
 MAX_VALUES = 30_000
+#: Keys of a table looked for in one statement.
+MAX_KEYS = 1024
 
 Key = tuple[Any, ...]
 Row = dict[str, Any]
 Conflict = Literal["fail", "keep", "replace"]
+
+
+@cache
+def column_names(table: Table) -> tuple[str, ...]:
+    return tuple(column.name for column in table.columns)
+
+
+@cache
+def key_names(table: Table) -> tuple[str, ...]:
+    """Of its primary key."""
+    return tuple(column.name for column in table.primary_key.columns)
+
+
+@cache
+def _binary(table: Table) -> tuple[int, ...]:
+    """Places of its binary columns."""
+    return tuple(i for i, column in enumerate(table.columns) if isinstance(column.type, LargeBinary))
 
 
 def insert_rows(
@@ -38,18 +57,19 @@ def insert_rows(
         conn.exec_driver_sql(_insert(table, columns, len(part), on, _placeholder(conn)), values)
 
 
-def read_rows(conn: Connection, table: Table, keys: Iterable[Key]) -> dict[Key, Row | None]:
-    """Rows by primary key; None for those that are not there."""
-    wanted = list(dict.fromkeys(keys))
-    found: dict[Key, Row | None] = dict.fromkeys(wanted)
-    names = [column.name for column in table.columns]
-    key_names = [column.name for column in table.primary_key.columns]
-    step = MAX_VALUES // len(key_names)
-    for start in range(0, len(wanted), step):
-        part = wanted[start : start + step]
-        values = tuple(value for key in part for value in key)
-        for row in _read(conn, table, len(part), values):
-            found[tuple(row[names.index(name)] for name in key_names)] = dict(zip(names, row, strict=True))
+def read_rows(conn: Connection, wanted: Mapping[Table, Iterable[Key]]) -> dict[Table, dict[Key, Row | None]]:
+    """Rows of several tables by primary key, in one statement; None for those that are not there."""
+    keys = {table: list(dict.fromkeys(some)) for table, some in wanted.items()}
+    found: dict[Table, dict[Key, Row | None]] = {table: dict.fromkeys(some) for table, some in keys.items()}
+    while any(keys.values()):
+        part = {table: some[:MAX_KEYS] for table, some in keys.items() if some}
+        keys = {table: some[MAX_KEYS:] for table, some in keys.items()}
+        for table, rows in _read(conn, part).items():
+            key_at = [column_names(table).index(name) for name in key_names(table)]
+            found[table] |= {
+                tuple(row[i] for i in key_at): dict(zip(column_names(table), row, strict=True))
+                for row in rows
+            }
     return found
 
 
@@ -62,17 +82,23 @@ def read_numbered(conn: Connection, query: Select[Any]) -> list[bytes]:
     return [bytes.fromhex(value) for _, value in sorted(json.loads(packed))]
 
 
-def _read(conn: Connection, table: Table, count: int, values: tuple[Any, ...]) -> list[list[Any]]:
-    if conn.dialect.name != "sqlite":
-        cursor = conn.exec_driver_sql(_select(table, count, _placeholder(conn)), values)
-        return [list(row) for row in cursor.fetchall()]
-    packed: str = conn.exec_driver_sql(_select_packed(table, count), values).scalar_one()
-    rows: list[list[Any]] = json.loads(packed)
-    binary = [i for i, column in enumerate(table.columns) if isinstance(column.type, LargeBinary)]
-    for row in rows:
-        for i in binary:
-            row[i] = None if row[i] is None else bytes.fromhex(row[i])
-    return rows
+def _read(conn: Connection, keys: Mapping[Table, list[Key]]) -> dict[Table, list[list[Any]]]:
+    """All rows of a table come as one JSON text, binary columns in hex: one step instead of one for every row."""
+    values: list[Any] = []
+    counts = []
+    for table, some in keys.items():
+        # Only powers of two: the database meets few statements, and need not prepare each anew.
+        count = 1 << (len(some) - 1).bit_length()
+        counts.append((table, count))
+        for key in [*some, *[some[-1]] * (count - len(some))]:
+            values += key
+    packed = conn.exec_driver_sql(_select(tuple(counts), conn.dialect.name), tuple(values)).one()
+    found = {table: json.loads(text) for table, text in zip(keys, packed, strict=True)}
+    for table, rows in found.items():
+        for row in rows:
+            for i in _binary(table):
+                row[i] = None if row[i] is None else bytes.fromhex(row[i])
+    return found
 
 
 def _placeholder(conn: Connection) -> str:
@@ -86,7 +112,7 @@ def _quoted(names: Iterable[str]) -> str:
 @lru_cache(maxsize=1024)
 def _insert(table: Table, columns: tuple[str, ...], count: int, on: Conflict, mark: str) -> str:
     row = "(" + ", ".join([mark] * len(columns)) + ")"
-    key = [column.name for column in table.primary_key.columns]
+    key = key_names(table)
     others = [name for name in columns if name not in key]
     end = {
         "fail": "",
@@ -98,27 +124,25 @@ def _insert(table: Table, columns: tuple[str, ...], count: int, on: Conflict, ma
 
 
 @lru_cache(maxsize=1024)
-def _select(table: Table, count: int, mark: str) -> str:
-    columns = _quoted(column.name for column in table.columns)
-    return f'SELECT {columns} FROM "{table.name}" WHERE {_where(table, count, mark)}'
-
-
-@lru_cache(maxsize=1024)
-def _select_packed(table: Table, count: int) -> str:
-    """All rows as one JSON text, binary columns in hex: one step instead of one for every row."""
-    packed = ", ".join(
-        f'CASE WHEN "{c.name}" IS NULL THEN NULL ELSE hex("{c.name}") END'
-        if isinstance(c.type, LargeBinary)
-        else f'"{c.name}"'
-        for c in table.columns
-    )
-    return (
-        f'SELECT json_group_array(json_array({packed})) FROM "{table.name}" WHERE {_where(table, count, "?")}'
-    )
+def _select(counts: tuple[tuple[Table, int], ...], dialect: str) -> str:
+    """One row, a column for each table."""
+    array, pack, hexed, mark = {
+        "sqlite": ("json_array", "json_group_array({})", 'hex("{}")', "?"),
+        "postgresql": ("json_build_array", "coalesce(json_agg({}), '[]')::text", "encode(\"{}\", 'hex')", "%s"),
+    }[dialect]
+    columns = []
+    for table, count in counts:
+        values = ", ".join(
+            f'CASE WHEN "{name}" IS NOT NULL THEN {hexed.format(name)} END' if i in _binary(table) else f'"{name}"'
+            for i, name in enumerate(column_names(table))
+        )
+        rows = pack.format(f"{array}({values})")
+        columns.append(f'(SELECT {rows} FROM "{table.name}" WHERE {_where(table, count, mark)})')
+    return f"SELECT {', '.join(columns)}"
 
 
 def _where(table: Table, count: int, mark: str) -> str:
-    key = [column.name for column in table.primary_key.columns]
+    key = key_names(table)
     if len(key) == 1:
         return f'"{key[0]}" IN ({", ".join([mark] * count)})'
     one = "(" + ", ".join([mark] * len(key)) + ")"
