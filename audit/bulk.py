@@ -13,6 +13,7 @@ from functools import cache, lru_cache
 from typing import Any, Literal
 
 from sqlalchemy import Connection, LargeBinary, Select, Table, func, select
+from sqlalchemy.dialects import postgresql
 
 #: SQLite takes 32,766 values in a statement, PostgreSQL 65,535.
 MAX_VALUES = 30_000
@@ -22,6 +23,8 @@ MAX_KEYS = 1024
 Key = tuple[Any, ...]
 Row = dict[str, Any]
 Conflict = Literal["fail", "keep", "replace"]
+#: A table, rows of it that all have the same columns, at least one, and what becomes of those whose place is taken.
+Write = tuple[Table, Sequence[Mapping[str, Any]], Conflict]
 
 
 @cache
@@ -55,6 +58,22 @@ def insert_rows(
         part = rows[start : start + step]
         values = tuple(row[name] for row in part for name in columns)
         conn.exec_driver_sql(_insert(table, columns, len(part), on, _placeholder(conn)), values)
+
+
+def write_rows(conn: Connection, writes: Sequence[Write]) -> None:
+    """Inserts rows of several tables, those that a foreign key names before those that name them.
+
+    SQLite takes a statement for each table, PostgreSQL one for all, with one parameter for each: every
+    statement there is a journey to the server, and it knows this one already, however many rows come.
+    """
+    if conn.dialect.name == "sqlite":
+        for table, rows, on in writes:
+            insert_rows(conn, table, rows, on)
+        return
+    if not writes:
+        return
+    shape = tuple((table, tuple(rows[0]), on) for table, rows, on in writes)
+    conn.exec_driver_sql(_insert_packed(shape), tuple(_pack(rows) for _, rows, _ in writes))
 
 
 def read_rows(conn: Connection, wanted: Mapping[Table, Iterable[Key]]) -> dict[Table, dict[Key, Row | None]]:
@@ -101,6 +120,11 @@ def _read(conn: Connection, keys: Mapping[Table, list[Key]]) -> dict[Table, list
     return found
 
 
+def _pack(rows: Sequence[Mapping[str, Any]]) -> str:
+    """As JSON, bytes in hex."""
+    return json.dumps([*map(dict, rows)], default=lambda value: bytes(value).hex())
+
+
 def _placeholder(conn: Connection) -> str:
     return "?" if conn.dialect.name == "sqlite" else "%s"
 
@@ -112,15 +136,43 @@ def _quoted(names: Iterable[str]) -> str:
 @lru_cache(maxsize=1024)
 def _insert(table: Table, columns: tuple[str, ...], count: int, on: Conflict, mark: str) -> str:
     row = "(" + ", ".join([mark] * len(columns)) + ")"
+    return f"{_into(table, columns)} VALUES {', '.join([row] * count)}{_on_conflict(table, columns, on)}"
+
+
+@lru_cache(maxsize=1024)
+def _insert_packed(shape: tuple[tuple[Table, tuple[str, ...], Conflict], ...]) -> str:
+    """Foreign keys are looked at when the whole statement is done."""
+    inserts = []
+    for table, columns, on in shape:
+        binary = {column_names(table)[i] for i in _binary(table)}
+        values = ", ".join(f"decode(\"{name}\", 'hex')" if name in binary else f'"{name}"' for name in columns)
+        types = ", ".join(
+            f'"{name}" {"text" if name in binary else _type(table, name)}' for name in columns
+        )
+        rows = f"SELECT {values} FROM json_to_recordset(%s) AS rows({types})"
+        inserts.append(f"{_into(table, columns)} {rows}{_on_conflict(table, columns, on)}")
+    *before, last = inserts
+    parts = [f"part_{number} AS ({insert})" for number, insert in enumerate(before)]
+    return f"WITH {', '.join(parts)} {last}" if parts else last
+
+
+def _type(table: Table, name: str) -> str:
+    return table.columns[name].type.compile(postgresql.dialect())  # type: ignore[no-untyped-call]
+
+
+def _into(table: Table, columns: tuple[str, ...]) -> str:
+    return f'INSERT INTO "{table.name}" ({_quoted(columns)})'
+
+
+def _on_conflict(table: Table, columns: tuple[str, ...], on: Conflict) -> str:
     key = key_names(table)
     others = [name for name in columns if name not in key]
-    end = {
+    return {
         "fail": "",
         "keep": " ON CONFLICT DO NOTHING",
         "replace": f" ON CONFLICT ({_quoted(key)}) DO UPDATE SET "
         + ", ".join(f'"{name}" = excluded."{name}"' for name in others),
     }[on]
-    return f'INSERT INTO "{table.name}" ({_quoted(columns)}) VALUES {", ".join([row] * count)}{end}'
 
 
 @lru_cache(maxsize=1024)

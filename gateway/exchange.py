@@ -26,7 +26,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from audit import entries, log
 from audit import envelope as envelopes
-from audit.bulk import Key, column_names, insert_rows, key_names, read_rows
+from audit.bulk import Key, Write, column_names, key_names, read_rows, write_rows
 from gateway.store import tables
 from gateway.store.db import Database
 from gateway.work import Need as Need
@@ -234,13 +234,10 @@ class _Batch:
         return result
 
     def flush(self) -> None:
-        """Writes in foreign-key order, one statement per table."""
+        """Writes table by table, in foreign-key order."""
         pending, self._pending = self._pending, []
         self._keys.clear()
         documents = {digest: data for exchange in pending for digest, data in exchange._documents.items()}
-        if documents:
-            rows = [{"digest": digest, "envelope": data} for digest, data in documents.items()]
-            insert_rows(self._conn, tables.documents, rows, "keep")
         adds: dict[Table, list[Row]] = {}
         replaces: dict[Table, dict[Key, Row]] = {}
         for exchange in pending:
@@ -248,17 +245,18 @@ class _Batch:
                 adds.setdefault(table, []).append(row)
             for table, row in exchange._replaces:
                 replaces.setdefault(table, {})[_key(table, row)] = row
+        entries_ = [row for exchange in pending for row in exchange._entries]
+        writes: list[Write] = [
+            (tables.documents, [{"digest": digest, "envelope": data} for digest, data in documents.items()], "keep")
+        ]
         for table in _ORDER:
-            if table in replaces:
-                insert_rows(self._conn, table, list(replaces[table].values()), "replace")
-            if table in adds:
-                insert_rows(self._conn, table, adds[table])
+            writes.append((table, list(replaces.get(table, {}).values()), "replace"))
+            writes.append((table, adds.get(table, []), "fail"))
+        writes.append((log.log_entries, entries_, "fail"))
+        write_rows(self._conn, [write for write in writes if write[1]])
         for table, removed in (remove for exchange in pending for remove in exchange._removes):
             columns = zip(table.primary_key.columns, removed, strict=False)
             self._conn.execute(delete(table).where(*(column == value for column, value in columns)))
-        entries_ = [row for exchange in pending for row in exchange._entries]
-        if entries_:
-            log.append(self._conn, entries_)
 
 
 class Door:

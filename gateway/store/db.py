@@ -8,21 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import ExceptionContext
+from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from xinyi.errors import Invalid
 
 T = TypeVar("T")
 
 BUSY_TIMEOUT_S = 30
+#: A connection to PostgreSQL that was used so lately is not tried before it is used again.
+FRESH_S = 1.0
 
 
 def open_engine(url: str, *, pool_size: int = 10) -> Engine:
@@ -43,10 +49,10 @@ def open_engine(url: str, *, pool_size: int = 10) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    engine = create_engine(
-        parsed, pool_size=pool_size, pool_use_lifo=True, pool_pre_ping=True, hide_parameters=True
-    )
+    engine = create_engine(parsed, pool_size=pool_size, pool_use_lifo=True, hide_parameters=True)
     event.listen(engine, "handle_error", _without_details)
+    event.listen(engine, "checkin", _note_use)
+    event.listen(engine, "checkout", partial(_check_alive, engine))
     return engine
 
 
@@ -75,6 +81,20 @@ def check_apart(data: Engine, heads: Engine) -> None:
             "head along and hide that entries are missing",
             basis="settings.head_store",
         )
+
+
+def _note_use(_connection: Any, record: ConnectionPoolEntry) -> None:
+    record.info["used_at"] = time.monotonic()
+
+
+def _check_alive(engine: Engine, connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
+    """Asks the server first, as `pool_pre_ping` would, unless it has just answered: that is a journey, too."""
+    if time.monotonic() - record.info.get("used_at", 0.0) < FRESH_S:
+        return
+    try:
+        engine.dialect.do_ping(connection)
+    except engine.dialect.loaded_dbapi.Error as error:
+        raise InvalidatePoolError from error
 
 
 def _without_details(context: ExceptionContext) -> None:
