@@ -18,7 +18,7 @@ help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
 demo: $(READY) ## a month in the life of a city, as real processes on this machine
-	$(BIN)/python -m examples.month $(ARGS)
+	$(BIN)/python -m examples.demo $(ARGS)
 
 test: $(READY) ## all tests, on SQLite and on PostgreSQL (ARGS="-k name" for some)
 	$(BIN)/python -m pytest $(ARGS)

@@ -76,20 +76,41 @@ def write_rows(conn: Connection, writes: Sequence[Write]) -> None:
     conn.exec_driver_sql(_insert_packed(shape), tuple(_pack(rows) for _, rows, _ in writes))
 
 
-def read_rows(conn: Connection, wanted: Mapping[Table, Iterable[Key]]) -> dict[Table, dict[Key, Row | None]]:
-    """Rows of several tables by primary key, in one statement; None for those that are not there."""
+def read_rows(
+    conn: Connection, wanted: Mapping[Table, Iterable[Key]], by: Sequence[str] = ()
+) -> dict[Table, dict[Key, Row | None]]:
+    """Rows of several tables in one statement; None for those that are not there.
+
+    Args:
+        wanted: primary keys, or values of `by`: other columns that are unique together.
+    """
     keys = {table: list(dict.fromkeys(some)) for table, some in wanted.items()}
     found: dict[Table, dict[Key, Row | None]] = {table: dict.fromkeys(some) for table, some in keys.items()}
     while any(keys.values()):
         part = {table: some[:MAX_KEYS] for table, some in keys.items() if some}
         keys = {table: some[MAX_KEYS:] for table, some in keys.items()}
-        for table, rows in _read(conn, part).items():
-            key_at = [column_names(table).index(name) for name in key_names(table)]
+        for table, rows in _read(conn, part, tuple(by)).items():
+            key_at = [column_names(table).index(name) for name in by or key_names(table)]
             found[table] |= {
                 tuple(row[i] for i in key_at): dict(zip(column_names(table), row, strict=True))
                 for row in rows
             }
     return found
+
+
+def read_places(conn: Connection, table: Table, first: bytes, numbers: Iterable[int], column: str) -> dict[int, bytes]:
+    """A binary column of the rows whose primary key is `first` and one of these numbers, by number."""
+    key, number = (c.name for c in table.primary_key.columns)
+    wanted = sorted(numbers)
+    if conn.dialect.name != "sqlite":
+        query = f'SELECT "{number}", "{column}" FROM "{table.name}" WHERE "{key}" = %s AND "{number}" = ANY(%s)'
+        return {row[0]: bytes(row[1]) for row in conn.exec_driver_sql(query, (first, wanted))}
+    packed = conn.exec_driver_sql(
+        f'SELECT json_group_array(json_array("{number}", hex("{column}"))) FROM "{table.name}" '
+        f'WHERE "{key}" = ? AND "{number}" IN (SELECT value FROM json_each(?))',
+        (first, json.dumps(wanted)),
+    ).scalar_one()
+    return {place: bytes.fromhex(value) for place, value in json.loads(packed)}
 
 
 def read_numbered(conn: Connection, query: Select[Any]) -> list[bytes]:
@@ -101,7 +122,9 @@ def read_numbered(conn: Connection, query: Select[Any]) -> list[bytes]:
     return [bytes.fromhex(value) for _, value in sorted(json.loads(packed))]
 
 
-def _read(conn: Connection, keys: Mapping[Table, list[Key]]) -> dict[Table, list[list[Any]]]:
+def _read(
+    conn: Connection, keys: Mapping[Table, list[Key]], by: tuple[str, ...]
+) -> dict[Table, list[list[Any]]]:
     """All rows of a table come as one JSON text, binary columns in hex: one step instead of one for every row."""
     values: list[Any] = []
     counts = []
@@ -111,7 +134,7 @@ def _read(conn: Connection, keys: Mapping[Table, list[Key]]) -> dict[Table, list
         counts.append((table, count))
         for key in [*some, *[some[-1]] * (count - len(some))]:
             values += key
-    packed = conn.exec_driver_sql(_select(tuple(counts), conn.dialect.name), tuple(values)).one()
+    packed = conn.exec_driver_sql(_select(tuple(counts), by, conn.dialect.name), tuple(values)).one()
     found = {table: json.loads(text) for table, text in zip(keys, packed, strict=True)}
     for table, rows in found.items():
         for row in rows:
@@ -176,7 +199,7 @@ def _on_conflict(table: Table, columns: tuple[str, ...], on: Conflict) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _select(counts: tuple[tuple[Table, int], ...], dialect: str) -> str:
+def _select(counts: tuple[tuple[Table, int], ...], by: tuple[str, ...], dialect: str) -> str:
     """One row, a column for each table."""
     array, pack, hexed, mark = {
         "sqlite": ("json_array", "json_group_array({})", 'hex("{}")', "?"),
@@ -189,12 +212,11 @@ def _select(counts: tuple[tuple[Table, int], ...], dialect: str) -> str:
             for i, name in enumerate(column_names(table))
         )
         rows = pack.format(f"{array}({values})")
-        columns.append(f'(SELECT {rows} FROM "{table.name}" WHERE {_where(table, count, mark)})')
+        columns.append(f'(SELECT {rows} FROM "{table.name}" WHERE {_where(by or key_names(table), count, mark)})')
     return f"SELECT {', '.join(columns)}"
 
 
-def _where(table: Table, count: int, mark: str) -> str:
-    key = key_names(table)
+def _where(key: tuple[str, ...], count: int, mark: str) -> str:
     if len(key) == 1:
         return f'"{key[0]}" IN ({", ".join([mark] * count)})'
     one = "(" + ", ".join([mark] * len(key)) + ")"

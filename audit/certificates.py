@@ -15,14 +15,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from audit.keys import party_of
+from audit.keys import party_of, private_key
 from xinyi.channel import server_name
 from xinyi.errors import Invalid
 
 
 def load_key(path: Path) -> ec.EllipticCurvePrivateKey:
     """Raises Invalid for anything but a P-256 key (Ed25519 certificates fail between gRPC peers)."""
-    private = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    private = private_key(path.read_bytes(), path)
     if not isinstance(private, ec.EllipticCurvePrivateKey) or not isinstance(private.curve, ec.SECP256R1):
         raise Invalid(f"{path} is no P-256 key", basis="keys.algorithm")
     return private

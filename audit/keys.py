@@ -62,10 +62,20 @@ class FileSigner:
     @classmethod
     def load(cls, path: Path, *, holder: str, purpose: party_pb2.KeyPurpose) -> FileSigner:
         """Raises Invalid where the file is readable by others or holds another kind of key."""
-        private = serialization.load_pem_private_key(read_private(path), password=None)
+        private = private_key(read_private(path), path)
         if not isinstance(private, ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey):
             raise Invalid(f"{path} holds neither an Ed25519 nor a P-256 key", basis="keys.algorithm")
         return cls(public_key(private.public_key(), str(path), holder=holder, purpose=purpose), private)
+
+
+def private_key(pem: bytes, path: Path) -> object:
+    """Raises Invalid for what is no PEM private key, or one with a password."""
+    try:
+        return serialization.load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise Invalid(
+            f"{path} holds no private key that can be read: restore it", basis="keys.private_file"
+        ) from error
 
 
 def read_private(path: Path) -> bytes:

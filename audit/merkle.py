@@ -99,7 +99,7 @@ def check_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], 
     """
     if not 0 <= index < size:
         raise ProofInvalid(f"index {index} lies outside a tree of {size}")
-    if len(proof) > MAX_PROOF or any(len(h) != 32 for h in proof):
+    if len(proof) > MAX_PROOF or set(map(len, proof)) - {32}:
         raise ProofInvalid("inclusion proof is malformed")
     node, last, result = index, size - 1, leaf
     for sibling in proof:

@@ -3,6 +3,8 @@
 Leaf (65 bytes) = 0x01 ‖ blinded key (32) ‖ commitment (32)
 commitment      = SHA-256("xinyi-record-v1" NUL ‖ salt (32) ‖ exact record bytes)
 blinded key     = HMAC-SHA-256(blinding key (32), identifier in UTF-8)
+
+What all records come to after an edition is the state root (audit.buckets).
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from operator import lt
 
-from audit import envelope, merkle
+from audit import buckets, envelope, merkle
 from xinyi import checks
 from xinyi.errors import DigestMismatch, EncodingInvalid, ProofInvalid
 from xinyi.grade_columns import GradeColumns
@@ -38,12 +40,17 @@ def leaf(blinded_key: bytes, record_commitment: bytes) -> bytes:
     return LEAF_VERSION + blinded_key + record_commitment
 
 
-def leaf_hashes(items: Iterable[tuple[bytes, bytes]], salts: Iterable[bytes]) -> list[bytes]:
-    """RFC 6962 hash of the leaf of each (blinded key, exact record bytes) with its salt."""
+def commitments(records: Iterable[bytes], salts: Iterable[bytes]) -> list[bytes]:
+    """Of exact record bytes, each with its salt."""
     return [
-        _sha256(b"\0\1" + key + _sha256(_COMMITMENT_DOMAIN + salt + record).digest()).digest()
-        for (key, record), salt in zip(items, salts, strict=True)
+        _sha256(_COMMITMENT_DOMAIN + salt + record).digest()
+        for record, salt in zip(records, salts, strict=True)
     ]
+
+
+def leaf_hashes(entries: Iterable[bytes]) -> list[bytes]:
+    """RFC 6962 hash of the leaf of each entry, blinded key ‖ commitment."""
+    return [_sha256(b"\0\1" + entry).digest() for entry in entries]
 
 
 def blinding_key_commitment(key: bytes) -> bytes:
@@ -77,6 +84,8 @@ class VerifiedChunk:
     records: GradeColumns
     leaf_hashes: list[bytes]
     blinded_keys: list[bytes]
+    #: blinded key ‖ commitment of each, one behind the other (audit.buckets).
+    entries: bytes
 
 
 def read_chunk(data: bytes, blind: Callable[[bytes], bytes]) -> VerifiedChunk:
@@ -101,8 +110,9 @@ def read_chunk(data: bytes, blind: Callable[[bytes], bytes]) -> VerifiedChunk:
     keys = list(map(blind, records.keys()))
     if not all(map(lt, keys, keys[1:])):
         raise ProofInvalid("records are not strictly ascending by blinded key")
-    hashes = leaf_hashes(zip(keys, raw, strict=True), salts)
-    return VerifiedChunk(merkle.root(hashes), keys[0], keys[-1], records, hashes, keys)
+    entries = [key + sealed for key, sealed in zip(keys, commitments(raw, salts), strict=True)]
+    hashes = leaf_hashes(entries)
+    return VerifiedChunk(merkle.root(hashes), keys[0], keys[-1], records, hashes, keys, b"".join(entries))
 
 
 def split_chunk(data: bytes) -> tuple[list[bytes], list[bytes]]:
@@ -143,6 +153,9 @@ class ChunkVerifier:
         self._blind = blinder(blinding_key)
         self._after = after
         self.next_chunk = start
+        #: Of a FULL that is looked at from its first chunk on: what its state consists of.
+        full = manifest.kind == edition_pb2.EDITION_KIND_FULL
+        self._state = buckets.Gathering() if full and not start else None
 
     @property
     def complete(self) -> bool:
@@ -154,14 +167,14 @@ class ChunkVerifier:
         chunk = read_chunk(data, self._blind)
         self._check_place(number, len(chunk.leaf_hashes), chunk.first_key)
         _check_root(chunk, self._manifest.chunk_roots[number])
-        self._advance(chunk.last_key)
+        self._advance(chunk.last_key, run_of(chunk))
         return chunk
 
     def admit(self, number: int, chunk: ExaminedChunk) -> None:
         """Takes the next chunk, examined elsewhere against its root. Raises ProofInvalid."""
         self._check_number(number)
         self._check_place(number, chunk.size, chunk.first_key)
-        self._advance(chunk.last_key)
+        self._advance(chunk.last_key, chunk.run)
 
     def _check_number(self, number: int) -> None:
         if number != self.next_chunk or self.complete:
@@ -175,9 +188,19 @@ class ChunkVerifier:
         if first_key <= self._after:
             raise ProofInvalid("records are not strictly ascending by blinded key")
 
-    def _advance(self, last_key: bytes) -> None:
+    def _advance(self, last_key: bytes, run: buckets.Run) -> None:
+        if self._state is not None:
+            self._state.add(run)
+            if self.next_chunk == len(self._manifest.chunk_roots) - 1:
+                check_state(self._state.digests, self._manifest)
         self._after = last_key
         self.next_chunk += 1
+
+
+def check_state(digests: buckets.Digests, manifest: edition_pb2.Manifest) -> None:
+    """Raises ProofInvalid unless a state is the one that a manifest seals."""
+    if digests.root() != manifest.state_root:
+        raise ProofInvalid("the records do not come to the state root that is sealed", basis="state.root")
 
 
 @dataclass(frozen=True)
@@ -187,10 +210,11 @@ class ExaminedChunk:
     size: int
     first_key: bytes
     last_key: bytes
-    #: Grade number → records.
+    #: Grade number → records; those that are gone under 0.
     grades: Mapping[int, int]
     #: Names of the fields that any record has.
     fields: frozenset[str]
+    run: buckets.Run
 
 
 def examine_chunk(data: bytes, blinding_key: bytes, root: bytes) -> ExaminedChunk:
@@ -217,8 +241,17 @@ def verify_chunk(data: bytes, blinding_key: bytes, root: bytes) -> VerifiedChunk
 def examine(chunk: VerifiedChunk) -> ExaminedChunk:
     records = chunk.records
     return ExaminedChunk(
-        records.size, chunk.first_key, chunk.last_key, dict(records.grades()), records.fields()
+        records.size,
+        chunk.first_key,
+        chunk.last_key,
+        dict(records.grades()),
+        records.fields(),
+        run_of(chunk),
     )
+
+
+def run_of(chunk: VerifiedChunk) -> buckets.Run:
+    return buckets.Run.of(chunk.blinded_keys, chunk.entries)
 
 
 _kept_blinder = lru_cache(maxsize=16)(blinder)

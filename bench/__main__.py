@@ -14,11 +14,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench import machine, report
+from bench.asof import asof
+from bench.deltas import deltas
 from bench.editions import editions
 from bench.job import Bench
 from bench.receipts import receipts
 
-JOBS: dict[str, Callable[[Bench], Iterator[report.Line]]] = {"editions": editions, "receipts": receipts}
+JOBS: dict[str, Callable[[Bench], Iterator[report.Line]]] = {
+    "editions": editions,
+    "deltas": deltas,
+    "receipts": receipts,
+    "asof": asof,
+}
 
 ROOT = Path(__file__).parents[1]
 PLACE = ROOT / ".bench"

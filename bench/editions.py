@@ -21,6 +21,8 @@ TENFOLD = 10
 MEMORY_MIB = 300
 #: Column of the identifier in the generated file.
 IDENTIFIER = 0
+#: Profile of a file that holds what changes alone.
+CHANGES = "city-changes"
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Travelled:
 def editions(bench: Bench) -> Iterator[Line]:
     """Publishing, delivering, one bank more, and memory at one and at ten times the city."""
     bench.say(f"editions: a city of {bench.rows:,} rows and {BANKS} banks is made")
-    source = _generate(bench, "city.csv", bench.rows)
+    source = generate(bench, "city.csv", bench.rows)
     founded = City.found(bench.place / "founded", BANKS)
     travels, floors = [], []
     chunks = bench.place / "city.chunks"
@@ -42,7 +44,7 @@ def editions(bench: Bench) -> Iterator[Line]:
         bench.say(f"editions: turn {turn + 1} of {bench.repeat}")
         publish_floor = _publish_floor(bench, source)
         city = founded.copy(bench.place / "city")
-        travels.append(_travel(city, source))
+        travels.append(travel(city, source))
         run(python("bench.floors", "dump", city.gateway / "gateway.db", chunks))
         floors.append((publish_floor, _deliver_floor(bench, chunks)))
     best = Travelled(min(t.publish for t in travels), min(t.deliver for t in travels))
@@ -57,27 +59,28 @@ def _line(job: str, seconds: float, floor: float, target: float, aim: float | No
     return Line(job, f"{seconds:.2f} s", f"{floor:.2f} s", seconds / floor, target, aim)
 
 
-def _generate(bench: Bench, name: str, rows: int) -> Path:
+def generate(bench: Bench, name: str, rows: int, *options: object) -> Path:
     source = bench.place / name
-    run(python("examples.generate", source, "--rows", rows, "--seed", 1))
+    run(python("examples.generate", source, "--rows", rows, "--seed", 1, *options))
     return source
 
 
-def _publish(city: City, source: Path) -> Run:
+def _publish(city: City, source: Path, period: str = "2018-04", profile: str = "city-grades") -> Run:
     return run(
         program(
             "xinyi-bureau",
-            *("publish", source, "--profile", "city-grades", "--product", "grade-a"),
-            *("--period", "2018-04", "--home", city.maker, "--json"),
+            *("publish", source, "--profile", profile, "--product", "grade-a"),
+            *("--period", period, "--home", city.maker, "--json"),
+            *(["--changes"] if profile == CHANGES else []),
         )
     )
 
 
-def _travel(city: City, source: Path) -> Travelled:
-    """File → gateway → approval → bank 1: fetched, verified, landed, signed for."""
+def travel(city: City, source: Path, **how: str) -> Travelled:
+    """File → gateway → approval → bank 1: fetched, verified, landed, signed for. Args: how — as for `_publish`."""
     bank = city.bank(1)
     with city.serving():
-        published = _publish(city, source)
+        published = _publish(city, source, **how)
         edition = published.json["manifest"]
         run(program("xinyi-bureau", "approve", edition, "--yes", "--home", city.approver))
         received = run(program("xinyi-bank", "receive", "--home", bank))
@@ -120,7 +123,7 @@ def _memory(bench: Bench, source: Path) -> Iterator[Line]:
     bench.say("editions: memory, once the rows")
     once = _peaks(bench, founded.copy(bench.place / "city"), source)
     bench.say(f"editions: memory, {TENFOLD} times the rows")
-    larger = _generate(bench, "cities.csv", bench.rows * TENFOLD)
+    larger = generate(bench, "cities.csv", bench.rows * TENFOLD)
     many = _peaks(bench, founded.copy(bench.place / "city"), larger)
     for name in once:
         job = f"peak memory of {name}: ten times the rows against one"

@@ -217,6 +217,29 @@ def echo(port: str, calls: str, concurrency: str, size: str) -> None:
     asyncio.run(main())
 
 
+def lookup(database: str, recipient: str, times: str) -> None:
+    """The rows of one as-of by primary key, from a gateway's SQLite; prints the 99th percentile in ms."""
+    db = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+    editions = db.execute("SELECT manifest_digest, approval FROM editions ORDER BY sequence").fetchall()
+    delivered = "SELECT delivery_id, document FROM deliveries WHERE manifest_digest = ? AND recipient = ?"
+    taken = []
+    for _ in range(int(times)):
+        number = int.from_bytes(os.urandom(2), "big") >> 2
+        started = time.perf_counter()
+        for digest, approval in editions:
+            bucket = "SELECT entries FROM buckets WHERE manifest_digest = ? AND number = ?"
+            db.execute(bucket, (digest, number)).fetchall()
+            first = 32 * (number & ~127) + 1
+            path = "SELECT substr(digests, ?, 4096) FROM states WHERE manifest_digest = ?"
+            db.execute(path, (first, digest)).fetchall()
+            delivery_id, document = db.execute(delivered, (digest, recipient)).fetchone()
+            receipts = db.execute("SELECT document FROM receipts WHERE delivery_id = ?", (delivery_id,)).fetchall()
+            for name in (digest, approval, document, *(row[0] for row in receipts)):
+                db.execute("SELECT envelope FROM documents WHERE digest = ?", (name,)).fetchone()
+        taken.append(time.perf_counter() - started)
+    print(1000 * sorted(taken)[-(-99 * len(taken) // 100) - 1])
+
+
 COMMANDS: dict[str, Callable[..., None]] = {
     "publish": publish,
     "dump": dump,
@@ -224,6 +247,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "deliver": deliver,
     "receive": receive,
     "echo": echo,
+    "lookup": lookup,
 }
 
 if __name__ == "__main__":

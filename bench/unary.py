@@ -23,7 +23,7 @@ from typing import Any
 
 from adapters.party.gateway import GatewayClient
 from adapters.party.home import Home
-from audit import envelope, merkle, records
+from audit import buckets, envelope, records
 from bench.founding import APPROVER, MAKER, PRODUCT, bank, home_name
 from xinyi import identifiers
 from xinyi.channel import dial, server_name
@@ -58,10 +58,8 @@ def _seal(home: Home, sequence: int, predecessor: bytes) -> tuple[envelope_pb2.E
     """(manifest, blinding key, chunk) of an edition with one record."""
     record, salt, key = _record(), os.urandom(32), os.urandom(32)
     data = record.SerializeToString(deterministic=True)
-    leaf = records.leaf(
-        records.blinder(key)(record.taxpayer_id.encode()), records.commitment(salt, data)
-    )
-    root = merkle.leaf_hash(leaf)
+    entry = records.blinder(key)(record.taxpayer_id.encode()) + records.commitment(salt, data)
+    [root] = records.leaf_hashes([entry])
     manifest = edition_pb2.Manifest(
         origin=home.party,
         issued_by=home.settings.holder,
@@ -76,11 +74,14 @@ def _seal(home: Home, sequence: int, predecessor: bytes) -> tuple[envelope_pb2.E
         chunk_roots=[root],
         blinding_key_commitment=records.blinding_key_commitment(key),
         source=edition_pb2.SourceFile(
-            sha256=hashlib.sha256(data).digest(), size_bytes=1, encoding="utf-8", profile_sha256=b"\2" * 32
+            sha256=hashlib.sha256(data).digest(), size_bytes=1, encoding="utf-8", profile_sha256=b"\2" * 32,
+            coverage=edition_pb2.SOURCE_COVERAGE_WHOLE,
         ),
         quality=edition_pb2.Quality(rows=1, accepted=1, rule_set="grade-rules/1"),
         grade_counts=[edition_pb2.GradeCount(grade=records_pb2.GRADE_A, records=1)],
         issued_at_ms=_now(),
+        state_root=buckets.state_of([entry]).root(),
+        state_count=1,
     )
     return envelope.seal(manifest, home.signer()), key, records.chunk_bytes([(salt, data)])
 

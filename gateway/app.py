@@ -16,26 +16,34 @@ from prometheus_client import start_http_server
 from sqlalchemy.exc import SQLAlchemyError
 
 from audit import envelope
+from audit.keys import keyid
 from audit.log import HeadStore, Log
 from gateway import delivery, metrics
 from gateway.config import Settings
 from gateway.exchange import Clock, Door, wall_clock
 from gateway.folder import Collector
+from gateway.preparation import Preparation
 from gateway.push import Push
 from gateway.reception import Reception
 from gateway.sequencer import Sequencer
 from gateway.services.exchange_log import ExchangeLog
 from gateway.services.feed import Feed, register_feed
+from gateway.services.notices import Notices
+from gateway.services.objections import Objections
 from gateway.services.publication import Publication
+from gateway.services.subjects import Subjects
 from gateway.store import parties
 from gateway.store.db import Database, check_apart, open_engine
 from xinyi.errors import ExchangeError, Unavailable
 from xinyi.processes import Processes
-from xinyi.server import Health, serve
+from xinyi.server import Health, listening, serve
 from xinyi.v1 import (
     exchange_pb2,
     log_service_pb2_grpc,
+    notice_service_pb2_grpc,
+    objection_service_pb2_grpc,
     publication_service_pb2_grpc,
+    subject_service_pb2_grpc,
 )
 
 if TYPE_CHECKING:
@@ -120,7 +128,13 @@ class Service:
             max_attempts=settings.delivery.max_attempts,
             workers=settings.delivery.workers,
         )
-        self._feed = Feed(gateway.reception, expires_days=settings.delivery.expires_days)
+        self._feed = Feed(
+            gateway.reception,
+            expires_days=settings.delivery.expires_days,
+            poll_seconds=settings.delivery.poll_seconds,
+            next_within_s=settings.watch.next_within_s,
+            watches_per_party=settings.watch.per_party,
+        )
         self._worker = Worker(
             gateway.database,
             settings.delivery.worker,
@@ -161,9 +175,8 @@ class Service:
         )
         reception = self._gateway.reception
         self._crew = Processes()
-        publication = Publication(
-            reception, lambda _: self._workflows.wake() if self._workflows else None, self._crew
-        )
+        self._preparation = Preparation(self._gateway.database, self._crew)
+        publication = Publication(reception, self._decided, self._crew)
         self._server, self.port = await serve(
             settings.listen,
             settings.tls(),
@@ -171,6 +184,9 @@ class Service:
                 (publication_service_pb2_grpc.add_PublicationServiceServicer_to_server, publication),
                 (register_feed, self._feed),
                 (log_service_pb2_grpc.add_LogServiceServicer_to_server, ExchangeLog(reception)),
+                (objection_service_pb2_grpc.add_ObjectionServiceServicer_to_server, Objections(reception)),
+                (notice_service_pb2_grpc.add_NoticeServiceServicer_to_server, Notices(reception)),
+                (subject_service_pb2_grpc.add_SubjectServiceServicer_to_server, Subjects(reception)),
             ],
             observe=metrics.observe,
             reflection=_REFLECTED if settings.reflection else (),
@@ -179,10 +195,16 @@ class Service:
         await self._health.set(serving=not await self._unfit())
         self._collecting = asyncio.create_task(self._collector.run())
         self._watching = asyncio.create_task(self._watch())
+        self._preparing = asyncio.create_task(self._preparation.run())
         log.info("gateway.serving", port=self.port, party=settings.party, mode=settings.mode)
 
-    def _due(self) -> list[tuple[str, str]]:
-        """Deliveries the gateway itself has to carry now, by attempt and recipient."""
+    def _decided(self, _: bytes) -> None:
+        self._preparation.wake()
+        if self._workflows is not None:
+            self._workflows.wake()
+
+    def _due(self) -> list[tuple[str, str, bool]]:
+        """Deliveries the gateway itself has to carry now, by attempt and recipient, and whether it is urgent."""
         gateway = self._gateway
         backoff_ms = int(gateway.settings.delivery.backoff_s * 1000)
         with gateway.database.reading() as conn:
@@ -209,10 +231,14 @@ class Service:
         if self._sequencer.age_s > STALE_S:
             return "the log is behind its entries"
         database, party = self._gateway.database, self._gateway.settings.party
+        own = keyid(self._gateway.signer.key)
         try:
             await asyncio.wait_for(database.read(lambda conn: parties.find_party(conn, party)), ANSWER_S)
+            key = await asyncio.wait_for(database.read(lambda conn: parties.find_key(conn, own)), ANSWER_S)
         except (SQLAlchemyError, TimeoutError) as error:
             return f"the database cannot be read: {type(error).__name__}"
+        if key is not None and key["state"] != "ACTIVE":
+            return f"the key it seals with is {key['state']}: start it again, with the new one"
         return ""
 
     async def _close_days(self, *, today: bool = False) -> None:
@@ -225,6 +251,8 @@ class Service:
         await self._health.end()
         self._watching.cancel()
         self._collecting.cancel()
+        self._preparing.cancel()
+        self._feed.end_watches()
         await self._server.stop(grace_s)
         await self._feed.settle()
         if self._gateway.log.conflict is None:
@@ -240,6 +268,9 @@ _REFLECTED = (
     "xinyi.v1.PublicationService",
     "xinyi.v1.FeedService",
     "xinyi.v1.LogService",
+    "xinyi.v1.ObjectionService",
+    "xinyi.v1.NoticeService",
+    "xinyi.v1.SubjectService",
 )
 
 
@@ -250,7 +281,8 @@ async def run(settings: Settings) -> None:
         service = Service(gateway)
         if settings.metrics is not None:
             host, _, port = settings.metrics.listen.rpartition(":")
-            start_http_server(int(port), host)
+            with listening(settings.metrics.listen):
+                start_http_server(int(port), host)
         await service.start()
         stopped = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from gateway.commands import agreement, delivery, home, key, partner, product
+from gateway.commands import agreement, delivery, home, key, notice, partner, product, recall
 from xinyi.terminal import program, run
 
 app = program(
@@ -22,6 +22,8 @@ app.add_typer(product.app, name="product")
 app.command()(agreement.entitle)
 app.command()(agreement.disentitle)
 app.add_typer(delivery.app, name="delivery")
+app.add_typer(recall.app, name="recall")
+app.add_typer(notice.app, name="notice")
 
 
 def main() -> NoReturn:

@@ -18,10 +18,10 @@ from audit.keys import Signer
 from gateway.authority import check_not_demo
 from gateway.store.db import same_database
 from xinyi.errors import EncodingInvalid, Invalid
-from xinyi.server import TlsFiles
+from xinyi.server import TlsFiles, is_address
 from xinyi.settings import LogSettings, Section, SettingsInvalid, load_settings
 from xinyi.settings import Settings as SettingsFile
-from xinyi.v1 import party_pb2
+from xinyi.v1 import notice_pb2, party_pb2
 
 DOCUMENT, LOG = party_pb2.KEY_PURPOSE_DOCUMENT, party_pb2.KEY_PURPOSE_LOG
 
@@ -43,18 +43,49 @@ class MetricsSettings(Section):
     #: host:port of the Prometheus endpoint; plain HTTP, so keep it on loopback or a management network.
     listen: str
 
+    @field_validator("listen")
+    @classmethod
+    def _place(cls, address: str) -> str:
+        if not is_address(address):
+            raise ValueError("it is not host:port")
+        return address
+
 
 class DeliverySettings(Section):
     max_attempts: int = Field(default=8, ge=1)
     #: First pause after a failed attempt; it doubles up to an hour.
     backoff_s: float = Field(default=5.0, gt=0)
     expires_days: int = Field(default=30, ge=1)
+    #: How often a bank may ask for a product where nothing is new; 0 for no limit.
+    poll_seconds: float = Field(default=60.0, ge=0)
     #: Attempts at a time, at different banks.
     workers: int = Field(default=8, ge=1)
     #: Finished attempts, and a folder's files of deliveries that ended, are removed after this; 0 keeps them.
     keep_days: int = Field(default=90, ge=0)
     #: Stable name of this process among those that share the database: its work is found again by it.
     worker: str = Field(default="gateway-1", min_length=1)
+
+
+class WatchSettings(Section):
+    #: Banks are told that the next response of a watch comes within so many seconds.
+    next_within_s: int = Field(default=30, ge=1, le=3600)
+    #: Watches of one party at a time; one more ends its oldest.
+    per_party: int = Field(default=4, ge=1)
+
+
+class NoticeSettings(Section):
+    """Calendar days between the announcement of a change and the day it holds, by kind, at least."""
+
+    contract_days: int = Field(default=90, ge=0)
+    certificate_days: int = Field(default=30, ge=0)
+    key_days: int = Field(default=30, ge=0)
+    product_days: int = Field(default=30, ge=0)
+    maintenance_days: int = Field(default=3, ge=0)
+
+    def days(self, kind: notice_pb2.NoticeKind) -> int:
+        word = notice_pb2.NoticeKind.Name(kind).removeprefix("NOTICE_KIND_").lower()
+        days: int = getattr(self, f"{word}_days")
+        return days
 
 
 class Settings(SettingsFile):
@@ -70,6 +101,8 @@ class Settings(SettingsFile):
     logs: LogSettings = LogSettings(form="json")
     metrics: MetricsSettings | None = None
     delivery: DeliverySettings = DeliverySettings()
+    watch: WatchSettings = WatchSettings()
+    notices: NoticeSettings = NoticeSettings()
     signing: SigningSettings = SigningSettings()
     reflection: bool = False
 

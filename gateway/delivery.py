@@ -7,31 +7,23 @@ before its `delivery.offered` entry is durable, and rights are decided at every 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 from sqlalchemy import Connection
 
-from audit import envelope
-from audit.envelope import Opened
 from audit.keys import Signer
-from gateway.exchange import Exchange, Need
+from gateway import disputes
+from gateway.exchange import Exchange
 from gateway.rules import deliveries as rules
+from gateway.rules import editions as ways
 from gateway.rules.entitlement import check_entitlement
 from gateway.rules.partners import check_right
 from gateway.store import deliveries as store
 from gateway.store import editions, parties, tables
 from xinyi import checks
-from xinyi.errors import Conflict, Contradiction, Unavailable, Unknown
+from xinyi.days import DAY_MS, day_of
+from xinyi.errors import Conflict, NotEntitled, Unavailable, Unknown
 from xinyi.v1 import edition_pb2, exchange_pb2
-
-#: Dates of agreements are Chinese calendar days.
-CHINA = timezone(timedelta(hours=8))
-DAY_MS = 86_400_000
-
-
-def day_of(now_ms: int) -> date:
-    return datetime.fromtimestamp(now_ms / 1000, CHINA).date()
 
 
 def check_may_receive(x: Exchange, recipient: str, product: str) -> Mapping[str, Any]:
@@ -47,12 +39,43 @@ def check_may_receive(x: Exchange, recipient: str, product: str) -> Mapping[str,
 
 
 def queue_for_entitled(x: Exchange, edition: Mapping[str, Any]) -> None:
-    """A QUEUED delivery for every active entitlement; rights are decided when it is offered."""
+    """A QUEUED delivery for every active entitlement; rights are decided when it is offered.
+
+    Where the gateway carries, what a recipient lacks to build this edition on is queued along.
+    """
+    known = editions.ever_published(x.conn, edition["product"])
     for entitlement in parties.entitled_parties(x.conn, edition["product"]):
-        x.add(tables.deliveries, _row(x, edition, entitlement))
+        x.add(tables.deliveries, new_row(x, edition, entitlement))
+        if entitlement["channel"] != exchange_pb2.CHANNEL_PULL and _may_receive(x, entitlement):
+            _queue_behind(x, [dict(edition), *known], entitlement)
 
 
-def _row(x: Exchange, edition: Mapping[str, Any], entitlement: Mapping[str, Any]) -> dict[str, Any]:
+def _may_receive(x: Exchange, entitlement: Mapping[str, Any]) -> bool:
+    """Whether more than the newest edition is worth an attempt: each would end at once, with an entry of its own."""
+    try:
+        check_may_receive(x, entitlement["party"], entitlement["product"])
+    except NotEntitled:
+        return False
+    return True
+
+
+def _queue_behind(x: Exchange, known: list[dict[str, Any]], entitlement: Mapping[str, Any]) -> None:
+    """Args: known — the edition that is published now, and all before it, newest first."""
+    given = store.deliveries_to(x.conn, entitlement["party"], entitlement["product"])
+    taken = {digest for digest, row in given.items() if row["state"] in rules.TAKEN}
+    newest = known[0]["manifest_digest"]
+    for digest in ways.way(known, ways.held_of(known, taken)):
+        row = given.get(digest)
+        if row is None and digest != newest:
+            missing = x.get(tables.editions, digest)
+            assert missing is not None  # read a moment ago
+            x.add(tables.deliveries, new_row(x, missing, entitlement))
+        elif row is not None and rules.may_begin_anew(row):
+            under = {name: entitlement[name] for name in ("agreement_id", "channel", "target")}
+            x.replace(tables.deliveries, row | under | _begun_anew(row, x.now_ms))
+
+
+def new_row(x: Exchange, edition: Mapping[str, Any], entitlement: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "delivery_id": checks.delivery_id(edition["manifest_digest"], entitlement["party"]),
         "manifest_digest": edition["manifest_digest"],
@@ -78,33 +101,45 @@ def stop_undelivered(x: Exchange, edition: Mapping[str, Any]) -> None:
 
 
 def offer(
-    x: Exchange, manifest_digest: bytes, recipient: str, signer: Signer, holder: str, expires_days: int
+    x: Exchange,
+    manifest_digest: bytes,
+    recipient: str,
+    signer: Signer,
+    holder: str,
+    expires_days: int,
+    *,
+    asked: bool = False,
 ) -> str:
     """Seals and logs the Delivery if that has not happened yet, or the last one has expired untaken.
 
     Returns the delivery id, the same for every Delivery of this edition and recipient. Rights are checked each
     time, also for a delivery offered before. Raises NotEntitled, Conflict.
+
+    Args:
+        asked: the bank itself asks for it. Then what it had taken is offered anew, for it has lost it; and what was
+            given up is taken up again.
     """
     edition = x.get(tables.editions, manifest_digest)
     assert edition is not None  # foreign key
-    entitlement = check_may_receive(x, recipient, edition["product"])
-    if edition["state"] not in rules.DELIVERABLE:
+    ground, entitlement = ground_now(x, recipient, edition)
+    if edition["state"] not in ways.DELIVERABLE:
         raise Conflict(f"the edition is {edition['state']}", basis="edition.state")
     row = x.get(tables.deliveries, checks.delivery_id(manifest_digest, recipient))
-    row = row if row is not None else _row(x, edition, entitlement)
-    if row["state"] in ("STOPPED", "DEAD"):
+    row = row if row is not None else new_row(x, edition, entitlement)
+    if row["state"] == "STOPPED" or (row["state"] == "DEAD" and not asked):
         raise Conflict(f"this delivery is {row['state']}", basis="delivery.state")
     delivery_id = str(row["delivery_id"])
     if row["document"] is not None:
-        # What the bank has is never offered anew: its receipts name the Delivery it took.
-        if row["state"] != "OFFERED" or not has_expired(x.conn, row, x.now_ms):
+        if not _is_offered_anew(x, row, asked=asked):
             return delivery_id
         row |= {"generation": row["generation"] + 1, "attempts": 0, "last_error": ""}
+    if row["state"] not in rules.TAKEN:
+        row["state"] = "OFFERED"
     product = parties.find_product(x.conn, edition["product"])
-    assert product is not None  # check_may_receive refused otherwise
+    assert product is not None  # foreign key
     period = edition_pb2.Period(year=edition["year"], month=edition["month"])
-    row |= {"agreement_id": entitlement["agreement_id"], "state": "OFFERED", "changed_at_ms": x.now_ms}
-    sealed = envelope.seal(
+    row |= {"agreement_id": entitlement["agreement_id"], "changed_at_ms": x.now_ms}
+    sealed = x.seal(
         exchange_pb2.Delivery(
             delivery_id=delivery_id,
             recipient=recipient,
@@ -116,6 +151,8 @@ def offer(
             disclosure_class=product["disclosure_class"],
             offered_at_ms=x.now_ms,
             expires_at_ms=x.now_ms + expires_days * DAY_MS,
+            ground=ground,
+            disputes=disputes.marks(x.conn, edition, ground),
         ),
         signer,
     )
@@ -125,10 +162,50 @@ def offer(
     return delivery_id
 
 
+def ground_now(
+    x: Exchange, recipient: str, edition: Mapping[str, Any]
+) -> tuple[exchange_pb2.DeliveryGround, Mapping[str, Any]]:
+    """On what this delivery rests today, and a row with its agreement. Raises NotEntitled."""
+    try:
+        entitlement = check_may_receive(x, recipient, edition["product"])
+    except NotEntitled:
+        if not _is_recalled(x, recipient, edition):
+            raise
+        given = x.get(tables.deliveries, checks.delivery_id(edition["manifest_digest"], recipient))
+        assert given is not None  # queued with the recall
+        return exchange_pb2.DELIVERY_GROUND_RECALL, given
+    return exchange_pb2.DELIVERY_GROUND_AGREEMENT, entitlement
+
+
+def _is_recalled(x: Exchange, recipient: str, edition: Mapping[str, Any]) -> bool:
+    recall = x.get(tables.recalls, edition["manifest_digest"], recipient)
+    return recall is not None and recall["state"] == "OPEN"
+
+
+def _is_offered_anew(x: Exchange, row: Mapping[str, Any], *, asked: bool) -> bool:
+    """Whether a delivery that was offered is sealed once more.
+
+    What the bank has it is not offered again: its receipts name the Delivery it took. But a bank that asks for what
+    it took was restored from a backup: it needs one that has not expired and that none of its receipts names.
+    """
+    expired = has_expired(x.conn, row, x.now_ms)
+    if row["state"] in rules.TAKEN:
+        return asked and (expired or store.is_receipted(x.conn, row["delivery_id"], row["document"]))
+    return expired and row["state"] in rules.UNDELIVERED
+
+
 def has_expired(conn: Connection, row: Mapping[str, Any], now_ms: int) -> bool:
     """Whether an offered delivery may no longer be taken as new."""
     sealed = editions.get_document(conn, row["document"])
     return now_ms > exchange_pb2.Delivery.FromString(sealed.payload).expires_at_ms  # sealed by us
+
+
+def ground_of(conn: Connection, row: Mapping[str, Any]) -> exchange_pb2.DeliveryGround:
+    """On what a delivery rests, by the Delivery sealed last; UNSPECIFIED before the first: it is decided then."""
+    if row["document"] is None:
+        return exchange_pb2.DELIVERY_GROUND_UNSPECIFIED
+    sealed = editions.get_document(conn, row["document"])
+    return exchange_pb2.Delivery.FromString(sealed.payload).ground  # sealed by us
 
 
 def _log(
@@ -160,24 +237,38 @@ def _log(
     )
 
 
-def due(conn: Connection, now_ms: int, backoff_ms: int) -> list[tuple[str, str]]:
-    """What the gateway itself has to carry now: a name for the next attempt at it, and the recipient.
+def due(conn: Connection, now_ms: int, backoff_ms: int) -> list[tuple[str, str, bool]]:
+    """What the gateway itself has to carry now: a name for the next attempt at it, the recipient, and whether it is
+    urgent.
 
     The name changes with every attempt that left a trace, so that two who look at once begin it once. A bank
-    gets the editions of a product in their order: to one that holds the newer, the older is a replay. What lies
-    in a folder is due again when it has expired there, unless a newer edition took its place.
+    gets the editions of a product in their order, and those first behind which a CORRECTION waits. What lies
+    in a folder is due again when it has expired there and the bank still has to take it.
     """
-    found, taking_turns = [], set()
+    found, urgent, taking_turns = [], set(), set()
     for row in store.carried_deliveries(conn, rules.WAITING):
         turn = (row["recipient"], row["product"])
+        if row["edition_kind"] == edition_pb2.EDITION_KIND_CORRECTION:
+            urgent.add(turn)
         if rules.is_handed_over(row):
-            is_due = row["edition_state"] == "PUBLISHED" and has_expired(conn, row, now_ms)
+            is_due = has_expired(conn, row, now_ms) and _is_on_way(conn, row)
         else:
             is_due = turn not in taking_turns and now_ms >= rules.next_attempt_ms(row, backoff_ms)
             taking_turns.add(turn)
         if is_due:
-            found.append((f"{row['delivery_id']}.{row['generation']}.{row['attempts']}", row["recipient"]))
-    return found
+            found.append((turn, f"{row['delivery_id']}.{row['generation']}.{row['attempts']}"))
+    found.sort(key=lambda one: one[0] not in urgent)
+    return [(attempt, turn[0], turn in urgent) for turn, attempt in found]
+
+
+def _is_on_way(conn: Connection, row: Mapping[str, Any]) -> bool:
+    """Whether the recipient still needs this edition: to come to the newest one, or as a recall."""
+    if row["manifest_digest"] in store.open_recalls(conn, row["recipient"], row["product"], rules.TAKEN):
+        return True
+    known = editions.ever_published(conn, row["product"])
+    given = store.deliveries_to(conn, row["recipient"], row["product"])
+    taken = {digest for digest, other in given.items() if other["state"] in rules.TAKEN}
+    return row["manifest_digest"] in ways.way(known, ways.held_of(known, taken))
 
 
 def package(conn: Connection, delivery_id: str) -> exchange_pb2.DeliveryPackage:
@@ -245,79 +336,10 @@ def give_up(x: Exchange, delivery_id: str, signer: Signer, holder: str, *, sent:
         code=error,
         failed_at_ms=x.now_ms,
     )
-    document = x.document(envelope.seal(failure, signer))
+    document = x.document(x.seal(failure, signer))
     x.replace(tables.deliveries, row)
     _log(x, "dead", row, holder, documents=[document], code=error, detail=f"{sent} chunks")
     return True
-
-
-def receipt_needs(digest: bytes, receipt: exchange_pb2.DeliveryReceipt, party: str) -> list[Need]:
-    """Rows that `record_receipt`, and the look for an earlier answer, will read."""
-    return [
-        (tables.answers, (digest,)),
-        (tables.deliveries, (receipt.delivery_id,)),
-        (tables.parties, (party,)),
-        (tables.editions, (receipt.manifest_digest,)),
-        (tables.receipts, (receipt.delivery_id, receipt.stage)),
-    ]
-
-
-def record_receipt(
-    x: Exchange, opened: Opened[exchange_pb2.DeliveryReceipt], party: str, actor: str
-) -> tuple[str, bytes]:
-    """Keeps and logs a bank's receipt. Returns (outcome word, log leaf).
-
-    Suspended and terminated partners may still confirm. Raises Unknown, NotEntitled, Invalid, Conflict.
-    """
-    receipt = opened.message
-    delivery = x.get(tables.deliveries, receipt.delivery_id)
-    if delivery is None:
-        raise Unknown("there is no such delivery", basis="delivery.unknown")
-    check_right(x.get(tables.parties, party), "confirm")
-    edition = x.get(tables.editions, delivery["manifest_digest"])
-    assert edition is not None  # foreign key
-    offered = receipt.delivery_digest == delivery["document"] or _was_offered(x, receipt)
-    rules.check_receipt(receipt, delivery, edition, party, offered=offered)
-    if x.get(tables.receipts, receipt.delivery_id, receipt.stage) is not None:
-        raise Contradiction("another receipt of this stage was given before", basis="receipt.conflict")
-    state = rules.state_after(delivery, receipt.stage)
-    digest = x.document(opened.envelope)
-    row = {
-        "document": digest,
-        "delivery_id": receipt.delivery_id,
-        "stage": receipt.stage,
-        "recorded_at_ms": x.now_ms,
-    }
-    x.add(tables.receipts, row)
-    x.replace(
-        tables.deliveries,
-        dict(delivery) | {"state": state, "last_error": "", "changed_at_ms": x.now_ms},
-    )
-    outcome = f"receipt.{rules.stage_word(receipt.stage)}"
-    leaf = x.log(
-        outcome,
-        actor=actor,
-        counterparty=party,
-        product=delivery["product"],
-        agreement_id=delivery["agreement_id"],
-        manifest_digest=delivery["manifest_digest"],
-        delivery_id=receipt.delivery_id,
-        documents=[digest],
-        record_count=receipt.accepted,
-        channel=delivery["channel"],
-    )
-    return outcome, leaf
-
-
-def _was_offered(x: Exchange, receipt: exchange_pb2.DeliveryReceipt) -> bool:
-    """Whether a receipt names an earlier Delivery of its delivery: taken in time, confirmed after its expiry.
-
-    Nothing but an offer of ours brings a Delivery into the store.
-    """
-    sealed = editions.find_document(x.conn, receipt.delivery_digest)
-    if sealed is None or sealed.payload_type != envelope.payload_type(exchange_pb2.Delivery):
-        return False
-    return exchange_pb2.Delivery.FromString(sealed.payload).delivery_id == receipt.delivery_id
 
 
 def revive(x: Exchange, delivery_id: str, holder: str, reason: str) -> str:
@@ -329,13 +351,18 @@ def revive(x: Exchange, delivery_id: str, holder: str, reason: str) -> str:
         raise Conflict(
             f"only a DEAD delivery is retried by hand; this one is {found['state']}", basis="delivery.state"
         )
-    state = "QUEUED" if found["document"] is None else "OFFERED"
-    row = dict(found) | {
-        "state": state,
-        "generation": found["generation"] + 1,
-        "attempts": 0,
-        "changed_at_ms": x.now_ms,
-    }
+    row = dict(found) | _begun_anew(found, x.now_ms)
     x.replace(tables.deliveries, row)
     _log(x, "retried", row, holder, detail=reason)
-    return state
+    return str(row["state"])
+
+
+def _begun_anew(row: Mapping[str, Any], now_ms: int) -> dict[str, Any]:
+    """What becomes of a DEAD delivery that has all its attempts again."""
+    return {
+        "state": "QUEUED" if row["document"] is None else "OFFERED",
+        "generation": row["generation"] + 1,
+        "attempts": 0,
+        "last_error": "",
+        "changed_at_ms": now_ms,
+    }

@@ -21,12 +21,14 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 import structlog
+from google.protobuf.message import Message
 from sqlalchemy import Connection, Table, delete
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from audit import entries, log
 from audit import envelope as envelopes
 from audit.bulk import Key, Write, column_names, key_names, read_rows, write_rows
+from audit.keys import Signer, keyid
 from gateway.store import tables
 from gateway.store.db import Database
 from gateway.work import Need as Need
@@ -88,6 +90,17 @@ class Exchange:
             raise ValueError(f"rows of {table.name} are never deleted")
         self._removes.append((table, key))
 
+    def seal(self, message: Message, signer: Signer) -> envelope_pb2.Envelope:
+        """Seals in the gateway's name.
+
+        Raises Unavailable where its key was retired or reported meanwhile: what it sealed from there on would
+        make the whole log false, and nothing takes it back. A process with the new key will seal.
+        """
+        key = self.get(tables.keys, keyid(signer.key))
+        if key is not None and key["state"] != "ACTIVE":
+            raise Unavailable("the gateway cannot sign at the moment: try again", basis="signing.key")
+        return envelopes.seal(message, signer)
+
     def document(self, envelope: envelope_pb2.Envelope) -> bytes:
         """Keeps a sealed document; returns its digest. The same document twice is kept once."""
         digest = envelopes.digest(envelope)
@@ -141,6 +154,8 @@ class Exchange:
         self._changes = []
         row = log.new_entry(next(self._salts), entry.SerializeToString(deterministic=True))
         self._entries.append(row)
+        if documents and (name := delivery_id or manifest_digest.hex()):
+            self._adds.append((tables.entries_by_name, {"name": name, "leaf": row["leaf"]}))
         return row["leaf"]
 
     def _note(self, table: Table, row: Row) -> None:

@@ -23,7 +23,6 @@ from sqlalchemy import Connection, select
 
 from audit import envelope
 from audit.checkpoint import TlogProof
-from gateway.delivery import DAY_MS
 from gateway.receipts import accept_receipt
 from gateway.reception import Reception
 from gateway.rules.deliveries import FINISHED
@@ -31,6 +30,7 @@ from gateway.store import deliveries
 from gateway.store.rows import Row
 from gateway.store.tables import entitlements
 from xinyi import files
+from xinyi.days import DAY_MS
 from xinyi.errors import EncodingInvalid, ExchangeError, Unavailable, Unknown, VerificationError
 from xinyi.server import Caller
 from xinyi.v1 import envelope_pb2, exchange_pb2

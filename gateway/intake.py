@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from typing import Any
 
 from sqlalchemy import Connection
 
+from audit import buckets
 from audit.bulk import insert_rows
 from audit.chunk_stream import ChunkStream, SealedChunk
 from audit.entries import canonical_json
-from audit.records import ExaminedChunk, examine_chunk
+from audit.records import ExaminedChunk, check_state, examine_chunk
 from gateway.rules.products import check_fields, check_grades
 from gateway.store import editions, parties, tables
 from gateway.store.db import Database
-from xinyi.errors import NotEntitled, Unknown
+from xinyi.errors import Conflict, Invalid, NotEntitled, Unknown
 from xinyi.processes import Crew
-from xinyi.v1 import edition_pb2, envelope_pb2
+from xinyi.v1 import edition_pb2, envelope_pb2, records_pb2
 
 #: Chunks committed together: other writers never wait long.
 STAGE_CHUNKS = 16
@@ -98,8 +100,48 @@ class Intake:
                 "data": chunk.data,
                 "last_key": chunk.examined.last_key,
                 "grades": canonical_json({str(grade): n for grade, n in chunk.examined.grades.items()}),
+                "run": chunk.examined.run.packed,
             }
         )
+
+
+def check_complete(conn: Connection, manifest_digest: bytes, manifest: edition_pb2.Manifest) -> bytes:
+    """The blinding key of an intake whose chunks are all staged. Raises Conflict."""
+    intake = editions.find_intake(conn, manifest_digest)
+    staged, _ = editions.staged(conn, manifest_digest)
+    if intake is None or staged != len(manifest.chunk_roots):
+        raise Conflict(
+            f"{staged} of {len(manifest.chunk_roots)} chunks have arrived: send the others first",
+            basis="edition.incomplete",
+        )
+    return bytes(intake["blinding_key"])
+
+
+def check_counts(conn: Connection, manifest_digest: bytes, manifest: edition_pb2.Manifest) -> None:
+    """The grades counted here are those the manifest seals. Raises Invalid."""
+    counted: Counter[int] = Counter()
+    for text in editions.staged_grades(conn, manifest_digest):
+        counted.update({int(grade): n for grade, n in json.loads(text).items()})
+    gone = counted.pop(records_pb2.GRADE_UNSPECIFIED, 0)
+    sealed = {count.grade: count.records for count in manifest.grade_counts}
+    if (dict(counted), gone) != (sealed, manifest.gone_count):
+        raise Invalid(
+            "the manifest's grade counts are not those of its records", basis="manifest.grade_counts"
+        )
+
+
+def check_staged_state(conn: Connection, manifest_digest: bytes, manifest: edition_pb2.Manifest) -> None:
+    """What the staged records come to is what the manifest seals.
+
+    Of a DELTA or CORRECTION that was found when its state was kept. Raises ProofInvalid, Conflict.
+    """
+    if manifest.kind == edition_pb2.EDITION_KIND_FULL:
+        state = buckets.Gathering()
+        for packed in editions.stream_runs(conn, manifest_digest):
+            state.add(buckets.Run.unpack(packed))
+        check_state(state.digests, manifest)
+    elif not editions.is_prepared(conn, manifest_digest):
+        raise Conflict("the state after this edition is not here: commit it again", basis="edition.incomplete")
 
 
 def _find_begun(conn: Connection, manifest_digest: bytes) -> tuple[envelope_pb2.Envelope, bytes]:

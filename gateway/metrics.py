@@ -12,6 +12,7 @@ CALLS = Histogram(
 )
 REFUSALS = Counter("xinyi_refusals_total", "Refused calls by method and error code", ["method", "code"])
 DELIVERIES = Counter("xinyi_deliveries_total", "Deliveries by what became of them", ["outcome"])
+WATCHES = Gauge("xinyi_watches_open", "Streams on which banks wait for what there is to pull")
 LOG_SIZE = Gauge("xinyi_log_size", "Leaves covered by the newest signed checkpoint")
 LOG_SIGNED_AT = Gauge(
     "xinyi_log_signed_timestamp_seconds", "When the newest checkpoint was signed or confirmed"

@@ -19,6 +19,7 @@ from audit.checkpoint import Checkpoint
 from gateway import delivery, folder
 from gateway.exchange import Exchange
 from gateway.metrics import DELIVERIES
+from gateway.receipts import record_receipt
 from gateway.reception import Reception
 from gateway.rules import deliveries as rules
 from gateway.store import deliveries as store
@@ -156,7 +157,7 @@ class Push:
         def work(x: Exchange) -> None:
             if editions.find_answer(x.conn, opened.digest) is not None:
                 return
-            outcome, leaf = delivery.record_receipt(x, opened, row["recipient"], opened.message.signed_by)
+            outcome, leaf = record_receipt(x, opened, row["recipient"], opened.message.signed_by)
             r.acknowledge(x, opened.digest, outcome, leaf)
 
         r.door.run_sync(work, key=row["delivery_id"])

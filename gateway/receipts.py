@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from gateway import delivery
-from gateway.exchange import Exchange
+from collections.abc import Mapping
+from typing import Any
+
+from audit import envelope
+from audit.envelope import Opened
+from gateway import recalls
+from gateway.exchange import Exchange, Need
 from gateway.reception import Reception
+from gateway.rules import deliveries as rules
+from gateway.rules.partners import check_right
 from gateway.store import editions, tables
 from xinyi import checks
+from xinyi.errors import Contradiction, Unknown
 from xinyi.server import Caller
 from xinyi.v1 import envelope_pb2, exchange_pb2
 
@@ -19,9 +27,95 @@ async def accept_receipt(reception: Reception, call: exchange_pb2.Call, who: Cal
     def work(x: Exchange) -> envelope_pb2.Envelope:
         if (known := x.get(tables.answers, received.digest)) is not None:
             return editions.get_document(x.conn, known["answer"])
-        outcome, leaf = delivery.record_receipt(x, received, who.party, who.holder)
+        outcome, leaf = record_receipt(x, received, who.party, who.holder)
         return reception.acknowledge(x, received.digest, outcome, leaf)
 
-    needs = delivery.receipt_needs(received.digest, received.message, who.party)
+    needs = needs_of(received.digest, received.message, who.party)
     sealed = await reception.door.run(work, key=received.message.delivery_id, needs=needs)
     return await reception.answer(sealed, received.head)
+
+
+def needs_of(digest: bytes, receipt: exchange_pb2.DeliveryReceipt, party: str) -> list[Need]:
+    """Rows that `record_receipt`, and the look for an earlier answer, will read."""
+    return [
+        (tables.answers, (digest,)),
+        (tables.deliveries, (receipt.delivery_id,)),
+        (tables.parties, (party,)),
+        (tables.editions, (receipt.manifest_digest,)),
+        (tables.receipts, (receipt.delivery_id, receipt.stage)),
+        recalls.need(receipt, party),
+    ]
+
+
+def record_receipt(
+    x: Exchange, opened: Opened[exchange_pb2.DeliveryReceipt], party: str, actor: str
+) -> tuple[str, bytes]:
+    """Keeps and logs a bank's receipt. Returns (outcome word, log leaf).
+
+    Suspended and terminated partners may still confirm. A bank that was offered once more what it had lost repeats
+    its receipts: that is logged, and changes nothing. Raises Unknown, NotEntitled, Invalid, Conflict.
+    """
+    receipt = opened.message
+    delivery = x.get(tables.deliveries, receipt.delivery_id)
+    if delivery is None:
+        raise Unknown("there is no such delivery", basis="delivery.unknown")
+    check_right(x.get(tables.parties, party), "confirm")
+    edition = x.get(tables.editions, delivery["manifest_digest"])
+    assert edition is not None  # foreign key
+    offered = receipt.delivery_digest == delivery["document"] or _was_offered(x, receipt)
+    rules.check_receipt(receipt, delivery, edition, party, offered=offered)
+    earlier = x.get(tables.receipts, receipt.delivery_id, receipt.stage)
+    if earlier is not None:
+        given = editions.get_document(x.conn, earlier["document"])
+        if not rules.repeats(receipt, exchange_pb2.DeliveryReceipt.FromString(given.payload)):
+            raise Contradiction("another receipt of this stage was given before", basis="receipt.conflict")
+        return _log(x, "receipt.repeated", opened, delivery, party, actor)
+    state = rules.state_after(delivery, receipt.stage)
+    digest = opened.digest
+    row = {
+        "document": digest,
+        "delivery_id": receipt.delivery_id,
+        "stage": receipt.stage,
+        "recorded_at_ms": x.now_ms,
+    }
+    x.add(tables.receipts, row)
+    x.replace(
+        tables.deliveries,
+        dict(delivery) | {"state": state, "last_error": "", "changed_at_ms": x.now_ms},
+    )
+    recalls.confirm(x, receipt, party)
+    return _log(x, f"receipt.{rules.stage_word(receipt.stage)}", opened, delivery, party, actor)
+
+
+def _log(
+    x: Exchange,
+    outcome: str,
+    opened: Opened[exchange_pb2.DeliveryReceipt],
+    delivery: Mapping[str, Any],
+    party: str,
+    actor: str,
+) -> tuple[str, bytes]:
+    leaf = x.log(
+        outcome,
+        actor=actor,
+        counterparty=party,
+        product=delivery["product"],
+        agreement_id=delivery["agreement_id"],
+        manifest_digest=delivery["manifest_digest"],
+        delivery_id=delivery["delivery_id"],
+        documents=[x.document(opened.envelope)],
+        record_count=opened.message.accepted,
+        channel=delivery["channel"],
+    )
+    return outcome, leaf
+
+
+def _was_offered(x: Exchange, receipt: exchange_pb2.DeliveryReceipt) -> bool:
+    """Whether a receipt names an earlier Delivery of its delivery: taken in time, confirmed after its expiry.
+
+    Nothing but an offer of ours brings a Delivery into the store.
+    """
+    sealed = editions.find_document(x.conn, receipt.delivery_digest)
+    if sealed is None or sealed.payload_type != envelope.payload_type(exchange_pb2.Delivery):
+        return False
+    return exchange_pb2.Delivery.FromString(sealed.payload).delivery_id == receipt.delivery_id

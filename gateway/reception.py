@@ -130,7 +130,7 @@ class Reception:
         acknowledgement = exchange_pb2.Acknowledgement(
             document_digest=document, outcome=outcome, leaf=leaf, recorded_at_ms=x.now_ms
         )
-        sealed = envelope.seal(acknowledgement, self.signer)
+        sealed = x.seal(acknowledgement, self.signer)
         x.answer(document, sealed)
         return sealed
 

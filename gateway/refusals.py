@@ -34,9 +34,15 @@ from xinyi.v1 import envelope_pb2, exchange_pb2
 #: Different refusals of one party that are signed and logged in a day (UTC); what comes after is counted.
 A_DAY = 200
 
+#: Products that a refused watch is told from others by.
+MOST_NAMED = 8
+
 #: A digest, a delivery id, a leaf.
 _DIGEST = re.compile(r"[0-9a-f]{64}(?:[0-9a-f]{2})?")
-_POLL = envelope.payload_type(exchange_pb2.PullRequest)
+#: Requests that are other documents each time they are asked.
+_POLLS: dict[str, type[exchange_pb2.PullRequest] | type[exchange_pb2.WatchRequest]] = {
+    envelope.payload_type(kind): kind for kind in (exchange_pb2.PullRequest, exchange_pb2.WatchRequest)
+}
 
 logger = structlog.get_logger()
 
@@ -116,7 +122,7 @@ class Refusals:
             # The log takes no more entries, and still the caller gets it in writing.
             refusal.explanation, refusal.recorded_at_ms = error.explanation, self._door.now()
             return envelope.seal(refusal, self._signer)
-        poll = document is not None and document.payload_type == _POLL
+        poll = document is not None and document.payload_type in _POLLS
 
         def work(x: Exchange) -> envelope_pb2.Envelope | None:
             refusal.recorded_at_ms = x.now_ms
@@ -130,7 +136,7 @@ class Refusals:
             logged_before = _find_leaf(x.conn, row)
             if logged_before is not None:
                 refusal.leaf = logged_before
-                return envelope.seal(refusal, self._signer)
+                return x.seal(refusal, self._signer)
             if _count(x.conn, row["party"], day) >= self.a_day:
                 return None
             # One entry stands for all of a day's polls: it names none of them.
@@ -143,7 +149,7 @@ class Refusals:
                 detail=": ".join(filter(None, (request.method, refusal.basis, row["subject"]))),
             )
             x.add(tables.refusals, row | {"leaf": refusal.leaf})
-            sealed = envelope.seal(refusal, self._signer)
+            sealed = x.seal(refusal, self._signer)
             x.document(sealed)
             return sealed
 
@@ -153,7 +159,7 @@ class Refusals:
 def _subject(x: Exchange, request: Request, *, poll: bool) -> str:
     """What tells this refusal from others of the same method and basis.
 
-    The document's digest; for a poll, which is another document each time, the product it asks for.
+    The document's digest; for a poll, which is another document each time, the products it asks for.
     """
     document = request.document
     if document is None:
@@ -161,10 +167,11 @@ def _subject(x: Exchange, request: Request, *, poll: bool) -> str:
     if not poll:
         return envelope.digest(document).hex()
     try:
-        product = exchange_pb2.PullRequest.FromString(document.payload).product
+        asked = _POLLS[document.payload_type].FromString(document.payload)
     except DecodeError:
         return ""
-    return product if x.get(tables.products, product) is not None else ""
+    products = asked.products[:MOST_NAMED] if isinstance(asked, exchange_pb2.WatchRequest) else [asked.product]
+    return ",".join(product for product in products if x.get(tables.products, product) is not None)
 
 
 def _alarm(request: Request, error: ExchangeError) -> None:

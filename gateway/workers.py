@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from pathlib import Path
 
 from sqlalchemy import select
 
@@ -11,7 +12,7 @@ from gateway.exchange import Clock
 from gateway.store import tables
 from gateway.store.db import Database
 from gateway.workflows import DEAD_AFTER_S
-from xinyi.errors import Conflict
+from xinyi.errors import Conflict, Unavailable
 
 
 class Worker:
@@ -30,17 +31,25 @@ class Worker:
             self._check_local()
 
     def _check_alone(self) -> None:
-        """Two live processes of one name would take each other's work. Raises Conflict."""
+        """Two live processes of one name would take each other's work.
+
+        Raises Conflict, or Unavailable where it is on another machine and may be gone: it shows within the lease.
+        """
         w = tables.workers.c
         with self._database.reading() as conn:
             row = conn.execute(select(w.process, w.seen_at_ms).where(w.worker == self.name)).first()
         if row is None or self._clock() - row.seen_at_ms > DEAD_AFTER_S * 1000:
             return
         host, _, pid = row.process.rpartition(":")
-        if row.process != self._process and (host != socket.gethostname() or _is_running(int(pid))):
-            raise Conflict(
-                f"process {row.process} already works as {self.name!r}: give this one another name "
+        if host != socket.gethostname():
+            raise Unavailable(
+                f"process {row.process} worked as {self.name!r} a moment ago: give this one another name "
                 f"([delivery] worker), or wait {DEAD_AFTER_S:.0f} s if it is gone",
+                basis="worker.name",
+            )
+        if row.process != self._process and _is_running(int(pid)):
+            raise Conflict(
+                f"process {row.process} works as {self.name!r}: give this one another name ([delivery] worker)",
                 basis="worker.name",
             )
 
@@ -75,8 +84,9 @@ class Worker:
 def _is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)
+        # A killed process stays listed until its parent asks for it: in a container perhaps nobody ever does.
+        return " Z " not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]
     except ProcessLookupError:
         return False
-    except PermissionError:
+    except OSError:  # somebody else's process, or nothing tells
         return True
-    return True

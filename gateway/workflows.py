@@ -28,6 +28,8 @@ DEAD_AFTER_S = 30.0
 MAX_RESTARTS = 5
 #: The database's blinks last seconds: so often, and so long, a step is repeated before its workflow fails.
 BLINKS, BLINK_S = 3, 1.0
+#: The engine takes lower numbers first.
+URGENT, NORMAL = 1, 2
 PURGE_EVERY_S = 3600.0
 #: How often the engine asks its database for work: at a fifth of a second it took a core's twentieth, idle.
 POLL_S = 0.5
@@ -55,7 +57,8 @@ class Workflows:
     url: database of its own for the workflow engine.
     worker: stable name of this process among those that share the database.
     workers: attempts at one time, over all banks; one bank has one at a time.
-    due: what ought to be running, "<delivery id>.…" with its queue partition: swept in regularly.
+    due: what ought to be running, "<delivery id>.…" with its queue partition and whether it goes before what waits
+        there: swept in regularly.
     beat: notes that this worker lives; returns the workers that do.
     keep: finished workflows are forgotten after this; None keeps them.
     """
@@ -67,7 +70,7 @@ class Workflows:
         steps: Steps,
         *,
         workers: int,
-        due: Callable[[], Sequence[tuple[str, str]]],
+        due: Callable[[], Sequence[tuple[str, str, bool]]],
         beat: Callable[[], set[str]],
         sweep_s: float = 5.0,
         keep: timedelta | None = None,
@@ -135,13 +138,13 @@ class Workflows:
             log.warning("workflows.resumed", count=len(orphans))
             # Through the queue: it is the queue that keeps one bank to one attempt at a time.
             DBOS.resume_workflows(orphans, queue_name=QUEUE)
-        for attempt, partition in self._due():
-            self._start(attempt, partition)
+        for attempt, partition, urgent in self._due():
+            self._start(attempt, partition, urgent=urgent)
         if self._keep is not None and time.monotonic() - self._purged_at > PURGE_EVERY_S:
             self._purge(self._keep)
             self._purged_at = time.monotonic()
 
-    def _start(self, attempt: str, partition: str) -> None:
+    def _start(self, attempt: str, partition: str, *, urgent: bool) -> None:
         known = DBOS.list_workflows(workflow_id_prefix=f"{attempt}.", load_input=False, load_output=False)
         if any(workflow.status in _LIVING for workflow in known):
             return
@@ -151,7 +154,8 @@ class Workflows:
         if len(known) > MAX_RESTARTS:
             self._steps.give_up(delivery_id, "internal")
             return
-        with SetWorkflowID(f"{attempt}.{len(known)}"), SetEnqueueOptions(queue_partition_key=partition):
+        options = SetEnqueueOptions(queue_partition_key=partition, priority=URGENT if urgent else NORMAL)
+        with SetWorkflowID(f"{attempt}.{len(known)}"), options:
             DBOS.enqueue_workflow(QUEUE, self._workflow, delivery_id)
 
     def _purge(self, keep: timedelta) -> None:

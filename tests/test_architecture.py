@@ -47,14 +47,15 @@ ZONES = {
     "proof": _zone("audit", "wire", "cryptography pkcs11"),
     # Settings of keys: what every program with keys reads, so that it is read in one way.
     "custody": _zone("audit.custody", "wire edge proof", "cryptography pydantic"),
-    "log": _zone("audit.log audit.bulk", "wire proof", "psycopg sqlalchemy structlog"),
+    "log": _zone("audit.log audit.bulk audit.inclusion", "wire proof", "psycopg sqlalchemy structlog"),
     # The gateway. A module outside these lists belongs to none yet: say where it belongs.
     "rules": _zone("gateway.rules", "wire"),
     "store": _zone("gateway.store", "wire", "sqlalchemy"),
     "migrations": _zone("gateway.store.migrations", "store log edge", "alembic sqlalchemy"),
     "core": _zone(
         "gateway.exchange gateway.delivery gateway.reception gateway.refusals gateway.receipts gateway.intake "
-        "gateway.metrics gateway.work",
+        "gateway.metrics gateway.work gateway.states gateway.preparation gateway.recalls gateway.catchup gateway.polls "
+        "gateway.disputes gateway.row_answers gateway.watching gateway.bucket_paths gateway.subjects",
         "wire proof log rules store",
         "sqlalchemy structlog prometheus_client",
     ),
@@ -74,14 +75,16 @@ ZONES = {
         "alembic cryptography grpc pydantic rich sqlalchemy structlog typer uvloop prometheus_client",
     ),
     # The counterparties' machines.
-    "tables": _zone("adapters.tables", "wire edge proof", "pydantic python_calamine sqlalchemy"),
+    "tables": _zone("adapters.tables", "wire edge proof", "pydantic pyarrow python_calamine sqlalchemy"),
     "party": _zone(
         "adapters.party", "wire edge proof custody", "cryptography grpc pydantic rich structlog typer"
     ),
     "bureau": _zone("adapters.bureau", PARTY_SIDE, "grpc pydantic rich structlog typer"),
     "bank": _zone("adapters.bank", PARTY_SIDE, "grpc prometheus_client pydantic rich structlog typer"),
     "landing": _zone(
-        "adapters.bank.landing adapters.bank.receiving", f"{PARTY_SIDE} bank", "pydantic sqlalchemy structlog"
+        "adapters.bank.landing adapters.bank.receiving adapters.bank.catch_up",
+        f"{PARTY_SIDE} bank",
+        "pydantic sqlalchemy structlog",
     ),
     "auditor": _zone("adapters.auditor", PARTY_SIDE, "cryptography grpc pydantic rich structlog typer"),
 }
@@ -93,6 +96,7 @@ EXCEPTIONS = {
     ("gateway.rules.products", "audit.entries"): "a definition's text is the JSON that the log hashes",
     ("adapters.bank.commands", "adapters.bank.landing"): "the command that lands, imported when it runs",
     ("adapters.bank.commands", "adapters.bank.receiving"): "the command that fetches and lands, the same",
+    ("adapters.bank.commands", "adapters.bank.catch_up"): "the commands that do both until level, the same",
     ("gateway.push", "gateway.folder"): "a push to a folder writes the folder channel's files",
 }
 

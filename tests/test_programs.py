@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.metadata import version
 
 import click
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from adapters.auditor.cli import app as audit
 from adapters.bank.cli import app as bank
@@ -24,8 +26,8 @@ WITHOUT_JSON = {
         "agreement annex",
     },
     "xinyi-bureau": {"request"},
-    "xinyi-bank": {"request", "inbox"},
-    "xinyi-audit": {"request", "policy"},
+    "xinyi-bank": {"request", "inbox", "watch"},
+    "xinyi-audit": {"request", "policy", "subject-report"},  # which has --format json
 }
 #: These write JSON whether asked or not: a public key for others to pin.
 ALWAYS_JSON = {"key", "key show"}
@@ -74,3 +76,9 @@ def test_help_of_a_program_tells_its_exit_codes(program: str) -> None:
     listed = text.partition("Exit codes: ")[2]
     for number in (0, 1, 2, 3, 4, 6):
         assert f"{number} " in listed, number
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_program_tells_its_version(program: str) -> None:
+    told = CliRunner().invoke(PROGRAMS[program], ["--version"])
+    assert (told.exit_code, told.output.strip()) == (0, version("xinyi-gateway"))

@@ -20,7 +20,7 @@ from typing import Any
 from adapters.party import admission as onboarding
 from adapters.party.gateway import GatewayClient
 from adapters.party.home import Home
-from audit import envelope, merkle, records
+from audit import buckets, envelope, merkle, records
 from gateway.app import Gateway, Service
 from gateway.authority import Authority
 from gateway.config import Settings
@@ -330,7 +330,8 @@ def seal_edition(
         (blind(r.taxpayer_id.encode()), os.urandom(32), r.SerializeToString(deterministic=True))
         for r in subjects
     )
-    hashes = [merkle.leaf_hash(records.leaf(key, records.commitment(salt, data))) for key, salt, data in rows]
+    entries = [key + records.commitment(salt, data) for key, salt, data in rows]
+    hashes = records.leaf_hashes(entries)
     size = records.CHUNK_RECORDS
     chunks = [
         records.chunk_bytes((salt, data) for _, salt, data in rows[i : i + size])
@@ -350,13 +351,16 @@ def seal_edition(
         chunk_roots=[merkle.root(hashes[i : i + size]) for i in range(0, len(hashes), size)],
         blinding_key_commitment=records.blinding_key_commitment(blinding_key),
         source=edition_pb2.SourceFile(
-            sha256=b"\1" * 32, size_bytes=1, encoding="gb18030", profile_sha256=b"\2" * 32
+            sha256=b"\1" * 32, size_bytes=1, encoding="gb18030", profile_sha256=b"\2" * 32,
+            coverage=edition_pb2.SOURCE_COVERAGE_WHOLE,
         ),
         quality=edition_pb2.Quality(
             rows=len(rows) + rejected, accepted=len(rows), rejected=rejected, rule_set="grade-rules/1"
         ),
         grade_counts=_grade_counts(subjects),
         issued_at_ms=wall_clock(),
+        state_root=buckets.state_of(entries).root(),
+        state_count=len(entries),
     )
     return SealedEdition(envelope.seal(manifest, home.signer()), blinding_key, chunks)
 
@@ -375,7 +379,7 @@ async def city(
     """A founded and serving gateway; with its bureau of two persons unless told otherwise.
 
     Args:
-        signing: TOML of the gateway's [signing].
+        signing: further tables of gateway.toml, for instance [signing].
         delivery: settings of its [delivery] table.
     """
     plan = Plan(

@@ -65,7 +65,7 @@ class LogClient:
             shown=seen.note if seen is not None else b"",
         )
 
-    def _signable(self, query: exchange_pb2.LogQuery) -> exchange_pb2.LogQuery:
+    def sealed(self, query: exchange_pb2.LogQuery) -> exchange_pb2.Call:
         """The query in this person's own name; the gateway logs it before it answers."""
         asked = exchange_pb2.LogQuery(
             asked_by=self._home.settings.holder,
@@ -73,13 +73,18 @@ class LogClient:
             nonce=os.urandom(16),
         )
         asked.MergeFrom(query)
-        return asked
+        return self._gateway.call(asked)
 
     def entries(self, query: exchange_pb2.LogQuery) -> Iterator[ShownEntry]:
         """Matching entries in log order. Raises DigestMismatch where a document is not the one named."""
-        request = pb.QueryEntriesRequest(call=self._gateway.call(self._signable(query)))
+        return self.answered(self.sealed(query))
+
+    def answered(self, call: exchange_pb2.Call) -> Iterator[ShownEntry]:
+        """The same for a query that was sealed before."""
         with errors_restored():
-            for answer in self._stub.QueryEntries(request, timeout=STREAM_DEADLINE_S):
+            for answer in self._stub.QueryEntries(
+                pb.QueryEntriesRequest(call=call), timeout=STREAM_DEADLINE_S
+            ):
                 entry = parse_strict(answer.opening, log_pb2.LogEntry)
                 documents = list(answer.documents)
                 if [digest(document) for document in documents] != list(entry.documents):
@@ -110,7 +115,7 @@ class LogClient:
 
     def export(self, query: exchange_pb2.LogQuery) -> Iterator[tuple[str, bytes]]:
         """(path, next part of the file) as they come; unverified: that is what `verify` does, offline."""
-        request = pb.ExportRequest(call=self._gateway.call(self._signable(query)))
+        request = pb.ExportRequest(call=self.sealed(query))
         with errors_restored():
             for piece in self._stub.Export(request, timeout=STREAM_DEADLINE_S):
                 yield piece.path, piece.data

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from adapters.party.terminal import Exit, HomeOption, JsonOption, emit, outcome, print_json, progress
+from adapters.party.terminal import HomeOption, JsonOption
+from xinyi.terminal import Exit, emit, outcome, print_json, progress
 
 PolicyOption = Annotated[Path, typer.Option(help="Your own policy: log key, gateway, bureaus, pinned keys.")]
 
@@ -63,16 +64,35 @@ def verify_entry(folder: Path, policy: PolicyOption, json: JsonOption = False) -
     show({"verdict": "holds", "log_size": head.size, **entry_json(shown)}, as_json=json)
 
 
-def verify_record(folder: Path, policy: PolicyOption, json: JsonOption = False) -> None:
-    """Verify one record that `prove record` wrote, and show it.
+def verify_record(
+    folder: Path,
+    policy: PolicyOption,
+    taxpayer: Annotated[str, typer.Option(help="identifier of whom it has to be about")] = "",
+    blinding_key: Annotated[
+        Path | None, typer.Option(help="file with the edition's blinding key")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Verify one record that `prove record` wrote, or what a state holds of one taxpayer, and show it.
 
     Example: xinyi-audit verify-record ./record --policy policy.toml
     """
     from adapters.auditor.settings import load_policy
     from adapters.auditor.show import record_json, show
+    from audit import state_proof
     from audit.record_proof import RecordProof
+    from xinyi.errors import Invalid
+    from xinyi.identifiers import normalise
 
-    proven = RecordProof.read(folder).verify(load_policy(policy))
+    if bool(taxpayer) != (blinding_key is not None):
+        raise Invalid("--taxpayer and --blinding-key go together", basis="proof.subject")
+    trusted = load_policy(policy)
+    if state_proof.lies_in(folder):
+        proven = state_proof.StateProof.read(folder).verify(trusted)
+    else:
+        proven = RecordProof.read(folder).verify(trusted)
+    if blinding_key is not None:
+        proven.check_subject(normalise(taxpayer), blinding_key.read_bytes())
     manifest = proven.manifest.message
     shown = {
         "verdict": "holds",
@@ -81,7 +101,8 @@ def verify_record(folder: Path, policy: PolicyOption, json: JsonOption = False) 
         "period": f"{manifest.period.year}-{manifest.period.month:02d}",
         "published_by": manifest.issued_by,
         "approved_by": proven.approval.message.approved_by,
-        "record": record_json(proven.record),
+        "blinded_key": proven.blinded_key,
+        "record": "none" if proven.record is None else record_json(proven.record),
     }
     show(shown, as_json=json)
 

@@ -9,8 +9,10 @@ from typing import Annotated
 import typer
 
 from adapters.party.onboarding import problems
-from adapters.party.terminal import HomeOption, JsonOption, findings, notices, outcome, progress
+from adapters.party.terminal import HomeOption, JsonOption
+from xinyi.days import CHINA
 from xinyi.errors import Invalid
+from xinyi.terminal import findings, notices, outcome, progress
 from xinyi.v1 import edition_pb2, exchange_pb2
 
 PurposeOption = Annotated[str, typer.Option(help="Why you look: it stands in the log beside your name.")]
@@ -57,7 +59,7 @@ def entries(
     from adapters.auditor.show import entries_table, entry_json
     from adapters.party.gateway import GatewayClient
     from adapters.party.home import Home
-    from adapters.party.terminal import print_json
+    from xinyi.terminal import print_json
 
     query = exchange_pb2.LogQuery(
         purpose=purpose,
@@ -156,6 +158,4 @@ def _period(text: str) -> edition_pb2.Period:
 
 
 def _milliseconds(time: datetime | None) -> int:
-    from adapters.auditor.show import CHINA
-
     return 0 if time is None else int(time.replace(tzinfo=CHINA).timestamp() * 1000)

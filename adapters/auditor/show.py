@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict
 
 from adapters.auditor.client import ShownEntry
-from adapters.party.terminal import console, notices, print_json, table
 from audit.envelope import digest
 from audit.verification.findings import Report, Verdict
+from xinyi import days
+from xinyi.terminal import console, notices, print_json, table
 from xinyi.v1 import exchange_pb2, log_pb2
 
-#: Times are shown as people on the spot read them.
-CHINA = timezone(timedelta(hours=8))
 _MARK = {Verdict.HOLDS: "[green]✓[/]", Verdict.FALSE: "[bold red]✗[/]", Verdict.UNDECIDED: "[yellow]?[/]"}
 
 
 def time_of(milliseconds: int) -> str:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone(CHINA).isoformat(" ", "seconds")
+    return days.moment(milliseconds).isoformat(" ", "seconds")
 
 
 def entry_json(shown: ShownEntry) -> dict[str, Any]:

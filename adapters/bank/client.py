@@ -11,16 +11,18 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import TracebackType
+from typing import Protocol
 
 from adapters.bank.package import VerifiedPackage
 from adapters.party.gateway import GatewayClient
 from adapters.party.home import Home
 from audit.checkpoint import Checkpoint, TlogProof
-from audit.envelope import Opened
+from audit.envelope import Opened, open_sealed
 from xinyi.channel import UNARY_DEADLINE_S, errors_restored
 from xinyi.errors import ExchangeError, HeadConflict
+from xinyi.notices import check_change_notice
 from xinyi.v1 import (
     envelope_pb2,
     exchange_pb2,
@@ -29,11 +31,23 @@ from xinyi.v1 import (
     log_pb2,
     log_service_pb2,
     log_service_pb2_grpc,
+    notice_pb2,
+    notice_service_pb2,
+    notice_service_pb2_grpc,
 )
 
 #: A slow line still carries this many records a second.
 _RECORDS_PER_S = 500
 _POLL_S = 0.2
+_RETRY_AFTER_S = 300
+
+
+class Watching(Protocol):
+    """A stream that is read until it ends or is cancelled, from whichever thread."""
+
+    def __iter__(self) -> Iterator[feed_service_pb2.WatchResponse]: ...
+
+    def cancel(self) -> object: ...
 
 
 class BankClient:
@@ -42,6 +56,8 @@ class BankClient:
     def __init__(self, home: Home) -> None:
         self.home = home
         self._gateway = GatewayClient(home)
+        #: When to ask again, as the gateway said last.
+        self.retry_after_s = _RETRY_AFTER_S
 
     def __enter__(self) -> BankClient:
         self._gateway.__enter__()
@@ -55,11 +71,16 @@ class BankClient:
         self._gateway.__exit__(kind, error, trace)
 
     def pull(self, product: str, last_held: bytes) -> exchange_pb2.DeliveryPackage | None:
-        """What is newer than the edition held; None where nothing is. The package is not verified yet.
+        """What comes next behind the edition held; None where nothing is newer. The package is not verified yet.
 
         Args:
             last_held: document digest of the newest manifest held; empty for none.
         """
+        response = self.ask(product, last_held)
+        return None if response.unchanged else response.package
+
+    def ask(self, product: str, last_held: bytes) -> feed_service_pb2.PullResponse:
+        """The same with what else the gateway says: how many follow, when to ask again."""
         request = exchange_pb2.PullRequest(
             recipient=self.home.party,
             product=product,
@@ -69,9 +90,37 @@ class BankClient:
         )
         call = self._gateway.call(request)
         with errors_restored():
-            response = self._feed.Pull(feed_service_pb2.PullCall(call=call), timeout=UNARY_DEADLINE_S)
+            response: feed_service_pb2.PullResponse = self._feed.Pull(
+                feed_service_pb2.PullCall(call=call), timeout=UNARY_DEADLINE_S
+            )
         self._gateway.advance(response.evidence, call.document)
-        return None if response.unchanged else response.package
+        self.retry_after_s = response.retry_after_s or self.retry_after_s
+        return response
+
+    def watch(self, products: Iterable[str]) -> Watching:
+        """Opens a stream of what there is to pull. It raises as `errors_restored` does while it is read."""
+        request = exchange_pb2.WatchRequest(
+            recipient=self.home.party,
+            products=sorted(set(products)),
+            requested_at_ms=time.time_ns() // 1_000_000,
+            nonce=secrets.token_bytes(16),
+        )
+        watching: Watching = self._feed.Watch(feed_service_pb2.WatchCall(call=self._gateway.call(request)))
+        return watching
+
+    def notices(self) -> list[Opened[notice_pb2.ChangeNotice]]:
+        """What changes when, as the gateway announces it, by effective date.
+
+        Raises SignatureInvalid, EncodingInvalid or Invalid where one is not the gateway's or says nothing whole.
+        """
+        keys = self.home.gateway_keyring()
+        stub = notice_service_pb2_grpc.NoticeServiceStub(self._gateway.channel)  # type: ignore[no-untyped-call]
+        with errors_restored():
+            response = stub.ListNotices(notice_service_pb2.ListNoticesRequest(), timeout=UNARY_DEADLINE_S)
+        opened = [open_sealed(sealed, notice_pb2.ChangeNotice, keys) for sealed in response.notices]
+        for notice in opened:
+            check_change_notice(notice.message)
+        return sorted(opened, key=lambda notice: (notice.message.effective_on, notice.message.number))
 
     def chunks(self, package: VerifiedPackage, from_chunk: int) -> Iterator[tuple[int, bytes]]:
         """(number, bytes) from a chunk on, not verified. A broken stream raises Unavailable: resume there."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 
 import typer
 
+from xinyi.days import CHINA
 from xinyi.errors import Invalid
 from xinyi.terminal import Exit, notices
 
@@ -24,6 +25,6 @@ def check_window(window: str) -> None:
         begins, ends = (datetime.strptime(part, "%H:%M").time() for part in window.split("-"))  # noqa: DTZ007
     except ValueError as error:
         raise Invalid("a window is HH:MM-HH:MM", basis="window") from error
-    now = datetime.now(timezone(timedelta(hours=8))).time()
+    now = datetime.now(CHINA).time()
     inside = begins <= now < ends if begins <= ends else now >= begins or now < ends
     end(inside, f"outside the window {window}")

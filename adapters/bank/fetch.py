@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
+from adapters.bank.chain import advance
 from adapters.bank.evidence import Evidence, note_head
 from adapters.bank.package import (
     Trust,
     VerifiedPackage,
     check_not_expired,
-    check_succession,
+    check_takeable,
     verify_package,
 )
 from adapters.bank.receipts import RECEIVED, Receipts, now_ms
@@ -99,7 +101,8 @@ class Receiver:
         Raises Conflict where it is expired, or older than what is held (which is said first: nobody needs it
         offered anew); else as `Spool.open_intake`.
         """
-        check_succession(package, self.spool.held(package.product))
+        advance(self.spool, package.product, self.trust)
+        check_takeable(package, self.spool.held(package.product))
         check_not_expired(package, now_ms())
         return self.spool.open_intake(package, examine, also)
 
@@ -133,21 +136,48 @@ class Receiver:
                 self.fill(intake, chunks)
                 self.finish(intake)
         manifest = package.manifest.message
-        log.info("edition.received", delivery=package.delivery_id, product=package.product, new=known is None)
+        log.info(
+            "edition.received",
+            delivery=package.delivery_id,
+            product=package.product,
+            sequence=manifest.sequence,
+            new=known is None,
+        )
         return Fetched(
             package.delivery_id, package.product, manifest.sequence, manifest.record_count, known is None
         )
 
 
 def fetch_from_gateway(receiver: Receiver, client: BankClient, products: Iterable[str]) -> list[Fetched]:
-    """Asks for each product once. One failure does not keep the others; the first is raised last."""
+    """Asks for each product until nothing is newer. One failure does not keep the others; the first is raised last.
 
-    def pull(product: str) -> Fetched | None:
+    After a failure what came before it is in the spool: the next run goes on there.
+    """
+
+    def pull(product: str) -> list[Fetched]:
+        return [receiver.receive(package, client.chunks) for package in offers(receiver, client, product)]
+
+    return list(chain.from_iterable(each(pull, products)))
+
+
+def offers(receiver: Receiver, client: BankClient, product: str) -> Iterator[exchange_pb2.DeliveryPackage]:
+    """What the gateway offers, one edition behind the other, until nothing is newer than what is held.
+
+    Whoever takes them out receives each before the next. A recall that is held already may be offered again, as
+    long as its receipts have not gone: that ends it, too.
+    """
+    seen: set[bytes] = set()
+    while True:
+        # What is here is not asked for: the gateway would take it for lost, and seal it anew.
+        advance(receiver.spool, product, receiver.trust)
         held = receiver.spool.held(product)
-        package = client.pull(product, held.manifest_digest if held else b"")
-        return receiver.receive(package, client.chunks) if package is not None else None
-
-    return each(pull, products)
+        answer = client.ask(product, held.manifest_digest if held else b"")
+        package = answer.package
+        if answer.unchanged or package.manifest.payload in seen:
+            return
+        log.info("fetch.offered", product=product, remaining=answer.remaining)
+        yield package
+        seen.add(package.manifest.payload)
 
 
 def fetch_from_folder(receiver: Receiver, folder: Folder, home: Home) -> list[Fetched]:

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import structlog
 
+from adapters.bank.chain import advance
 from adapters.bank.evidence import Evidence
 from adapters.bank.folder import Folder, FolderOffer
 from adapters.bank.package import Trust, VerifiedPackage, verify_package
@@ -40,8 +41,8 @@ log = structlog.get_logger()
 #: In an edition's folder on the machine that fetched it: it was handed over.
 MARK = "handed-over"
 
-#: Why a delivery in the tray may be one that is still being copied.
-_ON_ITS_WAY = {"folder.missing", "folder.digest", "folder.list", "spool.missing"}
+#: Why a delivery in the tray may be one that is still being copied, or whose predecessor is.
+_ON_ITS_WAY = {"folder.missing", "folder.digest", "folder.list", "spool.missing", "edition.gap"}
 
 _RECEIPT = re.compile(r"[0-9a-f]{64}\.(received|accepted|partial|rejected|applied)\.dsse")
 #: Stage → those of which one goes before it.
@@ -107,8 +108,8 @@ def _contents(edition: SpooledEdition) -> Iterator[Path]:
 
 @dataclass
 class Arrived:
-    #: Deliveries of which something is still missing.
-    on_their_way: list[str] = field(default_factory=list)
+    #: Delivery → what of it is still missing, or not as its list says.
+    on_their_way: dict[str, str] = field(default_factory=dict)
     #: The first that is not what the bureau sealed; to be raised when all else is done.
     failure: ExchangeError | None = None
 
@@ -144,6 +145,7 @@ class Arrivals:
         """No look at the expiry: the machine that fetched it took it in time, and has signed so."""
         with self._spool.lock(package.delivery_id):
             received = _received(offer.edition, package)
+            advance(self._spool, package.product, self._trust)
             intake = self._spool.open_intake(package)
             files.make_directory(intake.edition.receipts)
             files.write_atomically(intake.edition.receipts / f"{stage_word(RECEIVED)}.dsse", received)
@@ -161,7 +163,7 @@ def _noting(arrived: Arrived, delivery_id: str) -> Iterator[None]:
         yield
     except ExchangeError as error:
         if error.basis in _ON_ITS_WAY:
-            arrived.on_their_way.append(delivery_id)
+            arrived.on_their_way[delivery_id] = error.explanation
         elif error.basis == "edition.replayed":
             log.info("handover.older", delivery=delivery_id)  # a newer one is here: nothing to do
         else:

@@ -26,7 +26,7 @@ from adapters.bank.spool import Intake, SpooledEdition
 from adapters.party.home import Home
 from xinyi.errors import Contradiction, Invalid, NotEntitled, Unavailable, VerificationError
 from xinyi.processes import Crew, Processes
-from xinyi.server import caller, serve
+from xinyi.server import caller, listening, serve
 from xinyi.v1 import envelope_pb2, inbox_service_pb2_grpc
 from xinyi.v1 import inbox_service_pb2 as pb
 
@@ -138,13 +138,14 @@ async def run(home: Home, settings: InboxSettings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     register = inbox_service_pb2_grpc.add_InboxServiceServicer_to_server
+    if settings.metrics:
+        host, _, metrics_port = settings.metrics.rpartition(":")
+        with listening(settings.metrics):
+            start_http_server(int(metrics_port), host)
     crew = Processes()
     server, port = await serve(
         settings.listen, home.tls(), [(register, Inbox(home, crew))], observe=metrics.observe
     )
-    if settings.metrics:
-        host, _, metrics_port = settings.metrics.rpartition(":")
-        start_http_server(int(metrics_port), host)
     log.info("inbox.serving", port=port)
     await stopped.wait()
     await server.stop(10)

@@ -1,7 +1,9 @@
-"""`land`: ready editions into the database or a file. No network.
+"""`land`: ready editions into the database or a file, each product's one behind the other. No network.
 
-    documents verified → chunks verified and staged beside the visible edition → staged rows read back and
+    documents verified → chunks verified and staged beside what is visible → the state's root → rows read back and
     compared → made visible → ACCEPTED or PARTIAL, then APPLIED signed → landed/
+
+A CORRECTION whose turn has not come takes back the rows it names at once, and lands in its turn like any other.
 
 A crash anywhere: run it again. Before the swap it stages anew; after it, it verifies the chunks again,
 compares the landed rows with them and goes on. Receipts are signed once.
@@ -9,48 +11,36 @@ compares the landed rows with them and goes on. Receipts are signed once.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import partial
-from itertools import islice
 
 import structlog
 
+from adapters.bank.chain import Chain, Link, read_link
 from adapters.bank.evidence import Evidence
-from adapters.bank.package import Held, Trust, VerifiedPackage, check_succession, verify_package
-from adapters.bank.receipts import ACCEPTED, APPLIED, PARTIAL, REJECTED, Receipts
-from adapters.bank.rows import ExaminedRows, examine_rows
-from adapters.bank.rules import BankRules, Tally
+from adapters.bank.outcome import Outcomes, Result
+from adapters.bank.package import Held, Trust, VerifiedPackage, verify_package
+from adapters.bank.product_landing import Means, ProductLanding, examine, held
+from adapters.bank.receipts import Receipts
+from adapters.bank.rows import ExaminedRows
+from adapters.bank.rules import BankRules
 from adapters.bank.settings import BankSettings
 from adapters.bank.spool import Spool, SpooledEdition
+from adapters.bank.state import State
 from adapters.party.home import Home
-from adapters.tables.target import Landed, Row, Shown, Target
-from audit.chunk_stream import ChunkStream, Examine, SealedChunk
-from xinyi.errors import DigestMismatch, ExchangeError, Refused, VerificationError
+from adapters.tables.target import Target
+from audit.chunk_stream import Examine
+from xinyi.errors import ExchangeError, VerificationError
 from xinyi.processes import Crew
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True)
-class Result:
-    delivery_id: str
-    product: str
-    sequence: int
-    #: "accepted", "partial" or "rejected".
-    stage: str
-    accepted: int
-    rejected: int
-    root: bytes
 
 
 class Landing:
     """One run of `land`.
 
     Args:
-        open_target: the target of a product; closed after each edition.
+        open_target: the target of a product; closed when its editions are through.
         crew: who verifies the chunks of large editions; this process where None.
     """
 
@@ -58,205 +48,110 @@ class Landing:
         self, home: Home, open_target: Callable[[str], Target], crew: Crew | None = None
     ) -> None:
         settings = BankSettings.of(home)
-        self._trust = Trust.of(
-            home.keyring(),
-            recipient=home.party,
-            gateway=home.settings.gateway.party,
-            origins=settings.origins,
+        self.spool = Spool(settings.spool)
+        receipts = Receipts(settings.spool, home.signers())
+        self._means = Means(
+            Trust.of(
+                home.keyring(),
+                recipient=home.party,
+                gateway=home.settings.gateway.party,
+                origins=settings.origins,
+            ),
+            BankRules(settings.rules),
+            self.spool,
+            receipts,
+            Outcomes(self.spool, receipts, Evidence(settings.evidence)),
+            crew,
         )
-        self._rules = BankRules(settings.rules)
-        self._spool = Spool(settings.spool)
-        self._receipts = Receipts(settings.spool, home.signers())
-        self._evidence = Evidence(settings.evidence)
         self._open_target = open_target
-        self._crew = crew
-
-    def land_all(self) -> list[Result]:
-        """Every ready edition, the oldest first.
-
-        One that does not hold is put aside, and the first such failure is raised at the end.
-        """
-        failures: list[ExchangeError] = []
-        packages: list[tuple[SpooledEdition, VerifiedPackage]] = []
-        results: list[Result] = []
-        for edition in self._spool.editions("ready"):
-            with self._putting_aside(edition, None, failures):
-                packages.append((edition, verify_package(edition.package(), self._trust)))
-        for edition, package in sorted(packages, key=lambda pair: pair[1].manifest.message.sequence):
-            with self._putting_aside(edition, package, failures):
-                results.append(self._land(edition, package))
-        if failures:
-            raise failures[0]
-        return results
-
-    @contextmanager
-    def _putting_aside(
-        self, edition: SpooledEdition, package: VerifiedPackage | None, failures: list[ExchangeError]
-    ) -> Iterator[None]:
-        """An edition that is itself at fault goes to refused/; trouble of this machine is raised as it is."""
-        try:
-            yield
-        except ExchangeError as error:
-            at_fault = isinstance(error, VerificationError) and not error.basis.startswith("landing.")
-            if not at_fault and not error.basis.startswith("edition."):
-                raise
-            log.error("landing.refused", delivery=edition.delivery_id, code=error.code, basis=error.basis)
-            with self._spool.lock(edition.delivery_id):
-                self._spool.refuse(edition, error)
-            if package is not None and at_fault:
-                self._spool.release(package)
-            failures.append(error)
-
-    def _land(self, edition: SpooledEdition, package: VerifiedPackage) -> Result:
-        with self.target(package) as target, self._spool.lock(edition.delivery_id):
-            # `fetch` may have died after its rename: what is ready is held.
-            self._spool.hold(package)
-            shown = target.landed(package.product)
-            again = shown is not None and shown.delivery_id == package.delivery_id
-            if shown is not None and again:
-                target.reopen(shown)
-            staging = Staging(target) if again else self.begin(target, package)
-            stream = ChunkStream(
-                package.manifest.message, package.blinding_key, self.examine, staging.take, self._crew
-            )
-            for number in range(package.chunk_count):
-                stream.put(number, edition.chunk(number))
-            stream.drain()
-            return self.finish(edition, package, target, staging)
+        #: Editions that wait for the ones before them.
+        self.waiting = 0
 
     @property
     def examine(self) -> Examine[ExaminedRows]:
-        return partial(examine_rows, rules=self._rules)
+        return examine(self._means.rules)
 
     @contextmanager
-    def target(self, package: VerifiedPackage) -> Iterator[Target]:
-        target = self._open_target(package.product)
+    def product(self, product: str) -> Iterator[ProductLanding]:
+        with self._opened(product) as target, State(self.spool.path / "state", product) as state:
+            yield ProductLanding(product, self._means, target, state)
+
+    @contextmanager
+    def _opened(self, product: str) -> Iterator[Target]:
+        target = self._open_target(product)
         try:
             yield target
         finally:
             target.close()
 
-    def begin(self, target: Target, package: VerifiedPackage) -> Staging:
-        """An edition beside the visible one. Raises where it cannot follow that (check_succession)."""
-        check_succession(package, _held(target.landed(package.product)))
-        target.stage(package.manifest.message.sequence)
-        return Staging(target, target.write)
+    def shown(self, product: str) -> Held | None:
+        """The edition that the target shows."""
+        with self._opened(product) as target:
+            return held(target.landed(product))
 
-    def finish(
-        self, edition: SpooledEdition, package: VerifiedPackage, target: Target, staging: Staging
-    ) -> Result:
-        """Compares, makes visible, signs. Call under the delivery's lock, when every chunk was taken."""
-        staging.compare()
-        tally = staging.tally
-        if staging.new:
-            if self._rules.too_many(tally):
-                target.discard()
-                return self._reject(edition, package, tally)
-            target.publish(_landed(package, tally))
-        self._confirm(edition, package, tally)
-        target.discard()
-        log.info(
-            "edition.landed", delivery=package.delivery_id, accepted=tally.accepted, rejected=tally.rejected
-        )
-        return _result(package, tally, "partial" if tally.rejected else "accepted")
+    def land_all(self, products: Iterable[str] = ()) -> list[Result]:
+        """Every ready edition that can follow, the oldest first; corrections take back before all else.
 
-    def _confirm(self, edition: SpooledEdition, package: VerifiedPackage, tally: Tally) -> None:
-        self._receipts.give(edition, package, PARTIAL if tally.rejected else ACCEPTED, tally)
-        self._receipts.give(edition, package, APPLIED, tally)
-        self._evidence.keep_package(package)
-        self._receipts.post(edition)
-        self._spool.mark_landed(edition)
+        One that does not hold is put aside, and the first such failure is raised at the end.
 
-    def _reject(self, edition: SpooledEdition, package: VerifiedPackage, tally: Tally) -> Result:
-        total = tally.accepted + tally.rejected
-        refused = replace(tally, accepted=0, rejected=total)
-        self._receipts.give(edition, package, REJECTED, refused)
-        self._evidence.keep_package(package)
-        self._receipts.post(edition)
-        reason = Refused(f"{tally.rejected} of {total} records break the bank's rules", basis="bank.rules")
-        self._spool.refuse(edition, reason)
-        log.warning("edition.rejected", delivery=package.delivery_id, rejected=tally.rejected)
-        return _result(package, refused, "rejected")
-
-
-class Staging:
-    """Verified rows on their way into a target, and what is known of them when they are read back.
-
-    Args: write — takes them; None where they lie in the target already.
-    """
-
-    def __init__(self, target: Target, write: Callable[[Sequence[Row]], None] | None = None) -> None:
-        self.tally = Tally()
-        self.new = write is not None
-        self._target = target
-        self._write = write
-        #: Of each chunk: rows shown, and their digest.
-        self._shown: list[tuple[int, int]] = []
-
-    def take(self, chunk: SealedChunk[ExaminedRows]) -> None:
-        """The next chunk, which holds: nothing becomes visible before all of them do."""
-        rows = chunk.examined.landed(chunk.number)
-        if self._write is not None:
-            self._write(rows)
-        refused = chunk.examined.refused
-        self.tally.add(len(rows), (refused[place] for place in sorted(refused)))
-        visible = [shown for _, rule, shown in rows if rule is None]
-        self._shown.append((len(visible), _digest(visible)))
-
-    def compare(self) -> None:
-        """Reads the target's rows back: they are, field by field, those of the records under the sealed root.
-
-        Raises DigestMismatch.
+        Args: products — where the target may have lost what has landed, too, and gets it again.
         """
-        self._target.written()
-        rows = self._target.rows()
-        for number, (count, digest) in enumerate(self._shown):
-            if _digest(list(islice(rows, count))) != digest:
-                raise DigestMismatch(
-                    f"rows landed from chunk {number} are not its records", basis="landing.rows"
-                )
-        if next(rows, None) is not None:
-            raise DigestMismatch("there are more landed rows than records", basis="landing.rows")
+        self.waiting = 0
+        wanted, results = set(products), list[Result]()
+        failures: list[ExchangeError] = []
+        for edition in self.spool.editions("ready"):
+            try:
+                wanted.add(read_link(edition).manifest.product)
+            except ExchangeError as error:
+                failures.append(self._put_aside(edition, None, error))
+        for product in sorted(wanted):
+            with self.product(product) as work:
+                for links, land in ((work.begun, work.land), (work.early, work.recall), (work.due, work.land)):
+                    for link in links():
+                        self._land(link, land, results, failures)
+        if failures:
+            raise failures[0]
+        return results
 
+    def _land(
+        self,
+        link: Link,
+        land: Callable[[SpooledEdition, VerifiedPackage], Result],
+        results: list[Result],
+        failures: list[ExchangeError],
+    ) -> None:
+        edition, package = link.edition, None
+        try:
+            with self.spool.lock(edition.delivery_id):
+                package = verify_package(edition.package(), self._means.trust)
+                # `fetch` may have died after its rename: what is ready is held.
+                self.spool.hold(package)
+                results.append(land(edition, package))
+        except ExchangeError as error:
+            if error.basis == "edition.gap":
+                self.waiting += not link.landed
+            else:
+                failures.append(self._put_aside(edition, package, error))
 
-def _digest(rows: list[Shown]) -> int:
-    """Of the rows of one chunk, in this process alone. Keyed by the interpreter's secret: what is compared is
-    what a database made of our own rows, and a chance of 2^-61 that it changed them unseen."""
-    return hash(tuple(rows))
+    def _put_aside(
+        self, edition: SpooledEdition, package: VerifiedPackage | None, error: ExchangeError
+    ) -> ExchangeError:
+        """An edition that is itself at fault goes to refused/; trouble of this machine is raised as it is."""
+        at_fault = isinstance(error, VerificationError) and not error.basis.startswith("landing.")
+        if not at_fault and not error.basis.startswith("edition."):
+            raise error
+        log.error("landing.refused", delivery=edition.delivery_id, code=error.code, basis=error.basis)
+        if package is not None and at_fault:
+            self._go_back(package)
+        with self.spool.lock(edition.delivery_id):
+            self.spool.refuse(edition, error)
+        return error
 
-
-def _held(shown: Landed | None) -> Held | None:
-    return (
-        Held(shown.origin, shown.sequence, bytes.fromhex(shown.manifest_digest))
-        if shown is not None
-        else None
-    )
-
-
-def _landed(package: VerifiedPackage, tally: Tally) -> Landed:
-    manifest = package.manifest.message
-    return Landed(
-        product=package.product,
-        origin=manifest.origin,
-        delivery_id=package.delivery_id,
-        manifest_digest=package.manifest.digest.hex(),
-        sequence=manifest.sequence,
-        relation="",
-        accepted=tally.accepted,
-        rejected=tally.rejected,
-        root=manifest.root.hex(),
-        landed_at_ms=time.time_ns() // 1_000_000,
-    )
-
-
-def _result(package: VerifiedPackage, tally: Tally, stage: str) -> Result:
-    manifest = package.manifest.message
-    return Result(
-        package.delivery_id,
-        package.product,
-        manifest.sequence,
-        stage,
-        tally.accepted,
-        tally.rejected,
-        manifest.root,
-    )
+    def _go_back(self, package: VerifiedPackage) -> None:
+        """Where what is held came from a refused edition: its predecessor, as its manifest names it, is held again."""
+        manifest, held = package.manifest.message, self.spool.held(package.product)
+        chain = Chain(self.spool, package.product)
+        if held is None or not chain.builds_on(package.manifest.digest, held.manifest_digest):
+            return
+        before = Held(manifest.origin, manifest.sequence - 1, manifest.predecessor)
+        self.spool.rewind(package.product, before if manifest.sequence > 1 else None)

@@ -1,8 +1,8 @@
-"""Prometheus metrics of a bank's inbox. No label ever holds a party's data or a taxpayer's."""
+"""Prometheus metrics of a bank's services. No label ever holds a party's data or a taxpayer's."""
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 CALLS = Histogram(
     "xinyi_inbox_call_seconds",
@@ -13,6 +13,9 @@ CALLS = Histogram(
 EDITIONS = Counter("xinyi_inbox_editions_total", "Editions received whole and verified")
 CHUNKS = Counter("xinyi_inbox_chunks_total", "Chunks verified and written")
 BYTES = Counter("xinyi_inbox_bytes_total", "Bytes of these chunks")
+WATCHING = Gauge("xinyi_watch_open", "1 while the stream of `watch` is open")
+CATCH_UPS = Counter("xinyi_watch_catch_ups_total", "How catching up ended: level, later, false", ["end"])
+LEVEL_AT = Gauge("xinyi_watch_level_timestamp_seconds", "When this bank was last level with the gateway")
 
 
 def observe(method: str, status: str, seconds: float) -> None:

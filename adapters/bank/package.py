@@ -15,7 +15,7 @@ from audit import records
 from audit.envelope import Opened, open_sealed
 from audit.keys import Keyring, is_person
 from xinyi import checks
-from xinyi.errors import Conflict, DigestMismatch, Invalid, SignatureInvalid, VerificationError
+from xinyi.errors import Conflict, DigestMismatch, SignatureInvalid, VerificationError
 from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2, party_pb2
 
 M = TypeVar("M", bound=Message)
@@ -88,7 +88,7 @@ def verify_package(package: exchange_pb2.DeliveryPackage, trust: Trust) -> Verif
     3. the approval is sealed by a pinned key of a person of the same origin who did not seal the manifest,
        and names this manifest,
     4. the delivery is for us and binds exactly this manifest and this approval,
-    5. product and period of the delivery are the manifest's,
+    5. product and period of the delivery are the manifest's, and only a CORRECTION is a recall,
     6. count, chunk roots and root of the manifest agree, and the blinding key is the one it commits to.
 
     Left to the caller: `check_not_expired` (once, before it is taken), `check_succession`, every chunk.
@@ -117,6 +117,11 @@ def verify_package(package: exchange_pb2.DeliveryPackage, trust: Trust) -> Verif
         raise VerificationError(
             "the delivery names another period than the manifest", basis="delivery.period"
         )
+    if (
+        delivery.message.ground == exchange_pb2.DELIVERY_GROUND_RECALL
+        and manifest.message.kind != edition_pb2.EDITION_KIND_CORRECTION
+    ):
+        raise VerificationError("only a CORRECTION is delivered as a recall", basis="delivery.ground")
     # 6
     records.check_manifest_tree(manifest.message)
     records.check_blinding_key(package.blinding_key, manifest.message)
@@ -132,17 +137,17 @@ def check_not_expired(package: VerifiedPackage, now_ms: int) -> None:
 def check_succession(package: VerifiedPackage, held: Held | None) -> None:
     """Raises where this edition cannot follow the one that is held.
 
-    A FULL may skip editions (it replaces everything); what builds on its predecessor must have it.
+    A FULL may skip editions (it replaces everything); a DELTA or CORRECTION follows exactly the one before it.
 
     Raises:
-        Conflict: replayed, that is not newer than the one held.
+        Conflict: replayed, that is not newer than the one held; or a gap, where those between are missing.
         VerificationError: another origin, or another history than the one held.
-        Invalid: a kind of edition this program does not land.
     """
     manifest = package.manifest.message
-    if manifest.kind != edition_pb2.EDITION_KIND_FULL:
-        raise Invalid("this program lands FULL editions only", basis="edition.kind")
+    full = manifest.kind == edition_pb2.EDITION_KIND_FULL
     if held is None:
+        if not full:
+            raise Conflict(_gap(manifest, "no edition is held"), basis="edition.gap")
         return
     if manifest.origin != held.origin:
         raise VerificationError(
@@ -162,6 +167,24 @@ def check_succession(package: VerifiedPackage, held: Held | None) -> None:
             f"{held.sequence}, which is held",
             basis="edition.predecessor",
         )
+    if not full and manifest.sequence > held.sequence + 1:
+        raise Conflict(_gap(manifest, f"edition {held.sequence} is held"), basis="edition.gap")
+
+
+def check_takeable(package: VerifiedPackage, held: Held | None) -> None:
+    """As `check_succession`; but a CORRECTION is taken whatever edition is held: it recalls what was told before."""
+    try:
+        check_succession(package, held)
+    except Conflict:
+        if package.manifest.message.kind != edition_pb2.EDITION_KIND_CORRECTION:
+            raise
+
+
+def _gap(manifest: edition_pb2.Manifest, held: str) -> str:
+    return (
+        f"edition {manifest.sequence} of {manifest.product} says what changed since edition "
+        f"{manifest.sequence - 1}, and {held}: run xinyi-bank catch-up"
+    )
 
 
 def _open(name: str, sealed: envelope_pb2.Envelope, kind: type[M], keys: Keyring) -> Opened[M]:

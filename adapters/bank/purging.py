@@ -1,8 +1,9 @@
 """`purge`: records that the bank need not keep any more. Documents, receipts and evidence stay.
 
-Goes: the chunks of an edition that was landed (or handed over) so many days ago, once a newer one of its product
+Goes: the chunks of an edition that was landed (or handed over) so many days ago, once a newer FULL of its product
 was, too; and transfers that broke off and were not taken up again for as long. What goes can no longer be proven
-record by record from here; the newest edition of a product always can.
+record by record from here; whatever the newest edition of a product consists of always can: its FULL, and every
+DELTA and CORRECTION behind that.
 """
 
 from __future__ import annotations
@@ -15,13 +16,12 @@ from pathlib import Path
 
 import structlog
 
+from adapters.bank.chain import read_link
 from adapters.bank.handover import MARK
 from adapters.bank.settings import BankSettings
 from adapters.bank.spool import Spool, SpooledEdition
 from adapters.party.home import Home
-from audit.envelope import parse_strict
 from xinyi import files
-from xinyi.v1 import edition_pb2
 
 log = structlog.get_logger()
 
@@ -53,17 +53,18 @@ def purge(home: Home, *, days: float) -> Purged:
 
 
 def _superseded(spool: Spool) -> Iterator[SpooledEdition]:
-    """Editions with chunks that have left this machine's hands after which a newer one has, too."""
+    """Editions with chunks that have left this machine's hands after which a newer FULL has, too."""
     done = [*spool.editions("landed"), *(e for e in spool.editions("ready") if (e.path / MARK).exists())]
-    places: dict[str, list[tuple[int, SpooledEdition]]] = {}
-    for edition in done:
-        manifest = parse_strict(edition.package().manifest.payload, edition_pb2.Manifest)
-        places.setdefault(manifest.product, []).append((manifest.sequence, edition))
-    for own in places.values():
-        newest = max(sequence for sequence, _ in own)
-        for sequence, edition in own:
-            if sequence < newest and (edition.path / "chunks").exists():
-                yield edition
+    newest: dict[str, int] = {}
+    links = [read_link(edition) for edition in done]
+    for link in links:
+        if link.full:
+            product = link.manifest.product
+            newest[product] = max(link.manifest.sequence, newest.get(product, 0))
+    for link in links:
+        superseded = link.manifest.sequence < newest.get(link.manifest.product, 0)
+        if superseded and (link.edition.path / "chunks").exists():
+            yield link.edition
 
 
 def _done_at(edition: SpooledEdition) -> float:

@@ -10,24 +10,33 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import chain
 
+from adapters.bank.chain import FULL
 from adapters.bank.client import BankClient
-from adapters.bank.fetch import Receiver, each
-from adapters.bank.landing import Landing, Result
+from adapters.bank.fetch import Receiver, each, offers
+from adapters.bank.landing import Landing
+from adapters.bank.outcome import Result
 from adapters.bank.package import VerifiedPackage, verify_package
 
 
 def receive_from_gateway(
     receiver: Receiver, landing: Landing, client: BankClient, products: Iterable[str]
 ) -> list[Result]:
-    """Asks for each product once, and lands what an earlier run left ready.
+    """Asks for each product until nothing is newer, and lands what an earlier run left ready.
+
+    A FULL is verified once, while its rows are written; what changes it is small, and goes by the spool.
 
     One failure does not keep the others; the first is raised last. Raises as `fetch` and `land` do.
     """
 
     def pull(product: str) -> list[Result]:
-        held = receiver.spool.held(product)
-        offered = client.pull(product, held.manifest_digest if held else b"")
-        return _receive(receiver, landing, client, verify_package(offered, receiver.trust)) if offered else []
+        results: list[Result] = []
+        for offered in offers(receiver, client, product):
+            package = verify_package(offered, receiver.trust)
+            if package.manifest.message.kind == FULL:
+                results += _receive(receiver, landing, client, package)
+            else:
+                receiver.receive(offered, client.chunks)
+        return results + landing.land_all()
 
     works: list[Callable[[], list[Result]]] = [landing.land_all, *(partial(pull, product) for product in products)]
     return list(chain.from_iterable(each(lambda work: work(), works)))
@@ -37,11 +46,11 @@ def _receive(
     receiver: Receiver, landing: Landing, client: BankClient, package: VerifiedPackage
 ) -> list[Result]:
     """Nothing where the edition was complete here before: then it has landed, or is put aside."""
-    with landing.target(package) as target, receiver.spool.lock(package.delivery_id):
+    with landing.product(package.product) as work, receiver.spool.lock(package.delivery_id):
         if receiver.known(package) is not None:
             return []
-        staging = landing.begin(target, package)
+        staging = work.begin(package)
         intake = receiver.begin(package, landing.examine, staging.take)
         receiver.fill(intake, client.chunks)
         edition = receiver.finish(intake)
-        return [landing.finish(edition, package, target, staging)]
+        return [work.finish(edition, package, staging)]

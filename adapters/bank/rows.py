@@ -12,12 +12,13 @@ from functools import lru_cache
 
 from adapters.bank.rules import BankRules
 from adapters.tables.columns import Projection, Value
-from adapters.tables.target import Columns, Row, Shown
+from adapters.tables.target import GONE, Columns, Row, Shown
 from audit.records import CHUNK_RECORDS, ExaminedChunk, VerifiedChunk, examine, verify_chunk
 from xinyi.grade_columns import Decision, GradeColumns
 from xinyi.v1 import records_pb2
 
-_PROJECTION = Projection(records_pb2.GradeRecord)
+#: Whoever is gone has no row.
+_PROJECTION = Projection(records_pb2.GradeRecord, without=("gone",))
 #: Columns of identifier, kind and names: each record's own. Those of its decision stand in thousands of rows.
 _OWN = 4
 COLUMNS = Columns(_PROJECTION.columns[:_OWN], _PROJECTION.columns[_OWN:])
@@ -80,16 +81,16 @@ class ExaminedRows(ExaminedChunk):
     rows: ChunkRows
     #: place → (rule, blinded key)
     refused: dict[int, tuple[str, bytes]]
+    #: Places of taxpayers that are gone.
+    gone: frozenset[int]
+    #: As of VerifiedChunk.
+    entries: bytes
 
     def landed(self, number: int) -> list[Row]:
         """Args: number — of the chunk."""
-        first, refused = number * CHUNK_RECORDS, self.refused
-        if not refused:
-            return [(first + place, None, row) for place, row in enumerate(self.rows.rows())]
-        return [
-            (first + place, refused[place][0] if place in refused else None, row)
-            for place, row in enumerate(self.rows.rows())
-        ]
+        first = number * CHUNK_RECORDS
+        hidden = {place: rule for place, (rule, _) in self.refused.items()} | dict.fromkeys(self.gone, GONE)
+        return [(first + place, hidden.get(place), row) for place, row in enumerate(self.rows.rows())]
 
 
 def examine_rows(data: bytes, blinding_key: bytes, root: bytes, rules: BankRules) -> ExaminedRows:
@@ -101,5 +102,10 @@ def examine_rows(data: bytes, blinding_key: bytes, root: bytes, rules: BankRules
         for place, rule in enumerate(rules.verdicts(chunk.records))
         if rule is not None
     }
-    rows = ChunkRows.of(chunk.records)
-    return ExaminedRows(seen.size, seen.first_key, seen.last_key, seen.grades, seen.fields, rows, refused)
+    return ExaminedRows(
+        **vars(seen),
+        rows=ChunkRows.of(chunk.records),
+        refused=refused,
+        gone=frozenset(place for place, record in chunk.records.others.items() if record.gone),
+        entries=chunk.entries,
+    )

@@ -28,16 +28,17 @@ class BankRules:
         return [self._verdict(records.record(place)) for place in range(records.size)]
 
     def _verdict(self, record: records_pb2.GradeRecord) -> str | None:
+        if record.gone:
+            return None
         if self._kinds and record.identifier_kind not in self._kinds:
             return IDENTIFIER_KIND
         if self._longest and max(map(len, record.names)) > self._longest:
             return NAME_LENGTH
         return None
 
-    def too_many(self, tally: Tally) -> bool:
-        """Whether the edition is refused as a whole."""
-        total = tally.accepted + tally.rejected
-        return tally.accepted == 0 or tally.rejected * 100 > self._max_percent * total
+    def too_many(self, tally: Tally, records: int) -> bool:
+        """Whether the edition is refused as a whole. Args: records — that there are after it, at least one."""
+        return tally.rejected == records or tally.rejected * 100 > self._max_percent * records
 
 
 @dataclass

@@ -10,9 +10,12 @@ from pydantic import Field, field_validator
 from adapters.party.home import Home
 from adapters.party.settings import Section, Settings
 from xinyi.errors import Invalid
+from xinyi.server import is_address
 from xinyi.v1 import records_pb2
 
 _KIND = "IDENTIFIER_KIND_"
+#: Schemes of targets that are files.
+_FILES = ("sqlite", "csv", "parquet", "oracle-files")
 _KINDS = {name.removeprefix(_KIND) for name in records_pb2.IdentifierKind.keys()}  # noqa: SIM118
 
 
@@ -47,6 +50,18 @@ class InboxSettings(Section):
     #: host:port of the Prometheus page; empty for none.
     metrics: str = ""
 
+    @field_validator("listen", "metrics")
+    @classmethod
+    def _place(cls, address: str) -> str:
+        if address and not is_address(address):
+            raise ValueError("it is not host:port")
+        return address
+
+
+class WatchSettings(Section):
+    #: host:port of the Prometheus page; empty for none.
+    metrics: str = ""
+
 
 class BankSettings(Settings):
     #: Products `fetch` asks for where none is named.
@@ -56,12 +71,15 @@ class BankSettings(Settings):
     #: Folders, relative to the home.
     spool: Path = Path("spool")
     evidence: Path = Path("evidence")
-    #: Where `land` lands when it is not told: sqlite:///file (relative to the home) or postgresql://…
+    #: Where `land` lands when it is not told (adapters/bank/targets.py). Relative paths begin at the home.
     database: str = "sqlite:///bank.db"
+    #: product → where this one lands instead
+    targets: dict[str, str] = Field(default_factory=dict)
     #: Name of the landed relation per product; by default the product's name with "_" for "-".
     tables: dict[str, str] = Field(default_factory=dict)
     rules: RuleSettings = RuleSettings()
     inbox: InboxSettings = InboxSettings()
+    watch: WatchSettings = WatchSettings()
 
     @classmethod
     def of(cls, home: Home) -> BankSettings:
@@ -70,18 +88,29 @@ class BankSettings(Settings):
         update: dict[str, Any] = {
             "spool": home.path / settings.spool,
             "evidence": home.path / settings.evidence,
-            "database": _absolute(settings.database, home.path),
+            "database": _absolute("bank.database", settings.database, home.path),
+            "targets": {
+                product: _absolute(f"bank.targets.{product}", url, home.path)
+                for product, url in settings.targets.items()
+            },
         }
         return settings.model_copy(update=update)
 
     def table(self, product: str) -> str:
         return self.tables.get(product, product.replace("-", "_"))
 
+    def target(self, product: str) -> str:
+        """URL of where it lands."""
+        return self.targets.get(product, self.database)
 
-def _absolute(url: str, home: Path) -> str:
-    scheme, separator, rest = url.partition(":///")
-    if scheme != "sqlite" or rest.startswith("/"):
+
+def _absolute(key: str, url: str, home: Path) -> str:
+    scheme, separator, place = url.partition("://")
+    if not separator:
+        raise Invalid(f"{key} is no URL, for instance sqlite:///FILE or postgresql://…", basis="settings.keys")
+    if scheme not in _FILES:
         return url
-    if not separator or not rest:
-        raise Invalid("bank.database is no sqlite:///FILE", basis="settings.keys")
-    return f"sqlite:///{(home / rest).resolve()}"
+    path = place.removeprefix("/")
+    if not path or path == place:
+        raise Invalid(f"{key} is no {scheme}:///PATH", basis="settings.keys")
+    return url if path.startswith("/") else f"{scheme}:///{(home / path).resolve()}"

@@ -5,6 +5,7 @@
     landed/<delivery>/          in the database; kept to prove single records
     refused/<delivery>/         with reason.json
     held/<product>.json         the newest edition taken, so that an older one is known as a replay
+    state/<product>.db          what the records come to after the newest edition landed
     locks/                      an empty file per delivery; the lock is the kernel's and dies with its process
 
 An edition changes its state by one rename. Knows nothing of the network or of databases.
@@ -24,7 +25,7 @@ from typing import Any, Generic
 
 from google.protobuf.message import DecodeError
 
-from adapters.bank.package import Held, VerifiedPackage, check_succession
+from adapters.bank.package import Held, VerifiedPackage, check_takeable
 from audit.chunk_stream import ChunkStream, E, Examine, SealedChunk
 from audit.envelope import digest, parse_strict
 from audit.records import examine_chunk
@@ -39,7 +40,7 @@ from xinyi.errors import (
     VerificationError,
 )
 from xinyi.processes import Crew
-from xinyi.v1 import envelope_pb2, exchange_pb2
+from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2
 
 #: A chunk or a document is no larger: it came, or could have come, in one message.
 MAX_FILE_BYTES = 8 << 20
@@ -243,7 +244,7 @@ class Spool:
         Raises Contradiction where the same delivery began with another document; VerificationError or Conflict
         where the edition cannot follow the one that is held.
         """
-        check_succession(package, self.held(package.product))
+        check_takeable(package, self.held(package.product))
         edition = SpooledEdition(self.path / "incoming" / f"{package.delivery_id}.part")
         begun = (edition.path / "blinding.key").exists()
         if not begun or check_same_delivery(edition, package):
@@ -294,11 +295,18 @@ class Spool:
         return Held(value["origin"], value["sequence"], bytes.fromhex(value["manifest_digest"]))
 
     def hold(self, package: VerifiedPackage) -> None:
-        """Remembers the edition as the newest of its product, unless a newer one is. Safe to repeat."""
+        """Remembers the edition as the newest of its product, unless a newer one is. Safe to repeat.
+
+        A CORRECTION whose turn has not come is not held: those before it are still to be asked for.
+        """
         manifest = package.manifest.message
         with self._held_lock():
             known = self.held(package.product)
             if known is not None and known.sequence >= manifest.sequence:
+                return
+            if manifest.kind != edition_pb2.EDITION_KIND_FULL and (
+                known is None or known.manifest_digest != manifest.predecessor
+            ):
                 return
             value = {
                 "origin": manifest.origin,
@@ -310,21 +318,17 @@ class Spool:
                 self.path / "held" / f"{package.product}.json", json.dumps(value).encode() + b"\n"
             )
 
-    def release(self, package: VerifiedPackage) -> None:
-        """Forgets a refused edition: its predecessor, as its manifest names it, is the one held again."""
-        manifest = package.manifest.message
+    def rewind(self, product: str, held: Held | None) -> None:
+        """Goes back to an edition: what came behind it is asked for again, and known again where it is here."""
+        path = self.path / "held" / f"{product}.json"
         with self._held_lock():
-            known = self.held(package.product)
-            if known is None or known.manifest_digest != package.manifest.digest:
-                return
-            path = self.path / "held" / f"{package.product}.json"
-            if manifest.sequence == 1:
-                path.unlink()
+            if held is None:
+                path.unlink(missing_ok=True)
                 return
             value = {
-                "origin": manifest.origin,
-                "sequence": manifest.sequence - 1,
-                "manifest_digest": manifest.predecessor.hex(),
+                "origin": held.origin,
+                "sequence": held.sequence,
+                "manifest_digest": held.manifest_digest.hex(),
                 "delivery_id": "",
             }
             files.write_atomically(path, json.dumps(value).encode() + b"\n")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from hashlib import sha256
 from itertools import compress, repeat
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from adapters.bureau import decisions
 from adapters.bureau.decisions import Decision, Decisions
@@ -22,15 +22,19 @@ from adapters.tables.profile import Profile
 from adapters.tables.reading import NumberCell
 from xinyi import checks, identifiers
 from xinyi.errors import Invalid
+from xinyi.fields import is_text
 from xinyi.identifiers import Reading
 from xinyi.v1 import edition_pb2, records_pb2
 
 #: A row that becomes a record, alone or merged with others of its identifier:
-#: (blinded key, row number, fingerprint, its warnings between blanks, GradeRecord of this row alone).
+#: (blinded key, row number, fingerprint, its warnings between blanks, GradeRecord of this row alone, how it says
+#: that it changes what stands: a key of CHANGES, "" in a whole file).
 #: Fingerprints are equal for rows that are wholly identical in the source. Plain values, to spill to disk.
-Draft = tuple[bytes, int, bytes, str, bytes]
+Draft = tuple[bytes, int, bytes, str, bytes, str]
 
-FIELDS = frozenset(("taxpayer_id", "name", *decisions.FIELDS))
+FIELDS = frozenset(("taxpayer_id", "name", "change", *decisions.FIELDS))
+#: What the column `change` may say.
+CHANGES = NEW, CHANGED, GONE = "new", "changed", "gone"
 _REQUIRED = frozenset(("taxpayer_id", "name", "evaluation_year", "grade"))
 #: Shorter names may be a person's; longer ones need a longer length prefix.
 _SHORT, _LONG = 5, 42
@@ -71,6 +75,8 @@ class Assessed(NamedTuple):
     #: What the identifier is: a key of quality.GROUPS.
     group: str
     draft: Draft | None
+    #: Blinded key of whom the row is about, where it decides nothing and can be told; otherwise empty.
+    doubt: bytes
     #: The cells as they stand in the source; of a person the masked identifier alone.
     shown: tuple[str, ...]
 
@@ -81,9 +87,12 @@ class Assessor:
     Args:
         headings: of the table, as its first block gives them.
         blind: blinded key of an identifier.
+        product: in a file of changes, a grade that this product does not hold says that the taxpayer is gone.
     """
 
-    def __init__(self, profile: Profile, headings: list[str], blind: Callable[[bytes], bytes]) -> None:
+    def __init__(
+        self, profile: Profile, headings: list[str], blind: Callable[[bytes], bytes], product: str = ""
+    ) -> None:
         given = profile.columns.keys() | profile.fixed.keys()
         if given - FIELDS or _REQUIRED - given or not {"taxpayer_id", "name"} <= profile.columns.keys():
             raise Invalid(
@@ -98,6 +107,11 @@ class Assessor:
         self._id, self._name = positions["taxpayer_id"], positions["name"]
         self._declared = profile.identifiers.get("taxpayer_id", "undeclared")
         self._decisions = Decisions(profile, positions)
+        self._change = positions.get("change")
+        held = [f"GRADE_{grade}" for grade in profile.grades.get(product, ())]
+        if unknown := set(held).difference(records_pb2.Grade.keys()):
+            raise Invalid(f"profile {profile.name}: no such grades: {sorted(unknown)}", basis="profile.grades")
+        self._held = set(map(records_pb2.Grade.Value, held))
         self._grades: Counter[int] = Counter()
 
     # Many rows at once
@@ -123,6 +137,9 @@ class Assessor:
             ids, names = columns[self._id], columns[self._name]
             doubtful = _doubtful_identifiers(ids) | self._doubtful_names(names)
             doubtful.update(i for i, decision in enumerate(decided) if decision.rules)
+            if self._change is not None or self._held:
+                # Files of changes are small: row by row.
+                doubtful.update(range(len(whole)))
             clean = bytearray(b"\1") * len(whole)
             for i in doubtful:
                 clean[i] = 0
@@ -148,7 +165,7 @@ class Assessor:
             for identifier, name, decision in zip(encoded, map(str.encode, names), decided, strict=True)
         ]
         keys, fingerprints = map(self._blind, encoded), map(_fingerprint, rows)
-        return list(zip(keys, numbers, fingerprints, repeat(""), records, strict=False))
+        return list(zip(keys, numbers, fingerprints, repeat(""), records, repeat(""), strict=False))
 
     def _doubtful_names(self, names: Sequence[str]) -> set[int]:
         """Names that are short, long, not clean inside or at their ends, or have a middle dot."""
@@ -175,21 +192,30 @@ class Assessor:
     def row(self, number: int, cells: Sequence[str]) -> Assessed:
         """How this row ends, whatever it holds."""
         if len(cells) != self._width:
-            return _broken(number, cells)
+            return _broken(number, cells, self._blind)
         raw = cells[self._id]
         identifier = identifiers.normalise(raw)
-        name = self._profile.tidy("name", cells[self._name])
         reading, rules, group = self._identify(raw, identifier)
-        decision = self._decisions.of_row(cells)
-        rules = [*rules, *_name_rules(name), *decision.rules]
+        change = self._profile.word("change", cells[self._change].strip()) if self._change is not None else ""
+        # Of a taxpayer that is gone, or has left the product, nothing but its identifier is told.
+        told: dict[str, Any] = {"gone": True}
+        tail = b""
+        if change != GONE:
+            name = self._profile.tidy("name", cells[self._name])
+            decision = self._decisions.of_row(cells)
+            rules = [*rules, *_name_rules(name), *decision.rules]
+            if not self._held or decision.grade in self._held:
+                told, tail = {"names": [name]}, decision.tail
+        if self._change is not None and change not in CHANGES:
+            rules = [*rules, "change.unknown"]
         if outcome_of(rules) not in (ACCEPTED, WARNED):
-            return _ended(number, cells, rules, group, identifier)
-        head = records_pb2.GradeRecord(
-            taxpayer_id=identifier, identifier_kind=_KINDS[reading], names=[name]
-        ).SerializeToString()
+            return _ended(number, cells, rules, group, identifier, doubt=self._blind(identifier.encode()))
+        head = records_pb2.GradeRecord(taxpayer_id=identifier, identifier_kind=_KINDS[reading], **told)
+        record = head.SerializeToString(deterministic=True) + tail
         key = self._blind(identifier.encode())
-        draft = (key, number, _fingerprint(cells), " ".join(rules), head + decision.tail)
-        self._grades[decision.grade] += 1
+        if tail:
+            self._grades[decision.grade] += 1
+        draft = (key, number, _fingerprint(cells), " ".join(rules), record, change)
         return _ended(number, cells, rules, group, identifier, draft)
 
     def _identify(self, raw: str, identifier: str) -> tuple[Reading, list[str], str]:
@@ -213,14 +239,15 @@ class Assessor:
         return found, [*rules, rule] if rule else rules, group
 
 
-def _broken(number: int, cells: Sequence[str]) -> Assessed:
+def _broken(number: int, cells: Sequence[str], blind: Callable[[bytes], bytes]) -> Assessed:
     """A row whose cells cannot be told apart: withheld where any of them may name a natural person."""
     texts = [identifiers.normalise(cell) for cell in cells]
+    doubt = next((blind(t.encode()) for t in texts if len(t) in (15, 18) and identifiers.readings(t)), b"")
     if any(identifiers.is_resident_like(t) or identifiers.may_have_been_resident(t) for t in texts):
-        return _ended(number, cells, ["person.identifier", "row.columns"], "none")
+        return _ended(number, cells, ["person.identifier", "row.columns"], "none", doubt=doubt)
     if any(is_personal_name(cell.strip()) for cell in cells):
-        return _ended(number, cells, ["person.name", "row.columns"], "none")
-    return _ended(number, cells, ["row.columns"], "none")
+        return _ended(number, cells, ["person.name", "row.columns"], "none", doubt=doubt)
+    return _ended(number, cells, ["row.columns"], "none", doubt=doubt)
 
 
 def _uscc_rule(identifier: str, found: Reading) -> tuple[str, str]:
@@ -237,7 +264,7 @@ def _name_rules(name: str) -> list[str]:
         return ["name.missing"]
     if is_personal_name(name):
         return ["person.name"]
-    return [] if checks.is_text(name, checks.MAX_TEXT) else ["name.form"]
+    return [] if is_text(name, checks.MAX_TEXT) else ["name.form"]
 
 
 def _doubtful_identifiers(ids: Sequence[str]) -> set[int]:
@@ -272,7 +299,8 @@ def _ended(
     group: str,
     identifier: str = "",
     draft: Draft | None = None,
+    doubt: bytes = b"",
 ) -> Assessed:
     outcome = outcome_of(rules)
     shown = (mask(identifier),) if outcome == WITHHELD else tuple(cells)
-    return Assessed(number, outcome, tuple(rules), group, draft, shown)
+    return Assessed(number, outcome, tuple(rules), group, draft, doubt, shown)

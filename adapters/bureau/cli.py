@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from adapters.bureau.commands import deciding, publishing, watching
+from adapters.bureau.commands import asking, deciding, publishing, recalling, watching
+from adapters.bureau.commands.objecting import objection
 from adapters.party.onboarding import add_commands
-from adapters.party.terminal import program, run
+from xinyi.terminal import program, run
 from xinyi.v1 import party_pb2
 
 app = program(
@@ -19,11 +20,17 @@ app = program(
 add_commands(app, kind=party_pb2.PARTY_KIND_TAX_BUREAU)
 app.command()(publishing.inspect)
 app.command()(publishing.publish)
+app.command()(publishing.correct)
 app.command()(deciding.review)
 app.command()(deciding.approve)
 app.command()(deciding.release)
 app.command()(deciding.cancel)
 app.command()(deciding.stop)
+app.command()(asking.questions)
+app.command()(asking.answer)
+app.add_typer(objection, name="objection")
+app.command()(recalling.recall)
+app.command()(recalling.comparison)
 app.command()(watching.status)
 app.command()(watching.check)
 

@@ -9,8 +9,16 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from xinyi.v1 import edition_pb2, records_pb2
+
+
+class Standing(NamedTuple):
+    """A record as it stands in some edition."""
+
+    salt: bytes
+    record: bytes
 
 
 @dataclass
@@ -24,46 +32,55 @@ class Compared:
     unchanged: int = 0
     lines: list[tuple[str, str, str, str]] = field(default_factory=list)
 
+    def look(self, before: Standing | None, record: bytes) -> bool:
+        """Whether a record that stands now differs from the one before."""
+        if before is None:
+            self.added += 1
+            self.tell("new", b"", record)
+        elif before.record == record:
+            self.unchanged += 1
+            return False
+        elif _names(before.record) != _names(record):
+            self.renamed += 1
+            self.tell("renamed", before.record, record)
+        else:
+            self.changed += 1
+            self.tell("changed", before.record, record)
+        return True
+
+    def lose(self, before: Standing, change: str = "gone") -> None:
+        self.gone += 1
+        self.tell(change, before.record, b"")
+
     def tell(self, change: str, before: bytes, now: bytes) -> None:
         identifier = records_pb2.GradeRecord.FromString(now or before).taxpayer_id
         self.lines.append((change, identifier, _words(before), _words(now)))
 
 
 def compare(
-    previous: Sequence[tuple[bytes, bytes, bytes]],
+    before: dict[bytes, Standing],
     items: Sequence[tuple[bytes, bytes]],
     salts: list[bytes],
     *,
     keep_salts: bool,
-) -> Compared:
-    """Compares records with the predecessor's of the same keys; gives unchanged ones their old salt back.
+) -> tuple[Compared, list[int]]:
+    """Compares records with those that stood under the same keys; gives unchanged ones their old salt back.
 
     Args:
-        previous: (blinded key, salt, serialised record).
+        before: blinded key → what stood; those that `items` names are taken out.
         items: (blinded key, serialised record) of the new edition.
         salts: fresh ones, for the same items; changed in place.
+
+    Returns how they differ, and which items do.
     """
-    old = {key: (salt, record) for key, salt, record in previous}
-    found = Compared()
+    found, differing = Compared(), []
     for i, (key, record) in enumerate(items):
-        before = old.pop(key, None)
-        if before is None:
-            found.added += 1
-            found.tell("new", b"", record)
-        elif before[1] == record:
-            found.unchanged += 1
-            if keep_salts:
-                salts[i] = before[0]
-        elif _names(before[1]) != _names(record):
-            found.renamed += 1
-            found.tell("renamed", before[1], record)
-        else:
-            found.changed += 1
-            found.tell("changed", before[1], record)
-    for _, record in old.values():
-        found.gone += 1
-        found.tell("gone", record, b"")
-    return found
+        old = before.pop(key, None)
+        if found.look(old, record):
+            differing.append(i)
+        elif keep_salts and old is not None:
+            salts[i] = old.salt
+    return found, differing
 
 
 class ComparisonFile:
@@ -94,5 +111,7 @@ def _words(record: bytes) -> str:
     if not record:
         return ""
     parsed = records_pb2.GradeRecord.FromString(record)
+    if parsed.gone:
+        return "gone"
     grade = records_pb2.Grade.Name(parsed.grade).removeprefix("GRADE_")
     return "; ".join([*parsed.names, f"{grade} {parsed.evaluation_year}", *parsed.tax_offices])

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from adapters.tables.profile import Profile
 from xinyi import checks
+from xinyi.fields import FIRST_YEAR, LAST_YEAR, is_text
 from xinyi.v1 import records_pb2
 
 FIELDS = (
@@ -71,10 +72,10 @@ class Decisions:
             for field in FIELDS
         }
         rules = []
-        if value["tax_office"] and not checks.is_text(value["tax_office"], checks.MAX_TEXT):
+        if value["tax_office"] and not is_text(value["tax_office"], checks.MAX_TEXT):
             rules.append("office.form")
         year = _YEAR.fullmatch(value["evaluation_year"])
-        if not year or not checks.FIRST_YEAR <= int(year[1]) <= checks.LAST_YEAR:
+        if not year or not FIRST_YEAR <= int(year[1]) <= LAST_YEAR:
             rules.append("year.form")
         if (grade := f"GRADE_{value['grade']}") not in _GRADES:
             rules.append("grade.unknown")

@@ -7,7 +7,7 @@ One folder per edition, named by the manifest's document digest:
     chunks               each chunk's length as four bytes, then its bytes
     report.json          quality, comparison, organisations under two identifiers
     mend.csv             rows that did not simply become records
-    comparison.csv       taxpayers new, gone, renamed, changed
+    comparison.csv       taxpayers new, gone, renamed, changed, and those whose row decided nothing
     acknowledgement.dsse the gateway's; once it is there, the edition is submitted
 
 A folder is built under another name and renamed when everything in it is on disk: after a crash there is the
@@ -32,11 +32,13 @@ from xinyi.errors import Conflict, DigestMismatch, Invalid
 from xinyi.v1 import edition_pb2, envelope_pb2
 
 _BUILDING = ".building"
-_LENGTH_BYTES = 4
 
 
 class Edition:
     """One folder. What it holds was sealed by this bureau, so it is read, not verified again."""
+
+    #: Before each chunk in `chunks`.
+    LENGTH_BYTES = 4
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -65,7 +67,7 @@ class Edition:
         """(number, serialised Chunk) from `start` on."""
         with (self.path / "chunks").open("rb") as file:
             for number in range(len(self.manifest.chunk_roots)):
-                length = int.from_bytes(file.read(_LENGTH_BYTES), "big")
+                length = int.from_bytes(file.read(self.LENGTH_BYTES), "big")
                 if number < start:
                     file.seek(length, os.SEEK_CUR)
                 else:
@@ -105,6 +107,20 @@ class Editions:
     def find(self, digest: bytes) -> Edition | None:
         path = self.path / digest.hex()
         return Edition(path) if path.is_dir() else None
+
+    def chain(self, edition: Edition) -> list[Edition]:
+        """From the FULL that an edition builds on to the edition itself. Raises Conflict where a folder is missing."""
+        chain = [edition]
+        while chain[0].manifest.kind != edition_pb2.EDITION_KIND_FULL:
+            before = self.find(chain[0].manifest.predecessor)
+            if before is None:
+                raise Conflict(
+                    f"this home has no copy of edition {chain[0].manifest.predecessor.hex()[:16]}, on which "
+                    f"{edition.path.name[:16]} builds: copy its folder from the home that published it to {self.path}",
+                    basis="edition.predecessor",
+                )
+            chain.insert(0, before)
+        return chain
 
     def resolve(self, prefix: str) -> Edition:
         """The one edition whose digest begins so. Raises Invalid."""

@@ -1,7 +1,7 @@
 """mend.csv: every row that did not simply become a record, with what to do about it, for the bureau's operator.
 
 It shows the cells as they stand in the source; of a person the masked identifier alone. Which rows contradict each
-other is known only at the end, so the rows wait in a file until then.
+other, or what stood before, is known only at the end, so the rows wait in a file until then.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import csv
 import marshal
 import sys
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from heapq import merge
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import BinaryIO
 
 from adapters.bureau.assessment import Assessed
-from adapters.bureau.rules import ACCEPTED, QUARANTINED, RULES, outcome_word
+from adapters.bureau.rules import ACCEPTED, RULES, outcome_of, outcome_word
 from adapters.tables.reading import Table
 from xinyi.v1 import edition_pb2
 
@@ -38,21 +38,21 @@ class MendFile:
         for row in rows:
             marshal.dump((row.number, int(row.outcome), row.rules, tuple(map(str, row.shown))), self._waiting)
 
-    def write(self, path: Path, table: Table, headings: list[str], quarantined: Mapping[int, str]) -> None:
+    def write(self, path: Path, table: Table, headings: list[str], later: Mapping[int, Sequence[str]]) -> None:
         """The CSV, in UTF-8 with a mark: spreadsheets then read it.
 
         Args:
-            quarantined: row number → the rule by which the row contradicts others of its identifier.
+            later: row number → the rules it ended under beside other rows, or what stood before.
         """
         self._waiting.close()
-        accepted = quarantined.keys() - {number for number, *_ in self._rows()}
+        accepted = later.keys() - {number for number, *_ in self._rows()}
         path.touch(mode=0o600)
         with path.open("w", encoding="utf-8-sig", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(["row", "outcome", "rules", "what to do", *headings])
             for number, outcome, rules, shown in merge(self._rows(), _read_again(table, accepted)):
-                if number in quarantined:
-                    outcome, rules = QUARANTINED, (*rules, quarantined[number])
+                rules = (*rules, *later.get(number, ()))
+                outcome = max(outcome, outcome_of(rules))
                 says = "; ".join(RULES[rule].says for rule in rules)
                 writer.writerow([number, outcome_word(outcome), " ".join(rules), says, *shown])
 

@@ -8,24 +8,31 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
+from adapters.bureau import content
 from adapters.bureau.assessment import Assessed, Assessor, Draft
-from adapters.bureau.comparison import Compared, compare
+from adapters.bureau.comparison import Compared, Standing
+from adapters.bureau.content import Content, Judge
 from adapters.bureau.merging import merge
 from adapters.bureau.organisations import marks_of, sharing
 from adapters.bureau.quality import Tally
-from adapters.bureau.rules import ACCEPTED
+from adapters.bureau.rules import ACCEPTED, KEPT, LOST, RULES, WARNED
 from adapters.bureau.runs import read_part, write_run
+from adapters.bureau.serialised import grade_of, identifier_of, is_gone
+from adapters.bureau.states import State
 from adapters.tables.profile import Profile
 from adapters.tables.reading import Piece
 from audit import records
-from xinyi.v1 import records_pb2
+from xinyi.v1 import edition_pb2
+
+FULL = edition_pb2.EDITION_KIND_FULL
 
 
 @dataclass(frozen=True)
@@ -36,15 +43,26 @@ class Workplace:
     profile: Profile
     headings: list[str]
     blinding_key: bytes
-    #: Whether the predecessor's records lie in `previous`, and whether unchanged ones keep their salts.
+    #: None where nobody wants leaves: the table is only looked at.
+    kind: edition_pb2.EditionKind | None = None
+    #: In a file of changes, whom a grade that it does not hold takes out; empty for a whole file.
+    product: str = ""
+    #: Whether what stood before lies in `previous`, and whether unchanged records keep their salts.
     compared: bool = False
     keeps_salts: bool = False
-    #: False where nobody wants leaves: the table is only looked at.
-    sealed: bool = True
+    #: What a file of changes changes; None for a whole file.
+    state: State | None = None
+    #: What stood after the edition that a CORRECTION corrects, and that edition's blinding key.
+    corrected: tuple[State, bytes] | None = None
 
     @property
     def drafts(self) -> Path:
         return self.path / "drafts"
+
+    @property
+    def doubts(self) -> Path:
+        """Of rows that decide nothing: blinded key of whom they are about, row number."""
+        return self.path / "doubts"
 
     @property
     def previous(self) -> Path:
@@ -73,7 +91,7 @@ def _opened(file: str) -> Workplace:
 @lru_cache(maxsize=2)
 def _assessor(file: str) -> Assessor:
     place = _opened(file)
-    return Assessor(place.profile, place.headings, records.blinder(place.blinding_key))
+    return Assessor(place.profile, place.headings, records.blinder(place.blinding_key), place.product)
 
 
 @dataclass
@@ -89,14 +107,16 @@ class AssessedPiece:
 
 def assess_piece(file: str, number: int, first: int, piece: Piece) -> AssessedPiece:
     """Assesses the rows of one piece and writes its drafts as run `number`. Raises Invalid."""
-    rows, tally = piece.rows(), Tally()
+    place, rows, tally = _opened(file), piece.rows(), Tally()
     drafts, others, grades = _assessor(file).block(first, rows)
     tally.count_clean(len(drafts))
     for row in others:
         tally.count(row)
         if row.draft is not None:
             drafts.append(row.draft)
-    write_run(_opened(file).drafts, number, drafts)
+    write_run(place.drafts, number, drafts)
+    if doubts := [(row.doubt, row.number) for row in others if row.doubt]:
+        write_run(place.doubts, number, doubts)
     mend = [row._replace(draft=None) for row in others if row.outcome != ACCEPTED]
     return AssessedPiece(tally, grades, mend, marks_of(map(itemgetter(4), drafts)))
 
@@ -106,64 +126,107 @@ class MergedPart:
     tally: Tally = field(default_factory=Tally)
     #: What merging took away from the records by grade.
     fewer: Counter[int] = field(default_factory=Counter)
-    #: Rows that contradict another row of their identifier: number → rule.
-    quarantined: dict[int, str] = field(default_factory=dict)
+    #: Row number → rules it ended under beside other rows of its taxpayer, or what stood before.
+    later: defaultdict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
     #: (organisation code, identifier) of suspects.
     sharing: list[tuple[bytes, str]] = field(default_factory=list)
     compared: Compared | None = None
-    #: In the order of the tree: wire form inside a Chunk, and RFC 6962 leaf hash.
+    #: Of what a DELTA or CORRECTION tells: records by grade, those that are gone under 0.
+    grades: Counter[int] = field(default_factory=Counter)
+    #: What the edition tells, in the order of the tree: wire form inside a Chunk, and RFC 6962 leaf hash.
     entries: list[bytes] = field(default_factory=list)
     hashes: list[bytes] = field(default_factory=list)
+    #: As Content.buckets.
+    buckets: dict[int, bytes] = field(default_factory=dict)
 
 
 def merge_part(file: str, number: int) -> MergedPart:
-    """The records of one of the 256 parts, compared with the predecessor's, salted and hashed."""
+    """The records of one of the 256 parts, compared with what stood, salted and hashed."""
     place, part = _opened(file), MergedPart()
     drafts: list[Draft] = read_part(place.drafts, number)
-    if len({draft[0] for draft in drafts}) == len(drafts):
+    standing = place.state.find({draft[0] for draft in drafts}) if place.state is not None else {}
+    judge = _judge(place, standing, drafts) if place.state is not None else None
+    if judge is None and len({draft[0] for draft in drafts}) == len(drafts):
         items = [(draft[0], draft[4]) for draft in drafts]
     else:
-        items = _merged(drafts, part)
+        items = _merged(drafts, part, judge)
     part.sharing = sharing(str(place.suspects), map(itemgetter(1), items))
-    if not place.sealed:
+    if place.kind is None:
         return part
-    salts = _new_salts(len(items))
-    if place.compared:
-        part.compared = compare(read_part(place.previous, number), items, salts, keep_salts=place.keeps_salts)
-    part.entries = [records.chunk_entry(salt, record) for salt, (_, record) in zip(salts, items, strict=True)]
-    part.hashes = records.leaf_hashes(items, salts)
+    if place.state is not None:
+        told = content.changes(items, place.state, standing, correction=place.corrected is not None)
+        part.tally.unchanged = len(items) - len(told.told)
+    else:
+        told = _content(place, number, items, part)
+    if place.kind != FULL:
+        part.grades.update(0 if is_gone(record) else grade_of(record) for *_, record in told.told)
+    part.compared, part.buckets = told.compared, told.buckets
+    part.entries = [records.chunk_entry(salt, record) for _, salt, record in told.told]
+    part.hashes = records.leaf_hashes(told.entries)
     return part
 
 
-def _merged(drafts: list[Draft], part: MergedPart) -> list[tuple[bytes, bytes]]:
+def _judge(place: Workplace, standing: Mapping[bytes, Standing], drafts: Sequence[Draft]) -> Judge:
+    if place.corrected is None:
+        return content.judge_changes(standing)
+    return content.judge_correction(standing, *place.corrected, drafts)
+
+
+def _merged(drafts: list[Draft], part: MergedPart, judge: Judge | None) -> list[tuple[bytes, bytes]]:
     items = []
     for key, same in groupby(drafts, key=itemgetter(0)):
         rows = list(same)
-        if len(rows) == 1:
-            items.append((key, rows[0][4]))
-            continue
-        record, rule = merge([row[4] for row in rows])
-        part.tally.count_repeated(rows, rule)
-        grades = [records_pb2.GradeRecord.FromString(row[4]).grade for row in rows]
-        part.fewer.update(grades if rule else grades[1:])
+        record, rule = merge([row[4] for row in rows]) if len(rows) > 1 else (rows[0][4], "")
+        if not rule and judge is not None:
+            rule = judge(key, rows, record)
+        taken = not rule or RULES[rule].outcome == WARNED
+        if len(rows) > 1 or not taken:
+            grades = [grade_of(row[4]) for row in rows if not is_gone(row[4])]
+            part.fewer.update(grades[1:] if taken else grades)
+        if len(rows) > 1:
+            part.tally.count_repeated(rows, "" if taken else rule)
         if rule:
-            part.quarantined.update((row[1], rule) for row in rows)
-        else:
+            part.tally.recount(rows, rule)
+            for row in rows:
+                part.later[row[1]].append(rule)
+        if taken:
             items.append((key, record))
     return items
 
 
-def write_previous(directory: str, number: int, blinding_key: bytes, chunks: list[bytes]) -> None:
-    """Records of the predecessor's chunks as run `number`: (blinded key now, salt, record)."""
+def _content(
+    place: Workplace, number: int, items: Sequence[tuple[bytes, bytes]], part: MergedPart
+) -> Content:
+    """Of a whole file."""
+    doubts: dict[bytes, int] = {}
+    for key, row in read_part(place.doubts, number):
+        doubts.setdefault(key, row)
+    for key, row, *_ in read_part(place.drafts, number) if part.later else ():
+        if row in part.later:
+            doubts.setdefault(key, row)
+    before = _previous(place, number) if place.compared else None
+    if place.kind == FULL:
+        told, rule = content.full(items, before, doubts, keep_salts=place.keeps_salts), LOST
+    else:
+        told, rule = content.delta(items, before or {}, doubts), KEPT
+        part.tally.kept = len(told.undecided)
+    # One row of each taxpayer, the first: so the rule counts taxpayers.
+    for key in told.undecided:
+        part.tally.count_rule(rule, doubts[key])
+        part.later[doubts[key]].append(rule)
+    return told
+
+
+def _previous(place: Workplace, number: int) -> dict[bytes, Standing]:
+    """What stood: of each key what the last edition of the chain says."""
+    stood = {key: Standing(salt, record) for key, _, salt, record in read_part(place.previous, number)}
+    return {key: standing for key, standing in stood.items() if not is_gone(standing.record)}
+
+
+def write_previous(directory: str, number: int, sequence: int, blinding_key: bytes, chunks: list[bytes]) -> None:
+    """Records of an edition's chunks as run `number`: (blinded key now, sequence, salt, record)."""
     blind, items = records.blinder(blinding_key), []
     for data in chunks:
-        salts, raw = records.split_chunk(data)
-        # A serialised GradeRecord begins with its identifier: tag, length, characters.
-        items += [(blind(r[2 : 2 + r[1]]), salt, r) for salt, r in zip(salts, raw, strict=True)]
+        for salt, record in zip(*records.split_chunk(data), strict=True):
+            items.append((blind(identifier_of(record)), sequence, salt, record))
     write_run(Path(directory), number, items)
-
-
-def _new_salts(count: int) -> list[bytes]:
-    """Randomness of the operating system, 32 bytes each."""
-    random = os.urandom(records.SALT_BYTES * count)
-    return [random[i : i + records.SALT_BYTES] for i in range(0, len(random), records.SALT_BYTES)]

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from adapters.party.terminal import console, table
+from adapters.bureau.building import kind_word
+from adapters.bureau.quality import lost_of
 from audit.envelope import Opened
+from xinyi.terminal import console, table
 from xinyi.v1 import edition_pb2, records_pb2
 from xinyi.v1 import publication_service_pb2 as pb
 
@@ -57,9 +59,24 @@ def show_report(report: Mapping[str, Any], *, mend: str = "") -> None:
     _show_organisations(report["organisations"])
     show_comparison(report.get("comparison"))
     grades = ", ".join(f"{count:,} of grade {grade}" for grade, count in report["grades"].items())
-    console.print(f"{report['records']:,} records ({grades}); {report['merged']:,} rows merged into others")
+    console.print(
+        f"{report['records']:,} records ({grades or 'no grades'}); {report['merged']:,} rows merged into others"
+    )
+    if "state" in report:
+        _show_state(report)
     if mend:
         console.print(f"Rows to mend: {mend}", markup=False)
+
+
+def _show_state(report: Mapping[str, Any]) -> None:
+    """What an edition comes to; a table that is only inspected comes to nothing yet."""
+    state = report["state"]
+    console.print(
+        f"{report['kind']}: {report['gone']:,} of these gone, {report['kept']:,} taxpayers keep their record and "
+        f"{report['lost']:,} lose it for want of a decision; {state['records']:,} records stand now, "
+        f"{'the same as before' if state['same_as_before'] else 'not the same as before'} by the state root "
+        f"{state['root']}"
+    )
 
 
 def _show_organisations(groups: list[list[str]]) -> None:
@@ -83,6 +100,7 @@ def show_manifest(status: pb.EditionStatus, opened: Opened[edition_pb2.Manifest]
     """What is sealed, and so what an approver approves."""
     manifest = opened.message
     quality = manifest.quality
+    correction = {"corrects": manifest.corrects, "reason": manifest.reason} if manifest.corrects else {}
     table(
         "Sealed by the publisher, verified here under pinned keys",
         ["what", "value"],
@@ -90,13 +108,19 @@ def show_manifest(status: pb.EditionStatus, opened: Opened[edition_pb2.Manifest]
             ["manifest digest", opened.digest],
             ["state, as the gateway tells it", status.state],
             ["published by", manifest.issued_by],
-            ["issued at", _time(manifest.issued_at_ms)],
+            ["issued at", time_words(manifest.issued_at_ms)],
             ["product, period", f"{manifest.product}, {manifest.period.year}-{manifest.period.month:02d}"],
             ["edition number", manifest.sequence],
             ["predecessor", manifest.predecessor or "none"],
-            ["records", f"{manifest.record_count:,}"],
+            ["kind", kind_word(manifest.kind)],
+            *(list(pair) for pair in correction.items()),
+            ["records", f"{manifest.record_count:,}, of these gone {manifest.gone_count:,}"],
             ["grades", ", ".join(f"{_grade(c.grade)} {c.records:,}" for c in manifest.grade_counts)],
             ["root", manifest.root],
+            ["records that stand", f"{manifest.state_count:,}"],
+            ["state root", manifest.state_root],
+            ["rows that decide nothing: records kept", f"{quality.kept:,}"],
+            ["rows that decide nothing: records lost", f"{lost_of(quality):,}"],
             ["source file", f"{manifest.source.sha256.hex()}, {manifest.source.size_bytes:,} bytes"],
             ["rows", f"{quality.rows:,}, of these merged {quality.merged:,}"],
             *([word, f"{getattr(quality, word):,}"] for word in _OUTCOMES),
@@ -117,11 +141,12 @@ def comparison_of(manifest: edition_pb2.Manifest) -> dict[str, int] | None:
 def show_statuses(editions: list[dict[str, Any]]) -> None:
     table(
         "Editions",
-        ["edition", "product", "period", "no.", "state", "records", "manifest"],
+        ["edition", "product", "period", "no.", "kind", "state", "records", "gone", "standing", "manifest"],
         [
             (
-                *(e["manifest"][:16], e["product"], e["period"], e["sequence"], e["state"]),
-                *(f"{e['records']:,}", e["problem"] or "verified"),
+                *(e["manifest"][:16], e["product"], e["period"], e["sequence"], e["kind"], e["state"]),
+                *(f"{e[count]:,}" for count in ("records", "gone", "standing")),
+                e["problem"] or "verified",
             )
             for e in editions
         ],
@@ -130,9 +155,12 @@ def show_statuses(editions: list[dict[str, Any]]) -> None:
     if deliveries:
         table(
             "Deliveries",
-            ["edition", "recipient", "channel", "state", "attempts", "receipts"],
+            ["edition", "recipient", "ground", "channel", "state", "attempts", "receipts"],
             [
-                [e["manifest"][:16], d["recipient"], d["channel"], d["state"], d["attempts"], _receipts(d)]
+                [
+                    *(e["manifest"][:16], d["recipient"], d["ground"], d["channel"], d["state"], d["attempts"]),
+                    _receipts(d),
+                ]
                 for e, d in deliveries
             ],
         )
@@ -141,7 +169,7 @@ def show_statuses(editions: list[dict[str, Any]]) -> None:
 def _receipts(delivery: Mapping[str, Any]) -> str:
     words = {"true": "verified", "unknown": "cannot be verified", "false": "FALSE"}
     lines = [
-        f"{r['stage']} {_time(r['signed_at_ms'])} {words[r['verdict']]}{': ' + r['why'] if r['why'] else ''}"
+        f"{r['stage']} {time_words(r['signed_at_ms'])} {words[r['verdict']]}{': ' + r['why'] if r['why'] else ''}"
         for r in delivery["receipts"]
     ]
     return "\n".join(lines) or delivery["last_error"] or "none yet"
@@ -159,5 +187,5 @@ def _outcome(number: int) -> str:
     return edition_pb2.RowOutcome.Name(number).removeprefix("ROW_OUTCOME_").lower()
 
 
-def _time(time_ms: int) -> str:
+def time_words(time_ms: int) -> str:
     return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")

@@ -2,22 +2,24 @@
 
 1. an edition that was sealed before and has not arrived goes first  2. the same file for the same period is
 not published twice  3. the new edition follows the newest one that the gateway shows  4. build, 5. submit.
+
+The first edition of a calendar year is a FULL: it blinds and salts anew.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from adapters.bureau import submission
-from adapters.bureau.building import Place, build
+from adapters.bureau.building import CORRECTION, FULL, Place, build
 from adapters.bureau.editions import Edition, Editions
 from adapters.bureau.standing import contradictions, open_manifest
 from adapters.party.gateway import GatewayClient
 from adapters.party.home import Home
 from adapters.tables.reading import Table
-from xinyi.errors import Conflict, Invalid, VerificationError
+from xinyi.errors import Conflict, Invalid, Unknown, VerificationError
 from xinyi.processes import Crew
 from xinyi.v1 import edition_pb2
 from xinyi.v1 import publication_service_pb2 as pb
@@ -39,11 +41,16 @@ def publish(
     period: edition_pb2.Period,
     progress: Callable[[str, int], None],
     *,
+    kind: edition_pb2.EditionKind = FULL,
+    corrects: bytes = b"",
+    reason: str = "",
     without_comparison: bool = False,
     crew: Crew | None = None,
 ) -> Published:
     """Args:
     progress: called with what is counted ("rows" or "chunks") and how many are done.
+    corrects: manifest digest of the edition that a CORRECTION corrects.
+    reason: of a CORRECTION, what was wrong; names no taxpayer.
     without_comparison: publish although this home has no copy of the predecessor.
     crew: who works on large tables; this process where None.
 
@@ -51,16 +58,22 @@ def publish(
     """
     if not table.certain:
         raise Invalid(
-            f"{table.path.name} looks like {table.encoding}, which its bytes cannot prove: "
+            f"{table.name} looks like {table.encoding}, which its bytes cannot prove: "
             f"state it with --encoding {table.encoding}, or in the profile",
             basis="source.encoding",
         )
+    if kind == FULL and table.profile.tells_changes:
+        raise Invalid(
+            f"profile {table.profile.name} is of a file of changes: whoever it does not name would be gone",
+            basis="profile.change",
+        )
+    asked = Place(product, period, kind, reason=reason)
     editions = Editions(home.state)
     own = [edition for edition in editions.all() if edition.manifest.product == product]
     # 1
     for edition in own:
         if edition.acknowledgement is None:
-            if not _is_of(edition.manifest, table, period):
+            if not _is_of(edition.manifest, table, asked, corrects):
                 raise Conflict(
                     f"edition {edition.path.name[:16]} was sealed and has not arrived at the gateway: "
                     "publish its file again, or `cancel` it",
@@ -72,7 +85,7 @@ def publish(
     live = [status for status in statuses if status.state != "CANCELLED"]
     # 2
     for status in reversed(live):
-        if _is_of(manifest := open_manifest(status, home).message, table, period):
+        if _is_of(manifest := open_manifest(status, home).message, table, asked, corrects):
             known = editions.find(status.manifest_digest)
             if known is not None:
                 return Published(known, "already", resumed=False)
@@ -81,14 +94,9 @@ def publish(
                 basis="edition.repeated",
             )
     # 3
-    place = _place(home, editions, own, statuses, live, Place(product, period))
-    if place.predecessor and place.previous is None and not without_comparison:
-        raise Conflict(
-            f"this home has no copy of the preceding edition {place.predecessor.hex()[:16]}: nothing can be "
-            "compared, and every salt would be new. Copy its folder from the home that published it to "
-            f"{editions.path}, or publish --without-comparison",
-            basis="edition.predecessor",
-        )
+    place = _place(home, editions, own, statuses, live, asked, without_comparison=without_comparison)
+    if kind == CORRECTION:
+        place = replace(place, corrects=_find_corrected(editions, live, corrects))
     # 4
     edition = build(editions, table, place, home.signers(), lambda rows: progress("rows", rows), crew)
     # 5
@@ -104,12 +112,28 @@ def drop_unsubmitted(home: Home, edition: Edition) -> None:
     shutil.rmtree(edition.path)
 
 
-def _is_of(manifest: edition_pb2.Manifest, table: Table, period: edition_pb2.Period) -> bool:
+def newest_published(client: GatewayClient, product: str) -> Edition:
+    """This home's copy of the newest published edition. Raises Unknown, Conflict."""
+    statuses = submission.list_editions(client, product)
+    published = [status for status in statuses if status.product == product and status.state == "PUBLISHED"]
+    if not published:
+        raise Unknown(f"no edition of {product} is published", basis="edition.unknown")
+    copy = Editions(client.home.state).find(published[-1].manifest_digest)
+    if copy is None:
+        raise Conflict(
+            f"this home has no copy of edition {published[-1].manifest_digest.hex()[:16]}: ask from the home that "
+            "published it",
+            basis="edition.predecessor",
+        )
+    return copy
+
+
+def _is_of(manifest: edition_pb2.Manifest, table: Table, asked: Place, corrects: bytes) -> bool:
     source = manifest.source
     return (
         source.sha256 == table.sha256
         and source.profile_sha256 == table.profile.sha256
-        and manifest.period == period
+        and (manifest.period, manifest.kind, manifest.corrects) == (asked.period, asked.kind, corrects)
     )
 
 
@@ -120,6 +144,8 @@ def _place(
     statuses: Sequence[pb.EditionStatus],
     live: Sequence[pb.EditionStatus],
     place: Place,
+    *,
+    without_comparison: bool,
 ) -> Place:
     """After the newest edition that the gateway shows, provided it hides none."""
     hidden = contradictions(statuses, [e.digest for e in own if e.acknowledgement is not None])
@@ -129,6 +155,8 @@ def _place(
             basis="edition.hidden",
         )
     if not live:
+        if place.kind != FULL:
+            raise Conflict("the first edition of a product is a FULL", basis="edition.year")
         return place
     newest = live[-1]
     if newest.state in ("READY", "HELD"):
@@ -142,10 +170,57 @@ def _place(
             f"the newest edition is of {manifest.period.year}-{manifest.period.month:02d}, a later period",
             basis="edition.period",
         )
-    return Place(
-        place.product,
-        place.period,
+    if newest.state == "STOPPED" and place.kind != FULL:
+        raise Conflict(
+            f"edition {newest.manifest_digest.hex()[:16]} was stopped: nothing builds on it, publish a FULL",
+            basis="edition.after_stop",
+        )
+    place = replace(
+        place,
         sequence=manifest.sequence + 1,
         predecessor=newest.manifest_digest,
         previous=editions.find(newest.manifest_digest),
     )
+    _check_place(place, manifest.period, editions, without_comparison=without_comparison)
+    return place
+
+
+def _find_corrected(editions: Editions, live: Sequence[pb.EditionStatus], corrects: bytes) -> Edition:
+    """The copy of the edition that is corrected. Raises Conflict where it was never published, or there is none."""
+    states = {status.manifest_digest: status.state for status in live}
+    if states.get(corrects) not in ("PUBLISHED", "SUPERSEDED", "STOPPED"):
+        raise Conflict(
+            f"edition {corrects.hex()[:16]} of this product was not published: nobody was told anything to correct",
+            basis="manifest.corrects",
+        )
+    corrected = editions.find(corrects)
+    if corrected is None:
+        raise Conflict(
+            f"this home has no copy of edition {corrects.hex()[:16]}, so it cannot be told who stood in it: copy its "
+            f"folder from the home that published it to {editions.path}",
+            basis="manifest.corrects",
+        )
+    return corrected
+
+
+def _check_place(
+    place: Place, before: edition_pb2.Period, editions: Editions, *, without_comparison: bool
+) -> None:
+    """Raises Conflict where an edition of this kind cannot follow there.
+
+    Args: before — the preceding edition's.
+    """
+    same_year = before.year == place.period.year
+    if place.kind != FULL and not same_year:
+        raise Conflict(
+            f"the first edition of {place.period.year} is a FULL, which blinds and salts anew: publish the whole file",
+            basis="edition.year",
+        )
+    if place.previous is None and (same_year or not without_comparison):
+        raise Conflict(
+            f"this home has no copy of the preceding edition {place.predecessor.hex()[:16]}: nothing can be compared, "
+            "and neither its blinding key nor its salts are known. Copy its folder from the home that published it to "
+            f"{editions.path}"
+            + ("" if same_year else "; or, as the year is a new one, publish --without-comparison"),
+            basis="edition.predecessor",
+        )

@@ -9,6 +9,7 @@ from typing import Any
 from adapters.bureau.assessment import Assessed, Draft
 from adapters.bureau.rules import (
     ACCEPTED,
+    LOST,
     QUARANTINED,
     REJECTED,
     RULE_SET,
@@ -44,6 +45,10 @@ class Tally:
     def __init__(self) -> None:
         self.rows = 0
         self.merged = 0
+        #: Of a file of changes: rows, not counting merged ones, that say what stood already.
+        self.unchanged = 0
+        #: Of a DELTA from a whole file: taxpayers whose record stands, because their rows decide nothing.
+        self.kept = 0
         self.outcomes: Counter[int] = Counter()
         self.rules: Counter[str] = Counter()
         self.first_rows: defaultdict[str, list[int]] = defaultdict(list)
@@ -56,6 +61,8 @@ class Tally:
         """Takes over what was counted of later rows."""
         self.rows += other.rows
         self.merged += other.merged
+        self.unchanged += other.unchanged
+        self.kept += other.kept
         for own, counts in (
             (self.outcomes, other.outcomes),
             (self.rules, other.rules),
@@ -76,11 +83,11 @@ class Tally:
         self.outcomes[row.outcome] += 1
         self.groups[row.group, row.outcome] += 1
         for rule in row.rules:
-            self._count_rule(rule, row.number)
+            self.count_rule(rule, row.number)
 
     def count_repeated(self, drafts: Sequence[Draft], rule: str) -> None:
-        """Rows of one identifier: merged into one record, or all quarantined under a rule."""
-        distinct = len({fingerprint for _, _, fingerprint, _, _ in drafts})
+        """Rows of one identifier: merged into one record, or none of them becomes one, under a rule."""
+        distinct = len({fingerprint for _, _, fingerprint, *_ in drafts})
         self.repeated["identifiers"] += 1
         self.repeated["rows"] += len(drafts)
         self.repeated["all_identical"] += distinct == 1
@@ -88,25 +95,30 @@ class Tally:
         if not rule:
             self.merged += len(drafts) - 1
             self.repeated["became_one_record"] += 1
-            return
-        self.repeated["quarantined"] += 1
-        for _, number, _, warnings, record in drafts:
+        else:
+            self.repeated["quarantined"] += 1
+
+    def recount(self, drafts: Sequence[Draft], rule: str) -> None:
+        """Rows of one identifier end under one rule more, with its outcome where that is graver."""
+        for _, number, _, warnings, record, _ in drafts:
             before = outcome_of(warnings.split())
+            after = max(before, RULES[rule].outcome)
             group = _group_of(record, warnings)
             self.outcomes[before] -= 1
-            self.outcomes[QUARANTINED] += 1
+            self.outcomes[after] += 1
             self.groups[group, before] -= 1
-            self.groups[group, QUARANTINED] += 1
-            self._count_rule(rule, number)
+            self.groups[group, after] += 1
+            self.count_rule(rule, number)
 
-    def _count_rule(self, rule: str, number: int) -> None:
+    def count_rule(self, rule: str, number: int) -> None:
         self.rules[rule] += 1
         if len(self.first_rows[rule]) < _SHOWN:
             self.first_rows[rule].append(number)
 
     @property
     def records(self) -> int:
-        return self.outcomes[ACCEPTED] + self.outcomes[WARNED] - self.merged
+        """As many as the rows come to: in a file of changes, those that say what stood already not among them."""
+        return self.outcomes[ACCEPTED] + self.outcomes[WARNED] - self.merged - self.unchanged
 
     def sealed(self) -> edition_pb2.Quality:
         """As the manifest states it."""
@@ -118,6 +130,8 @@ class Tally:
                 for rule in sorted(self.rules)
             ],
             rule_set=RULE_SET,
+            unchanged=self.unchanged,
+            kept=self.kept,
             **{outcome_word(outcome): self.outcomes[outcome] for outcome in OUTCOMES},
         )
 
@@ -128,6 +142,8 @@ class Tally:
             "rows": self.rows,
             "outcomes": {outcome_word(outcome): self.outcomes[outcome] for outcome in OUTCOMES},
             "merged": self.merged,
+            "unchanged": self.unchanged,
+            "kept": self.kept,
             "records": self.records,
             "identifiers": [
                 {"group": group, "what": what, "rows": sum(by_outcome.values()), "outcomes": by_outcome}
@@ -156,6 +172,11 @@ class Tally:
                 for rule in sorted(self.rules)
             ],
         }
+
+
+def lost_of(quality: edition_pb2.Quality) -> int:
+    """Taxpayers that stood before and are left out, because no row about them was accepted."""
+    return sum(count.rows for count in quality.rules if count.rule == LOST)
 
 
 def _group_of(record: bytes, warnings: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from google.protobuf.json_format import MessageToDict
 
 from adapters.bureau import submission
+from adapters.bureau.quality import lost_of
 from adapters.bureau.standing import open_manifest
 from adapters.party.gateway import GatewayClient
 from adapters.party.home import Home
@@ -84,6 +85,22 @@ def check_may_approve(status: pb.EditionStatus, manifest: edition_pb2.Manifest, 
         )
     if status.state != "READY":
         raise Conflict(f"the edition is {status.state}, not READY", basis="edition.state")
+
+
+def check_lost(manifest: edition_pb2.Manifest, accepted: int) -> None:
+    """Raises Conflict unless the approver names how many taxpayers lose their record for want of a decision.
+
+    In a FULL whoever stood before is left out where no row about it was accepted. That is nobody's decision: either
+    the rows are mended and published anew, or a person answers for the very number.
+    """
+    lost = lost_of(manifest.quality)
+    if lost != accepted:
+        raise Conflict(
+            f"{lost} taxpayers of the preceding edition are not in this one, because no row about them was accepted "
+            "(`questions` lists them first). Have the rows mended and cancel this edition"
+            + (f", or approve with --accept-lost {lost}" if lost else ": nothing is lost, leave --accept-lost out"),
+            basis="edition.lost",
+        )
 
 
 def approve(client: GatewayClient, home: Home, digest: bytes) -> str:

@@ -8,7 +8,8 @@ table once (twice where rows contradict each other); memory does not grow with i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from secrets import token_hex
@@ -19,9 +20,11 @@ from adapters.bureau.organisations import Organisations
 from adapters.bureau.parts import MergedPart, Workplace, assess_piece, merge_part, write_previous
 from adapters.bureau.quality import Tally
 from adapters.bureau.runs import PARTS
+from adapters.bureau.states import State
 from adapters.tables.reading import Table
 from xinyi import files
 from xinyi.processes import Crew, Inline, in_order
+from xinyi.v1 import edition_pb2
 
 #: Called with the number of rows read so far.
 Progress = Callable[[int], None]
@@ -37,21 +40,24 @@ class Rows:
     blinding_key: only order and equality of what it blinds matter here.
     path: private directory for what memory should not hold.
     crew: who works on large tables; this process where None.
+    product: of a file of changes; a grade that it does not hold says that the taxpayer is gone.
     """
 
-    def __init__(self, table: Table, blinding_key: bytes, path: Path, crew: Crew | None = None) -> None:
+    def __init__(
+        self, table: Table, blinding_key: bytes, path: Path, crew: Crew | None = None, *, product: str = ""
+    ) -> None:
         self.table = table
         self.tally = Tally()
         self.organisations = Organisations()
         self.headings: list[str] = []
-        self._blinding_key = blinding_key
         # A name of its own: what calls share is known by its path for as long as a process lives.
-        self._path = path / token_hex(8)
-        files.make_directory(self._path)
+        path = path / token_hex(8)
+        self._place = Workplace(path, table.profile, [], blinding_key, product=product)
+        for directory in (path, self._place.drafts, self._place.doubts, self._place.previous):
+            files.make_directory(directory)
         self._crew: Crew = crew if crew is not None and table.size_bytes >= _SMALL else Inline()
-        self._mend = MendFile(self._path / "mend")
-        self._quarantined: dict[int, str] = {}
-        self._compared = False
+        self._mend = MendFile(path / "mend")
+        self._later: dict[int, list[str]] = {}
         self._grades: Counter[int] = Counter()
 
     def read(self, progress: Progress) -> None:
@@ -59,9 +65,8 @@ class Rows:
         pieces = self.table.pieces()
         _, head = next(pieces)
         [self.headings] = head.rows()
-        place = self._workplace(sealed=False)
-        files.make_directory(place.drafts)
-        shared = place.save("assessing")
+        self._place = replace(self._place, headings=self.headings)
+        shared = self._place.save("assessing")
         calls = ((shared, run, first, piece) for run, (first, piece) in enumerate(pieces))
         for piece in in_order(self._crew, assess_piece, calls):
             self.tally.add(piece.tally)
@@ -70,50 +75,59 @@ class Rows:
             self.organisations.look(piece.marks)
             progress(self.tally.rows)
 
-    def set_previous(self, edition: Edition) -> None:
-        """Compares with this edition when the parts are made."""
-        self._compared = True
-        place = self._workplace(sealed=False)
-        files.make_directory(place.previous)
-        chunks = (data for _, data in edition.chunks())
-        groups = iter(lambda: list(islice(chunks, _PREVIOUS_CHUNKS)), [])
-        calls = ((str(place.previous), run, self._blinding_key, group) for run, group in enumerate(groups))
+    def compare_with(self, chain: Sequence[Edition], *, keeps_salts: bool) -> None:
+        """Compares a whole file with what stands when the parts are made.
+
+        Args:
+            chain: editions from a FULL on whose records come to it.
+            keeps_salts: records that are unchanged keep theirs.
+        """
+        self._place = replace(self._place, compared=True, keeps_salts=keeps_salts)
+        calls = (
+            (str(self._place.previous), run, sequence, self._place.blinding_key, group)
+            for run, (sequence, group) in enumerate(_groups(chain))
+        )
         for _ in in_order(self._crew, write_previous, calls):
             pass
 
-    def parts(self, *, sealed: bool, keeps_salts: bool = False) -> Iterator[MergedPart]:
+    def change(self, state: State, corrected: tuple[State, bytes] | None = None) -> None:
+        """Takes the table as a file of changes.
+
+        Args:
+            state: what stands.
+            corrected: what stood after the edition that is corrected, and its blinding key.
+        """
+        self._place = replace(self._place, state=state, corrected=corrected)
+
+    def parts(self, kind: edition_pb2.EditionKind | None) -> Iterator[MergedPart]:
         """256 parts whose records ascend from the first to the last.
 
         Args:
-            sealed: whether salts and leaves are wanted.
-            keeps_salts: records that are unchanged since the previous edition keep theirs.
+            kind: of the edition; None where neither salts nor leaves are wanted.
         """
-        place = self._workplace(sealed=sealed, keeps_salts=keeps_salts)
+        place = replace(self._place, kind=kind)
         self.organisations.save(place.suspects)
         shared = place.save("merging")
         for part in in_order(self._crew, merge_part, ((shared, number) for number in range(PARTS))):
             self.tally.add(part.tally)
             self._grades.subtract(part.fewer)
-            self._quarantined.update(part.quarantined)
+            self._later.update(part.later)
             self.organisations.keep(part.sharing)
             yield part
 
     def write_mend(self, path: Path) -> None:
         """The CSV of rows to mend; after `parts` was exhausted. It names taxpayers."""
-        self._mend.write(path, self.table, self.headings, self._quarantined)
-
-    def _workplace(self, *, sealed: bool, keeps_salts: bool = False) -> Workplace:
-        return Workplace(
-            self._path,
-            self.table.profile,
-            self.headings,
-            self._blinding_key,
-            self._compared,
-            keeps_salts,
-            sealed,
-        )
+        self._mend.write(path, self.table, self.headings, self._later)
 
     @property
     def grades(self) -> dict[int, int]:
         """Grade number → records, in ascending order; whole after `parts` was exhausted."""
         return {grade: count for grade, count in sorted(self._grades.items()) if count}
+
+
+def _groups(chain: Sequence[Edition]) -> Iterator[tuple[int, list[bytes]]]:
+    """(sequence, chunks that one call takes)."""
+    for edition in chain:
+        chunks = (data for _, data in edition.chunks())
+        while group := list(islice(chunks, _PREVIOUS_CHUNKS)):
+            yield edition.manifest.sequence, group

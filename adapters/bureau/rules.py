@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from xinyi.v1 import edition_pb2
 
-RULE_SET = "grade-rules/1"
+RULE_SET = "grade-rules/2"
 
 ACCEPTED = edition_pb2.ROW_OUTCOME_ACCEPTED
 WARNED = edition_pb2.ROW_OUTCOME_WARNED
@@ -26,6 +26,8 @@ class Rule:
     #: What is wrong, and what to do about it, for the bureau's operator.
     says: str
 
+#: Of the first row about a taxpayer that stood before, where no row about it decides anything.
+KEPT, LOST = "record.kept", "record.lost"
 
 RULES = {
     "row.columns": Rule(REJECTED, "the row has another number of cells than the heading"),
@@ -56,7 +58,22 @@ RULES = {
     "record.grades_differ": Rule(QUARANTINED, "the rows of this identifier carry different grades"),
     "record.decisions_differ": Rule(QUARANTINED, "the rows of this identifier differ in year, kind or dates"),
     "record.too_many": Rule(QUARANTINED, "this identifier has more names or tax offices than a record holds"),
+    "change.unknown": Rule(REJECTED, "no word for this kind of change stands in the profile"),
+    "change.not_new": Rule(WARNED, "said to be new, but the taxpayer stood already: taken as a change"),
+    "change.not_there": Rule(WARNED, "said to be changed, but the taxpayer did not stand: taken as new"),
+    "change.gone_unknown": Rule(REJECTED, "said to be gone, but the taxpayer did not stand"),
+    "correction.subject": Rule(
+        REJECTED, "the taxpayer did not stand in the corrected edition: nobody was told anything to take back"
+    ),
+    "correction.left": Rule(
+        QUARANTINED, "the taxpayer has left since: say gone to have the record taken back, or new to list it again"
+    ),
+    KEPT: Rule(QUARANTINED, "the row decides nothing, so the taxpayer's record stands as it was"),
+    LOST: Rule(QUARANTINED, "the row decides nothing, so the taxpayer's record is not among these"),
 }
+#: Rules that what stood before decides on, not the table alone.
+OF_STATE = frozenset(name for name in RULES if name.startswith(("change.", "correction.")) and name != "change.unknown")
+OF_STATE |= {KEPT, LOST}
 
 
 def outcome_of(rules: Iterable[str]) -> edition_pb2.RowOutcome:

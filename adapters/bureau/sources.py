@@ -1,12 +1,15 @@
-"""What the operator names on the command line: a source file, its profile, a period."""
+"""What the operator names on the command line: a source (a file or a database), its profile, a period."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from adapters.tables.profile import Profile
 from adapters.tables.reading import Table, open_table
 from xinyi.errors import Invalid
+from xinyi.settings import SOURCE_PASSWORD, secret
 from xinyi.v1 import edition_pb2
 
 PROFILES = Path(__file__).parent / "profiles"
@@ -16,6 +19,29 @@ def open_source(file: Path, profile: str, encoding: str) -> Table:
     return open_table(file, find_profile(profile), encoding=encoding)
 
 
+@contextmanager
+def opened(
+    source: str, profile: str, encoding: str = "", *, table: str = "", query: Path | None = None
+) -> Iterator[Table]:
+    """Args:
+    source: a file, or the URL of a database, which is read by `table` or by `query` for as long as this is open.
+
+    Raises Invalid where they do not fit together, and as the readers do.
+    """
+    if "://" not in source:
+        if table or query is not None:
+            raise Invalid(f"{source} is a file: --table and --query are for databases", basis="source.table")
+        yield open_source(Path(source), profile, encoding)
+        return
+    if encoding:
+        raise Invalid("a database says its encoding itself: leave --encoding out", basis="source.encoding")
+    # Loads SQLAlchemy: where it is wanted only.
+    from adapters.tables.database import Source, open_database
+
+    with open_database(Source(source, table, query, secret(SOURCE_PASSWORD)), find_profile(profile)) as opened:
+        yield opened
+
+
 def find_profile(name: str) -> Profile:
     """A profile file, or one of those that come with the program, by name. Raises Invalid."""
     shipped = {path.stem: path for path in PROFILES.glob("*.toml")}
@@ -23,6 +49,19 @@ def find_profile(name: str) -> Profile:
     if not name or not path.is_file():
         raise Invalid(f"no profile {name!r}; shipped: {', '.join(sorted(shipped))}", basis="profile.file")
     return Profile.load(path)
+
+
+def check_coverage(profile: Profile, *, changes: bool) -> None:
+    """Raises Invalid where a whole file is taken for a file of changes, or the other way round."""
+    if changes and not profile.tells_changes:
+        raise Invalid(
+            f"profile {profile.name} has no column `change` that says how each row changes what stands",
+            basis="profile.change",
+        )
+    if profile.tells_changes and not changes:
+        raise Invalid(
+            f"profile {profile.name} is of a file of changes: publish it with --changes", basis="profile.change"
+        )
 
 
 def parse_period(text: str) -> edition_pb2.Period:

@@ -6,15 +6,16 @@ over this edition and this root.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Literal
 
 from adapters.party.home import Home
 from audit.envelope import Opened, open_sealed, signer_of_party
 from audit.keys import Keyring
 from audit.records import check_manifest_tree
-from xinyi import checks
+from xinyi import checks, days
 from xinyi.errors import DigestMismatch, Invalid, SignatureInvalid, VerificationError
 from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2
 from xinyi.v1 import publication_service_pb2 as pb
@@ -22,6 +23,7 @@ from xinyi.v1 import publication_service_pb2 as pb
 #: "true": verified. "unknown": no key of the bank is pinned here. "false": they lied, or bytes were changed.
 Verdict = Literal["true", "unknown", "false"]
 
+#: Days are days in China.
 REJECTED = exchange_pb2.RECEIPT_STAGE_REJECTED
 
 
@@ -66,9 +68,10 @@ def open_manifest(status: pb.EditionStatus, home: Home) -> Opened[edition_pb2.Ma
 
 def describe(status: pb.EditionStatus, home: Home) -> dict[str, Any]:
     """One edition and its deliveries, with a verdict of our own on its manifest and on every receipt."""
-    problem, root = "", None
+    problem, root, manifest = "", None, edition_pb2.Manifest()
     try:
-        root = open_manifest(status, home).message.root
+        manifest = open_manifest(status, home).message
+        root = manifest.root
     except (VerificationError, Invalid) as error:
         problem = error.explanation
     keys = keyring(home)
@@ -82,6 +85,7 @@ def describe(status: pb.EditionStatus, home: Home) -> dict[str, Any]:
             "recipient": delivery.recipient,
             "state": delivery.state,
             "channel": exchange_pb2.Channel.Name(delivery.channel).removeprefix("CHANNEL_").lower(),
+            "ground": exchange_pb2.DeliveryGround.Name(delivery.ground).removeprefix("DELIVERY_GROUND_").lower(),
             "attempts": delivery.attempts,
             "last_error": delivery.last_error,
             "receipts": [vars(receipt) for receipt in receipts[delivery.delivery_id]],
@@ -93,12 +97,32 @@ def describe(status: pb.EditionStatus, home: Home) -> dict[str, Any]:
         "product": status.product,
         "period": f"{status.period.year}-{status.period.month:02d}",
         "sequence": status.sequence,
+        "kind": edition_pb2.EditionKind.Name(manifest.kind).removeprefix("EDITION_KIND_").lower(),
+        "corrects": manifest.corrects.hex(),
         "state": status.state,
         "records": status.record_count,
+        "gone": manifest.gone_count,
+        "standing": manifest.state_count,
         "problem": problem,
         "deliveries": deliveries,
         "false": bool(problem) or any(r.verdict == "false" for own in receipts.values() for r in own),
     }
+
+
+def late(edition: Mapping[str, Any], day: date) -> list[str]:
+    """Recipients without a verified receipt that says what became of the records, until a day ended in China.
+
+    Args: edition — as `describe` tells it.
+    """
+    end = days.end_of(day)
+    return sorted(
+        delivery["recipient"]
+        for delivery in edition["deliveries"]
+        if not any(
+            receipt["stage"] != "RECEIVED" and receipt["verdict"] == "true" and receipt["signed_at_ms"] <= end
+            for receipt in delivery["receipts"]
+        )
+    )
 
 
 def _judge(

@@ -19,7 +19,7 @@ from audit import envelope
 from audit.envelope import Opened
 from xinyi import files
 from xinyi.channel import UNARY_DEADLINE_S, errors_restored
-from xinyi.errors import Refused
+from xinyi.errors import Contradiction, Refused
 from xinyi.v1 import envelope_pb2, exchange_pb2
 from xinyi.v1 import publication_service_pb2 as pb
 
@@ -71,26 +71,52 @@ def _requests(edition: Edition, start: int, progress: Callable[[int], None]) -> 
         progress(number + 1)
 
 
-def decide(client: GatewayClient, decision: Message) -> Opened[exchange_pb2.Acknowledgement]:
-    """Sends an Approval, HoldRelease, Cancellation or Stop, sealed by this person.
+def decide(
+    client: GatewayClient, decision: Message, about: str = ""
+) -> Opened[exchange_pb2.Acknowledgement]:
+    """Sends an Approval, HoldRelease, Cancellation, Stop or RowAnswer, sealed by this person.
 
-    The sealed decision is kept first: after a crash or a lost answer the same bytes go out again.
+    Args: about — tells decisions of one kind on one edition apart, where there may be several.
     """
-    home = client.home
-    kept = kept_decision(home, type(decision), decision.manifest_digest)  # type: ignore[attr-defined]
+    stub, digest = _stub(client), decision.manifest_digest  # type: ignore[attr-defined]
+
+    def send(call: exchange_pb2.Call) -> exchange_pb2.Answer:
+        request = pb.DecideEditionRequest(call=call)
+        response: pb.DecideEditionResponse = stub.DecideEdition(request, timeout=UNARY_DEADLINE_S)
+        return response.answer
+
+    return send_once(client, decision, kept_decision(client.home, type(decision), digest, about), send)
+
+
+def send_once(
+    client: GatewayClient,
+    document: Message,
+    kept: Path,
+    send: Callable[[exchange_pb2.Call], exchange_pb2.Answer],
+) -> Opened[exchange_pb2.Acknowledgement]:
+    """Sends a document sealed by this person.
+
+    It is kept first, sealed: after a crash or a lost answer the same bytes go out again.
+
+    Args: kept — its place in this home; `send` makes the call.
+
+    Raises Contradiction where another content was sealed for this place.
+    """
     files.make_directory(kept.parent)
     if kept.exists():
         sealed = envelope_pb2.Envelope.FromString(kept.read_bytes())
+        if not _says_the_same(type(document).FromString(sealed.payload), document):
+            raise Contradiction(
+                f"you have sealed another {type(document).DESCRIPTOR.name} for this already: give the same values "
+                f"again to send it once more ({kept})",
+                basis="decision.other",
+            )
     else:
-        sealed = envelope.seal(decision, *home.signers())
+        sealed = envelope.seal(document, *client.home.signers())
         files.write_atomically(kept, sealed.SerializeToString(deterministic=True))
     try:
         with errors_restored():
-            answer = (
-                _stub(client)
-                .DecideEdition(pb.DecideEditionRequest(call=client.wrap(sealed)), timeout=UNARY_DEADLINE_S)
-                .answer
-            )
+            answer = send(client.wrap(sealed))
         acknowledgement = client.accept(answer, sealed)
     except Refused:
         # Refused is refused: a later attempt is a new decision.
@@ -103,9 +129,22 @@ def decide(client: GatewayClient, decision: Message) -> Opened[exchange_pb2.Ackn
     return acknowledgement
 
 
-def kept_decision(home: Home, kind: type[Message], digest: bytes) -> Path:
+def _says_the_same(one: Message, other: Message) -> bool:
+    """But for the time at which it was said."""
+    texts = []
+    for message in (one, other):
+        copy = type(message).FromString(message.SerializeToString())
+        for field in copy.DESCRIPTOR.fields:
+            if field.name.endswith("_at_ms"):
+                copy.ClearField(field.name)
+        texts.append(copy.SerializeToString(deterministic=True))
+    return texts[0] == texts[1]
+
+
+def kept_decision(home: Home, kind: type[Message], digest: bytes, about: str = "") -> Path:
     """Where this person's sealed decision of a kind on an edition is kept; there once it was sealed."""
-    return home.state / "decisions" / f"{digest.hex()}.{kind.DESCRIPTOR.name}.dsse"
+    name = f"{kind.DESCRIPTOR.name}-{about}" if about else kind.DESCRIPTOR.name
+    return home.state / "decisions" / f"{digest.hex()}.{name}.dsse"
 
 
 def list_editions(client: GatewayClient, product: str = "", digest: bytes = b"") -> list[pb.EditionStatus]:

@@ -20,7 +20,7 @@ from audit.custody import Custody, is_file
 from audit.keys import ECDSA_P256, Keyring, Signer, generate_private_key, keyid, party_of
 from xinyi import files
 from xinyi.errors import Conflict, EncodingInvalid, HeadConflict, ProofInvalid
-from xinyi.server import TlsFiles
+from xinyi.server import TlsFiles, is_address
 from xinyi.v1 import exchange_pb2, party_pb2
 
 S = TypeVar("S", bound=Settings)
@@ -56,6 +56,10 @@ class Home:
         """Makes a home with new keys. Raises SettingsInvalid rather than overwrite."""
         party_of(holder)
         party_of(f"xinyi://{gateway_party}/machine/main")
+        if not is_address(gateway_address):
+            raise SettingsInvalid(
+                f"{gateway_address!r} is not host:port; nothing was changed", basis="home.address"
+            )
         if (path / "party.toml").exists() or (path / "keys").exists():
             raise SettingsInvalid(f"{path} is a home already; nothing was changed", basis="home.exists")
         for directory in (path, path / "keys", path / "trust", path / "state"):

@@ -15,11 +15,13 @@ import typer
 
 from adapters.party import admission
 from adapters.party.home import Home
-from adapters.party.terminal import HomeOption, JsonOption, emit, notices, outcome
+from adapters.party.terminal import HomeOption, JsonOption
 from audit import certificates, custody, pins
 from audit.keys import keyid
 from xinyi.errors import ExchangeError, Invalid
-from xinyi.v1 import party_pb2
+from xinyi.server import is_address
+from xinyi.terminal import emit, notices, outcome
+from xinyi.v1 import envelope_pb2, party_pb2
 
 
 def add_commands(app: typer.Typer, *, kind: party_pb2.PartyKind = party_pb2.PARTY_KIND_UNSPECIFIED) -> None:
@@ -67,7 +69,13 @@ def add_commands(app: typer.Typer, *, kind: party_pb2.PartyKind = party_pb2.PART
 
         Example: request --home ./home -o bank-1.request --display-name 示范银行
         """
-        emit(output, admission.request(Home.open(home), kind, display_name, rotate=rotate, key=key))
+        sealed = admission.request(Home.open(home), kind, display_name, rotate=rotate, key=key)
+        emit(output, sealed)
+        envelope = envelope_pb2.Envelope.FromString(sealed)
+        registered = party_pb2.KeyRegistration.FromString(envelope.payload).key
+        notices.print(
+            f"fingerprint {keyid(registered)}: tell it to the gateway's operator by another way", markup=False
+        )
 
     @app.command()
     def trust(
@@ -152,21 +160,31 @@ def problems(home: Home) -> list[str]:
     probes: list[Callable[[], object]] = [
         partial(_check_key, home, key) for key in home.settings.signing.keys
     ]
-    probes += [home.tls, home.gateway_keyring, home.log_key, home.head]
+    probes += [partial(_check_certificate, home), home.gateway_keyring, home.log_key, home.head]
     for probe in probes:
         try:
             probe()
         except ExchangeError as error:
             found.append(error.explanation)
+    if not is_address(home.settings.gateway.address):
+        found.append(f"gateway.address = {home.settings.gateway.address!r} is not host:port")
     for private in home.keys.glob("*.pem"):
-        if private.stat().st_mode & 0o077:
-            found.append(f"{private} can be read by others: chmod 600 {private}")
+        said = f"{private} can be read by others: chmod 600 {private}"
+        if private.stat().st_mode & 0o077 and said not in found:  # the key that was tried said so itself
+            found.append(said)
     certificate = home.keys / "tls.crt"
     if certificate.exists() and (days := certificates.days_left(certificate.read_bytes())) < 30:
         found.append(
             f"the certificate ends in {days} days: `request` a new one, have it admitted, `install` it"
         )
     return found
+
+
+def _check_certificate(home: Home) -> None:
+    """Otherwise each call ends as if the gateway were away."""
+    tls = home.tls()
+    key = certificates.load_key(tls.key).public_key()
+    certificates.check(tls.certificate.read_bytes(), key, home.settings.holder, ca=tls.ca.read_bytes())
 
 
 def _check_key(home: Home, key: str) -> None:

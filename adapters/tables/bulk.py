@@ -9,10 +9,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from contextlib import ExitStack
+from importlib.util import find_spec
 from typing import Any
 
 from sqlalchemy import BigInteger, Engine, Integer, LargeBinary, NullPool, Table, create_engine, event
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
 from xinyi.errors import Invalid
 
@@ -24,14 +26,9 @@ _COPY_TYPES = {Integer: "int4", BigInteger: "int8", LargeBinary: "bytea"}
 
 def open_engine(url: str) -> Engine:
     """SQLite or PostgreSQL; raises Invalid for others. The bank's own journal mode is left alone."""
-    parsed = make_url(url)
-    backend = parsed.get_backend_name()
-    if backend == "postgresql":
+    parsed = parse_url(url)
+    if parsed.get_backend_name() == "postgresql":
         return create_engine(parsed, poolclass=NullPool, hide_parameters=True)
-    if backend != "sqlite":
-        raise Invalid(
-            f"landing goes to sqlite:/// or postgresql://, not to {backend}", basis="settings.database"
-        )
     engine = create_engine(
         parsed, poolclass=NullPool, connect_args={"timeout": BUSY_TIMEOUT_S}, hide_parameters=True
     )
@@ -43,6 +40,24 @@ def open_engine(url: str) -> Engine:
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     connection.isolation_level = None  # we begin transactions ourselves; DDL is part of them
     connection.execute("PRAGMA page_size = 16384")  # takes effect in a new, empty file only
+
+
+def parse_url(url: str) -> URL:
+    """Of a database that this program knows. Raises Invalid, never showing the URL: there may be a password in it."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as error:
+        raise Invalid("that is no URL of a database", basis="settings.database") from error
+    backend = parsed.get_backend_name()
+    if backend not in ("postgresql", "sqlite"):
+        raise Invalid(
+            f"databases are sqlite:///FILE and postgresql://host/name, not {backend}", basis="settings.database"
+        )
+    if backend == "postgresql" and find_spec("psycopg") is None:
+        raise Invalid(
+            "PostgreSQL needs psycopg: python -m pip install 'xinyi-gateway[postgres]'", basis="settings.extra"
+        )
+    return parsed
 
 
 class _Abandoned(Exception):

@@ -8,7 +8,7 @@ repeated string     two columns: `names` joined with "；", and `names_json` whe
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Literal
@@ -28,14 +28,18 @@ class Column:
 
 
 class Projection:
-    """From messages to the values of their columns, a column at a time: half the cost of record by record."""
+    """From messages to the values of their columns, a column at a time: half the cost of record by record.
 
-    def __init__(self, kind: type[Message]) -> None:
+    Args: without — names of fields that have no column.
+    """
+
+    def __init__(self, kind: type[Message], without: Collection[str] = ()) -> None:
         self.columns: list[Column] = []
         self._readers: list[Callable[[Sequence[Message]], list[Sequence[Value]]]] = []
         fields: Sequence[FieldDescriptor] = kind.DESCRIPTOR.fields  # type: ignore[assignment]
         for field in fields:
-            self._add(field)
+            if field.name not in without:
+                self._add(field)
 
     def _add(self, field: FieldDescriptor) -> None:
         if field.is_repeated:

@@ -32,7 +32,9 @@ def find_encoding(path: Path, stated: str = "") -> Encoding:
     with path.open("rb") as file:
         head = file.read(4)
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise Invalid(f"{path.name} is UTF-16 text: save it as CSV in UTF-8", basis="source.encoding")
+        raise Invalid(
+            f"{path.name} is UTF-16 text: save it as CSV in {stated or 'UTF-8'}", basis="source.encoding"
+        )
     marked = head.startswith(codecs.BOM_UTF8)
     if stated:
         name = canonical(stated)

@@ -44,6 +44,9 @@ class Profile(Section):
     words: dict[str, dict[str, str]] = Field(default_factory=dict)
     #: strptime formats, tried in this order, besides ISO dates
     date_formats: tuple[str, ...] = ()
+    #: product → grades it holds, where these are not all: in a file of changes any other grade says that the taxpayer
+    #: has left it
+    grades: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     #: field → endings that a web page or a program put behind the value
     drop_suffixes: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
@@ -76,6 +79,11 @@ class Profile(Section):
             raise Invalid(f"{path}: {', '.join(sorted(without))} has no column", basis="profile.keys")
         profile._sha256 = hashlib.sha256(data).digest()
         return profile
+
+    @property
+    def tells_changes(self) -> bool:
+        """Whether a column says how each row changes what stands."""
+        return "change" in self.columns
 
     def positions(self, headings: list[str]) -> dict[str, int]:
         """field → column number. Raises Invalid where a heading is missing or stands twice."""

@@ -1,4 +1,5 @@
 """Reading somebody's table, CSV or XLSX, row by row in constant memory. Cells stay as they are written.
+A database's is read by database.py as the same kind of Table.
 
 Decides what a cell's text is; knows nothing of what it should be. The file's digest is taken before and
 while it is read, so that what is published is what was read.
@@ -11,6 +12,7 @@ import datetime
 import hashlib
 import io
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -89,19 +91,22 @@ def _number_cell(text: str, cell: str) -> NumberCell:
 
 
 @dataclass(frozen=True)
-class Table:
-    """One table of one file, opened through a profile."""
+class Table(ABC):
+    """One table, opened through a profile."""
 
-    path: Path
     profile: Profile
-    #: Of the raw file.
+    #: Of the raw file; of a database's rows, of their canonical form.
     sha256: bytes
     size_bytes: int
-    #: "utf-8", "gb18030" or "xlsx".
+    #: "utf-8", "gb18030" or "xlsx"; "postgresql" or "sqlite".
     encoding: str
-    #: How the encoding is known, see Encoding.how; "format" for a workbook.
+    #: How the encoding is known, see Encoding.how; "format" where there is no choice.
     how: str
-    mark: int = 0
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """For people."""
 
     @property
     def certain(self) -> bool:
@@ -109,15 +114,32 @@ class Table:
         return self.how != "found"
 
     def blocks(self) -> Iterator[Block]:
-        """The heading row alone, then blocks of rows. Raises Invalid, Conflict."""
+        """The heading row alone, then blocks of rows. Raises as `pieces`."""
         for first, piece in self.pieces():
             yield first, piece.rows()
 
+    @abstractmethod
     def pieces(self) -> Iterator[tuple[int, Piece]]:
         """The same, each with its first row's number, and parsed only where that cannot wait.
 
-        A piece without quotation marks is parsed by whoever takes it. From the first quotation mark on a row may
-        go over any line's end, so everything is parsed here, in order. Raises Invalid, Conflict.
+        Raises Invalid, and Conflict where the table is not any more what it was when it was opened.
+        """
+
+
+@dataclass(frozen=True)
+class FileTable(Table):
+    """One table of one file."""
+
+    path: Path
+    mark: int = 0
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    def pieces(self) -> Iterator[tuple[int, Piece]]:
+        """A piece without quotation marks is parsed by whoever takes it. From the first quotation mark on a row may
+        go over any line's end, so everything is parsed here, in order.
         """
         if self.encoding == "xlsx":
             return ((first, Parsed(rows)) for first, rows in self._blocks_of_workbook())
@@ -209,7 +231,7 @@ class Table:
         first_column = sheet.start[1] if sheet.start else 0
         rows = sheet.iter_rows()
         header = self.profile.header_row
-        headings = [_text(cell) for cell in next(islice(rows, header - 1, None), [])]
+        headings = [cell_text(cell) for cell in next(islice(rows, header - 1, None), [])]
         yield header, [headings]
         positions = self.profile.positions(headings)
         identifiers = {positions[field]: first_column for field in self.profile.identifiers}
@@ -223,7 +245,7 @@ class Table:
             raise Conflict(f"{self.path.name} changed while it was read: start again", basis="source.changed")
 
 
-def open_table(path: Path, profile: Profile, *, encoding: str = "") -> Table:
+def open_table(path: Path, profile: Profile, *, encoding: str = "") -> FileTable:
     """Takes the file's digest and finds out how to read it.
 
     Args:
@@ -240,9 +262,9 @@ def open_table(path: Path, profile: Profile, *, encoding: str = "") -> Table:
     if head.startswith(b"\xd0\xcf\x11\xe0"):
         raise Invalid(f"{path.name} is an old XLS workbook: save it as XLSX", basis="source.xlsx")
     if head.startswith(b"PK\x03\x04"):
-        return Table(path, profile, digest.digest(), size, "xlsx", "format")
+        return FileTable(profile, digest.digest(), size, "xlsx", "format", path)
     found: Encoding = find_encoding(path, encoding or profile.encoding)
-    return Table(path, profile, digest.digest(), size, found.name, found.how, found.mark)
+    return FileTable(profile, digest.digest(), size, found.name, found.how, path, found.mark)
 
 
 def _decode(data: bytes, encoding: str, name: str, offset: int) -> str:
@@ -277,15 +299,16 @@ def _line_count(data: bytes) -> int:
 def _row(cells: Sequence[object], number: int, identifiers: Mapping[int, int]) -> list[str]:
     """Args: identifiers — position of each identifier column → columns of the sheet before the table."""
     row = [
-        NumberCell(_text(cell), f"{_column(i + identifiers[i])}{number}")
+        NumberCell(cell_text(cell), f"{_column(i + identifiers[i])}{number}")
         if i in identifiers and not isinstance(cell, str)
-        else _text(cell)
+        else cell_text(cell)
         for i, cell in enumerate(cells)
     ]
     return row if any(row) else []
 
 
-def _text(cell: object) -> str:
+def cell_text(cell: object) -> str:
+    """Of a value that is a text, a number, a date or a word."""
     if isinstance(cell, str):
         return cell
     if isinstance(cell, float) and cell.is_integer():

@@ -1,8 +1,16 @@
-"""Where an edition can land: what a database and a file have in common."""
+"""Where an edition can land: what a database and a file have in common.
+
+    a FULL                      stage, write …, written, rows, publish
+    a DELTA or CORRECTION       stage, write …, written, merge, rows, [recall,] publish
+    a CORRECTION of the past    stage, write …, written, recall
+
+A target that keeps files for another system's loader does the same: what `merge` and `publish` would do there at
+once goes into the files, in the order in which that system has to load them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,9 +26,12 @@ class Landed:
     delivery_id: str
     manifest_digest: str
     sequence: int
+    #: The target's own name of what it shows; empty for what is staged and becomes visible.
     relation: str
+    #: Records of the edition's state that are shown, and those that are not.
     accepted: int
     rejected: int
+    #: Of the edition's records.
     root: str
     landed_at_ms: int
 
@@ -37,14 +48,45 @@ class Columns:
         return [*self.own, *self.shared]
 
 
-#: A visible row: its own columns…, then the tuple of the shared ones.
+#: A visible row: its own columns…, then the tuple of the shared ones. The first column is the taxpayer's identifier.
 Shown = tuple[Any, ...]
-#: position, rule that refused it or None, the row as it would be shown
+#: position, why it is not shown (the rule that refused it, GONE, ABSENT) or None, the row as it would be shown
 Row = tuple[int, str | None, Shown]
+
+#: The taxpayer has left: of the row, the identifier and its kind alone are told.
+GONE = "gone"
+#: A CORRECTION's row of a taxpayer that is not among the records this target shows.
+ABSENT = "absent"
+
+
+@dataclass(frozen=True)
+class Recall:
+    """A CORRECTION that takes rows back."""
+
+    product: str
+    #: Manifest digests in hex: its own, and that of the first edition that was wrong.
+    correction: str
+    corrects: str
+    sequence: int
+    received_at_ms: int
+
+
+@dataclass(frozen=True)
+class Recalled:
+    """One row that a CORRECTION took back."""
+
+    product: str
+    taxpayer_id: str
+    correction: str
+    corrects: str
+    sequence: int
+    #: "gone" or "changed".
+    what: str
+    received_at_ms: int
 
 
 class Target(Protocol):
-    """Where an edition lands."""
+    """Where an edition lands. Holds one edition's work at a time."""
 
     def landed(self, product: str) -> Landed | None: ...
 
@@ -53,7 +95,7 @@ class Target(Protocol):
         ...
 
     def write(self, rows: Sequence[Row]) -> None:
-        """The next records, in order."""
+        """The next records, in order. Those with a reason are kept with it, where there is a place, and not shown."""
         ...
 
     def written(self) -> None:
@@ -64,12 +106,40 @@ class Target(Protocol):
         """Looks at the visible edition again instead of staging one."""
         ...
 
-    def rows(self) -> Iterator[Shown]:
-        """The accepted records as they stand there, in order."""
+    def merge(self, base: Landed) -> int:
+        """Puts the staged rows in the place of those of the same taxpayers in the visible edition.
+
+        Every staged row removes the row of its taxpayer; one without a reason, or with a rule's, then takes its
+        place. Begins a transaction that `publish` ends and `close` undoes: until then readers see what was there.
+
+        Args: base — what `landed` gave. Raises Conflict where something else landed meanwhile.
+
+        Returns how many shown rows it removed.
+        """
         ...
 
-    def publish(self, landed: Landed) -> None:
-        """Makes the staged edition the visible one, at once."""
+    def rows(self) -> Iterator[Shown]:
+        """The accepted records of the staged edition, in order: as staged, or behind `merge` as they stand among
+        the others."""
+        ...
+
+    def recall(self, recall: Recall) -> None:
+        """Writes down every staged row as taken back; those that are already stay as they are.
+
+        In the transaction that `merge` began, or in one of its own.
+        """
+        ...
+
+    def publish(self, landed: Landed, disputes: Mapping[str, str] | None) -> None:
+        """Makes the staged edition the visible one, or what was merged, at once.
+
+        Args: disputes — identifier → ISO date since when its record is under objection; they replace those there
+        were. None leaves those.
+        """
+        ...
+
+    def recalled(self, product: str) -> Iterator[Recalled]:
+        """What was taken back, the latest first."""
         ...
 
     def discard(self) -> None:

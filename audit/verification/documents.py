@@ -16,7 +16,15 @@ from audit.verification.history import KeyHistory
 from audit.verification.notes import DocumentNote
 from audit.verification.run import PACE, Run
 from xinyi.errors import DigestMismatch, EncodingInvalid, ProofInvalid, SignatureInvalid
-from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2, log_pb2, party_pb2
+from xinyi.v1 import (
+    edition_pb2,
+    envelope_pb2,
+    exchange_pb2,
+    log_pb2,
+    notice_pb2,
+    objection_pb2,
+    party_pb2,
+)
 
 M = TypeVar("M", bound=Message)
 
@@ -28,6 +36,7 @@ _GATEWAYS: tuple[type[Message], ...] = (
     exchange_pb2.DeliveryFailure,
     party_pb2.Admission,
     log_pb2.Erasure,
+    notice_pb2.ChangeNotice,
 )
 _KINDS = {
     payload_type(kind): kind
@@ -38,9 +47,14 @@ _KINDS = {
         edition_pb2.HoldRelease,
         edition_pb2.Cancellation,
         edition_pb2.Stop,
+        edition_pb2.RowAnswer,
         exchange_pb2.DeliveryReceipt,
         exchange_pb2.PullRequest,
+        exchange_pb2.WatchRequest,
         exchange_pb2.LogQuery,
+        exchange_pb2.SubjectQuery,
+        objection_pb2.Objection,
+        objection_pb2.ObjectionDecision,
         party_pb2.KeyRegistration,
         party_pb2.AgreementAnnex,
     )

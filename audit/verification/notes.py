@@ -1,14 +1,11 @@
-"""What a verification has seen so far, in a temporary database: memory stays flat however long the log is.
-
-Nothing here is trusted beyond the run; the file has no name and vanishes with the process.
-"""
+"""Leaves, documents, answers and row changes as a verification has seen them so far."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+
+from audit.verification.scratch import Scratch
 
 _SCHEMA = """
 CREATE TABLE leaves (leaf BLOB PRIMARY KEY, position INTEGER, kind TEXT, documents INTEGER,
@@ -25,8 +22,6 @@ CREATE TABLE changes (name TEXT, key TEXT, digest BLOB, position INTEGER, shown 
 CREATE TABLE answers (document BLOB PRIMARY KEY, answer BLOB) WITHOUT ROWID;
 CREATE TABLE refusals (leaf BLOB PRIMARY KEY, party TEXT, day TEXT, detail TEXT) WITHOUT ROWID;
 """
-#: Pages of 4 KiB kept in memory.
-_CACHE_PAGES = 16_000
 
 
 @dataclass(frozen=True)
@@ -65,23 +60,10 @@ class Change:
     shown: bool
 
 
-class Notes:
-    """Use as a context manager."""
-
+class Notes(Scratch):
     def __init__(self) -> None:
-        self._db = sqlite3.connect("", isolation_level=None)
-        self._db.execute("PRAGMA journal_mode = OFF")
-        self._db.execute("PRAGMA synchronous = OFF")
-        self._db.execute(f"PRAGMA cache_size = {_CACHE_PAGES}")
-        self._db.executescript(_SCHEMA)
-        self._db.execute("BEGIN")
+        super().__init__(_SCHEMA)
         self._last_missing: int | None = None
-
-    def __enter__(self) -> Notes:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._db.close()
 
     # Leaves and what their entries name
 
@@ -100,7 +82,7 @@ class Notes:
 
     def missing_openings(self) -> Iterator[tuple[int, bytes, bool]]:
         """(position, leaf, whether its erasure is logged) of every leaf without opening."""
-        yield from self._db.execute(
+        yield from self._rows(
             "SELECT position, missing.leaf, erased.leaf IS NOT NULL FROM missing "
             "LEFT JOIN erased ON erased.leaf = missing.leaf ORDER BY position"
         )
@@ -133,15 +115,13 @@ class Notes:
 
     def named_before(self, digest: bytes, position: int, *kinds: str) -> bool:
         """Whether an earlier entry of one of these kinds names the document."""
-        rows = self._db.execute(
-            "SELECT kind FROM named WHERE digest = ? AND position < ?", (digest, position)
-        )
+        rows = self._rows("SELECT kind FROM named WHERE digest = ? AND position < ?", digest, position)
         return any(kind in kinds for (kind,) in rows)
 
     def named_as(self, *kinds: str) -> list[bytes]:
         """Digests of the documents that entries of these kinds name, in log order."""
         marks = ",".join("?" * len(kinds))
-        rows = self._db.execute(f"SELECT digest FROM named WHERE kind IN ({marks}) ORDER BY position", kinds)
+        rows = self._rows(f"SELECT digest FROM named WHERE kind IN ({marks}) ORDER BY position", *kinds)
         return list(dict.fromkeys(digest for (digest,) in rows))
 
     def key_ended(self, position: int, key_id: str, how: str, since_ms: int | None) -> None:
@@ -150,7 +130,7 @@ class Notes:
 
     def ended_keys(self) -> Iterator[tuple[int, str, str, int | None]]:
         """(position, key id, how, position of the first leaf whose signatures are suspect) in log order."""
-        yield from self._db.execute(
+        yield from self._rows(
             "SELECT position, key_id, how, CASE WHEN since IS NULL THEN NULL ELSE "
             "coalesce((SELECT min(position) FROM leaves WHERE recorded >= since), position) END "
             "FROM key_ends ORDER BY position"
@@ -202,11 +182,11 @@ class Notes:
         return None if row is None else row[0]
 
     def changed_tables(self) -> list[str]:
-        return [name for (name,) in self._db.execute("SELECT DISTINCT name FROM changes ORDER BY name")]
+        return [name for (name,) in self._rows("SELECT DISTINCT name FROM changes ORDER BY name")]
 
     def rows_not_shown(self) -> Iterator[tuple[str, str, int]]:
         """(table, key, position of the last change) of rows that should be there."""
-        yield from self._db.execute(
+        yield from self._rows(
             "SELECT name, key, position FROM changes WHERE NOT shown AND length(digest) > 0 ORDER BY position"
         )
 
@@ -220,7 +200,7 @@ class Notes:
 
     def unfounded_answers(self) -> Iterator[bytes]:
         """Documents whose row names an answer that is not kept, or is for another document."""
-        rows = self._db.execute(
+        rows = self._rows(
             "SELECT answers.document FROM answers LEFT JOIN documents ON documents.digest = answers.answer "
             "WHERE documents.about IS NOT answers.document"
         )
@@ -237,13 +217,7 @@ class Notes:
 
     def unfounded_refusals(self) -> Iterator[tuple[bytes, bool]]:
         """(leaf, whether its opening is missing) of those that a row calls a refusal and the log does not."""
-        yield from self._db.execute(
+        yield from self._rows(
             "SELECT refusals.leaf, leaves.kind IS '' FROM refusals "
             "LEFT JOIN leaves ON leaves.leaf = refusals.leaf WHERE leaves.kind IS NOT 'refused'"
         )
-
-    def _one(self, statement: str, *values: object) -> Any:
-        return self._db.execute(statement, values).fetchone()
-
-    def _add(self, statement: str, *values: object) -> bool:
-        return self._db.execute(statement, values).rowcount == 1

@@ -12,9 +12,11 @@ at each place in this package:
  6. documents    every kept document is named by the log, in the one encoding, and every named one is kept
  7. seals        every document is sealed by keys that counted at its place in the log, none of them suspect
  8. answers      every answer is for the exchange it names, and every exchange has the one it must have
- 9. exchanges    editions, approvals, deliveries, receipts and queries say what they must say to each other
+ 9. exchanges    editions, decisions, deliveries, receipts, recalls, objections, notices and queries say what they
+                 must say to each other
 10. rows         every business row is as the log left it, none is missing, none is there besides
 11. records      every chunk is the one its manifest seals (exports with records)
+12. states       every edition leads from the records before it to those it seals (exports with records)
 
 It cannot tell that an exchange was never logged, that a time is right, or that another partner was shown
 another head: docs/evidence-format.md §6. Memory is flat in the number of entries.
@@ -33,6 +35,7 @@ from audit.verification.exported import Description, Export, belongs
 from audit.verification.findings import Report
 from audit.verification.notes import Notes
 from audit.verification.policy import Policy
+from audit.verification.register import Register
 from audit.verification.run import Run, Watch, unwatched
 from xinyi.errors import EncodingInvalid, Invalid
 
@@ -49,8 +52,12 @@ CLAIMS = {
     "deliveries": "nothing was delivered without a second person's approval",
     "receipts": "every receipt is the recipient's, for the root and count that were sealed",
     "queries": "every look at the log was a person's, in their own name",
+    "recalls": "every correction is told to everybody who took what it corrects",
+    "objections": "every objection and its decision is the bureau's, by two persons",
+    "notices": "every notice of changes is under a number of its own",
     "rows": "every business row is as the log left it",
     "records": "every chunk of records is the one its manifest seals",
+    "states": "every edition leads from the records before it to those it seals",
 }
 
 
@@ -63,8 +70,8 @@ def verify(path: Path, policy: Policy, watch: Watch = unwatched) -> Report:
     export = Export(path, line_bytes=policy.limits.line_bytes)
     head = _check_head(export, policy, report)  # 1
     description = _check_files(export, policy, report, head)  # 2
-    with Notes() as notes:
-        run = Run(export, policy, notes, report, watch, description)
+    with Notes() as notes, Register() as register:
+        run = Run(export, policy, notes, register, report, watch, description)
         state.read_linked(run)
         tree.check(run, head)  # 3, 4
         with Dossier(run) as dossier:
@@ -74,7 +81,7 @@ def verify(path: Path, policy: Policy, watch: Watch = unwatched) -> Report:
             tree.check_erasures(run)  # 4
             state.check(run)  # 10
             if description.with_records:
-                chunks.check(run, dossier)  # 11
+                chunks.check(run, dossier)  # 11, 12
             report.notes["keys_taken_from_log"] = [
                 {"leaf": position, "holder": key.holder, "fingerprint": keyid(key)}
                 for position, key in dossier.history.learned

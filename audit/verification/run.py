@@ -9,6 +9,7 @@ from audit.verification.exported import Description, Export
 from audit.verification.findings import Report
 from audit.verification.notes import Notes
 from audit.verification.policy import Policy
+from audit.verification.register import Register
 
 #: (step, how much of it is done, of how much; 0 where that is not known)
 Watch = Callable[[str, int, int], None]
@@ -25,6 +26,7 @@ class Run:
     export: Export
     policy: Policy
     notes: Notes
+    register: Register
     report: Report
     watch: Watch
     description: Description

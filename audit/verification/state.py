@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from audit.entries import canonical_json
+from audit.verification import recalls
 from audit.verification.exported import read_row
 from audit.verification.run import Run
 from xinyi.errors import EncodingInvalid
@@ -53,6 +54,9 @@ def check(run: Run) -> None:
                 subject = f"{table} {key}"[:200]
             with run.report["rows"].examine(subject):
                 _check_row(run, subject, table, key, digest)
+            if table == "recalls":
+                with run.report["recalls"].examine(subject):
+                    recalls.check_row(run, row)
     absent = set(run.notes.changed_tables()) - shown
     for table in sorted(absent):
         run.report["rows"].undecide(f"state/{table}.jsonl", "the file is missing")

@@ -11,10 +11,10 @@ from typing import Annotated
 import typer
 
 from gateway.commands import Disclosure, HomeOption, JsonOption, OutputOption, ReasonOption, act
-from xinyi.terminal import console, emit, outcome, print_json, program, table
+from xinyi.terminal import console, emit, group, outcome, print_json, table
 from xinyi.v1 import exchange_pb2, party_pb2
 
-app = program("Agreements: what they permit, from when until when, and their annexes.")
+app = group("Agreements: what they permit, from when until when, and their annexes.")
 
 _DAY = ["%Y-%m-%d"]
 

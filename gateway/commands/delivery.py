@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from gateway.commands import HomeOption, JsonOption, ReasonOption, act
-from xinyi.terminal import outcome, program
+from xinyi.terminal import group, outcome
 
-app = program("Deliveries that need a person.")
+app = group("Deliveries that need a person.")
 
 
 @app.command()

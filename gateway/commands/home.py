@@ -10,9 +10,9 @@ import typer
 
 from gateway.commands import HomeOption, JsonOption, OutputOption
 from xinyi.settings import SettingsInvalid
-from xinyi.terminal import console, emit, findings, notices, outcome, print_json, program, table
+from xinyi.terminal import console, emit, findings, group, notices, outcome, print_json, table
 
-certificate = program("The gateway's own TLS certificate.")
+certificate = group("The gateway's own TLS certificate.")
 
 
 class Mode(StrEnum):

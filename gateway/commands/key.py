@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from gateway.commands import HomeOption, JsonOption, OutputOption, ReasonOption, act
-from xinyi.terminal import emit, notices, outcome, print_json, program, table
+from xinyi.terminal import emit, group, notices, outcome, print_json, table
 
-app = program("Keys that seal documents: the gateway's own, and the partners'.")
+app = group("Keys that seal documents: the gateway's own, and the partners'.")
 
 Fingerprint = Annotated[str, typer.Argument(help="64 hex digits, as `key list` shows.")]
 

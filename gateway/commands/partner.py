@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway.commands import HomeOption, JsonOption, OutputOption, ReasonOption, act
-from xinyi.terminal import emit, notices, outcome, print_json, program, table
+from xinyi.terminal import emit, group, notices, outcome, print_json, table
 
 if TYPE_CHECKING:
     from audit.keys import Signer
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gateway.exchange import Exchange
     from xinyi.v1 import envelope_pb2
 
-app = program("Partners: who they are and what state they are in.")
+app = group("Partners: who they are and what state they are in.")
 
 
 class Kind(StrEnum):

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from gateway.commands import Disclosure, HomeOption, JsonOption, OutputOption, act
-from xinyi.terminal import emit, outcome, print_json, program, table
+from xinyi.terminal import emit, group, outcome, print_json, table
 
-app = program("Products: fixed field sets, each switched on or off as a whole.")
+app = group("Products: fixed field sets, each switched on or off as a whole.")
 
 ProductFile = Annotated[Path, typer.Argument(metavar="FILE", help="TOML, as `product show` writes it.")]
 

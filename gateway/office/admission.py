@@ -124,7 +124,7 @@ def admit(
     else:
         word = "certificate.issued"
     request = opened.message.certificate_request
-    admission = envelope.seal(
+    admission = x.seal(
         party_pb2.Admission(
             party=key.party,
             holder=key.holder,
@@ -156,8 +156,10 @@ def _enter_party(x: Exchange, registration: party_pb2.KeyRegistration, kind: str
     if not expected:
         raise Invalid("name the party's kind with --kind: its request does not", basis="registration.kind")
     if (asked and asked != expected) or (known is not None and known["kind"] != expected):
+        told = {"the request says": asked, "the register": known["kind"] if known else "", "you": kind}
         raise Conflict(
-            f"kinds differ: request {asked or '?'}, register {known and known['kind']}, you {kind or '?'}",
+            "kinds differ: "
+            + ", ".join(f"{who} {says}" for who, says in told.items() if says),
             basis="registration.kind",
         )
     if known is not None:

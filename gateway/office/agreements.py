@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from datetime import date
 
-from audit import envelope
 from audit.keys import Signer
 from gateway.exchange import Exchange
 from gateway.office.partners import check_reason
 from gateway.rules.entitlement import check_disclosure, check_in_force
 from gateway.store import parties, tables
 from xinyi.errors import Conflict, Invalid, Unknown
+from xinyi.server import is_address
 from xinyi.v1 import envelope_pb2, exchange_pb2, party_pb2
 
 DOCUMENT = party_pb2.KEY_PURPOSE_DOCUMENT
@@ -89,7 +89,7 @@ def annex(
         and key["purpose"] == DOCUMENT
         and (key["party"] == row["party"] or kinds[key["party"]] in ("TAX_BUREAU", "GATEWAY"))
     ]
-    sealed = envelope.seal(
+    sealed = x.seal(
         party_pb2.AgreementAnnex(
             agreement_id=identity, keys=keys, log_verifier_key=log_key, verification_method=method
         ),
@@ -135,6 +135,8 @@ def entitle(
         raise Invalid(
             "push takes --inbox, folder takes --folder, pull takes neither", basis="entitlement.target"
         )
+    if channel == exchange_pb2.CHANNEL_PUSH and not is_address(target):
+        raise Invalid(f"{target!r} is not host:port", basis="entitlement.target")
     x.replace(
         tables.entitlements,
         {

@@ -26,6 +26,7 @@ from gateway.rules.partners import ACTIVE
 from gateway.store import migrations, tables
 from gateway.store.db import check_apart, open_engine
 from xinyi import files
+from xinyi.server import is_address
 from xinyi.settings import SettingsInvalid
 from xinyi.v1 import party_pb2
 
@@ -51,6 +52,8 @@ level = "INFO"
 max_attempts = 8
 backoff_s = 5.0
 expires_days = 30
+# A bank that asks again and again where nothing is new is refused until so long has passed; 0 for no limit.
+poll_seconds = 60.0
 workers = 8
 # Files in folders, and the record of finished attempts, are removed after this; 0 keeps them.
 keep_days = 90
@@ -77,6 +80,9 @@ def found(home: Path, plan: Plan, signing: str = "") -> Settings:
         signing: TOML of [signing], where keys do not lie in files; it becomes part of gateway.toml.
     """
     party_of(f"xinyi://{plan.party}/machine/main")
+    for address in (plan.listen, plan.address or plan.listen):
+        if not is_address(address):
+            raise SettingsInvalid(f"{address!r} is not host:port; nothing was changed", basis="home.address")
     if home.exists() and any(home.iterdir()):
         raise SettingsInvalid(f"{home} is not empty; nothing was changed", basis="home.exists")
     draft = home.with_name(f".{home.name}.{os.getpid()}.init")

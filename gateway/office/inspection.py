@@ -15,6 +15,7 @@ from gateway.config import Settings
 from gateway.store import migrations, tables
 from gateway.store.db import open_engine
 from xinyi.errors import ExchangeError
+from xinyi.server import is_address
 from xinyi.v1 import exchange_pb2
 
 T = TypeVar("T")
@@ -97,8 +98,7 @@ def _databases(settings: Settings) -> Iterator[str]:
 
 def _address(settings: Settings) -> Iterator[str]:
     for name, address in (("listen", settings.listen), ("address", settings.partner_address)):
-        host, _, port = address.rpartition(":")
-        if not host or not port.isdigit() or int(port) > 65535:
+        if not is_address(address):
             yield f"{name} = {address!r} is not host:port"
     if settings.mode == "production" and settings.partner_address.startswith(("127.", "localhost", "0.")):
         yield f"partners cannot dial {settings.partner_address}: set address to what they dial"

@@ -13,10 +13,10 @@ import structlog
 from sqlalchemy import Connection, exists, select
 
 from gateway.app import Gateway
-from gateway.delivery import DAY_MS
 from gateway.exchange import Exchange
 from gateway.store import editions as store
-from gateway.store.tables import chunks, editions, intakes
+from gateway.store.tables import buckets, chunks, editions, intakes, states
+from xinyi.days import DAY_MS
 
 log = structlog.get_logger()
 
@@ -62,7 +62,7 @@ def _drop_upload(x: Exchange, digest: bytes, before: int, actor: str) -> int | N
         return None
     count, _ = store.staged(x.conn, digest)
     x.log("edition.abandoned", actor=actor, manifest_digest=digest, detail=f"{count} chunks")
-    x.remove(chunks, digest)
+    _drop_records_of(x, digest)
     x.remove(intakes, digest)
     return count
 
@@ -82,5 +82,11 @@ def _drop_records(x: Exchange, digest: bytes, actor: str) -> int:
         record_count=edition["record_count"],
         detail=f"{count} chunks",
     )
-    x.remove(chunks, digest)
+    _drop_records_of(x, digest)
     return count
+
+
+def _drop_records_of(x: Exchange, digest: bytes) -> None:
+    """Chunks, and what was made of them."""
+    for table in (chunks, buckets, states):
+        x.remove(table, digest)

@@ -26,8 +26,13 @@ UNDELIVERED = ("QUEUED", "OFFERED", "DEAD")
 WAITING = ("QUEUED", "OFFERED")
 #: States in which nothing more is heard of a delivery.
 FINISHED = ("APPLIED", "REJECTED")
-#: States of an edition that may leave.
-DELIVERABLE = ("PUBLISHED", "SUPERSEDED")
+#: States in which the bank has the bytes.
+TAKEN = ("RECEIVED", "ACCEPTED", "PARTIAL", "APPLIED")
+#: Receipts by which a bank says that it took the edition.
+TAKING = tuple(stage for stage, (after, _) in _STAGES.items() if after in TAKEN)
+
+#: First words of the reasons of a dead delivery that may have passed by the next edition.
+_PASSING = {"unavailable", "partner", "entitlement", "agreement", "product", "disclosure"}
 
 #: Pauses between attempts double up to this.
 LONGEST_PAUSE_MS = 3_600_000
@@ -51,6 +56,15 @@ def next_attempt_ms(delivery: Mapping[str, Any], backoff_ms: int) -> int:
 def is_given_up(delivery: Mapping[str, Any], error: ExchangeError, max_attempts: int) -> bool:
     """Whether the attempt that just failed was the last: no other will help, or all are used up."""
     return error.code != "unavailable" or delivery["attempts"] + 1 >= max_attempts
+
+
+def may_begin_anew(delivery: Mapping[str, Any]) -> bool:
+    """Whether a DEAD delivery is queued again with the next edition, that it builds on.
+
+    True where nobody lied: the bank was away, or had no right then. Everything else waits for a person.
+    """
+    reason = delivery["last_error"].partition(".")[0]
+    return delivery["state"] == "DEAD" and reason in _PASSING
 
 
 def code_of(error: ExchangeError) -> str:
@@ -79,6 +93,16 @@ def state_after(delivery: Mapping[str, Any], stage: pb.ReceiptStage) -> str:
 
 def stage_word(stage: pb.ReceiptStage) -> str:
     return _STAGES[stage][0].lower()
+
+
+def repeats(receipt: pb.DeliveryReceipt, earlier: pb.DeliveryReceipt) -> bool:
+    """Whether a bank that was offered an edition once more, and lost it meanwhile, says the same again.
+
+    Of one and the same Delivery it gives one receipt of a stage.
+    """
+    return receipt.delivery_digest != earlier.delivery_digest and (
+        (receipt.root, receipt.accepted, receipt.rejected) == (earlier.root, earlier.accepted, earlier.rejected)
+    )
 
 
 def check_receipt(

@@ -2,8 +2,8 @@
 
     TESTING ─▶ ACTIVE ⇄ SUSPENDED ─▶ TERMINATED        (applied: a request nobody has admitted; no row)
 
-A suspended partner gets no new data but keeps its duty, and so its right, to confirm what it got; so does a
-terminated one. Heads and proofs are never withheld from anybody who was once admitted.
+A suspended partner gets no new data but keeps its duty, and so its right, to confirm what it got, and to be told
+what of it was wrong; so does a terminated one. Heads and proofs are never withheld from anybody who was once admitted.
 """
 
 from __future__ import annotations
@@ -15,19 +15,20 @@ from xinyi.errors import Conflict, NotEntitled
 
 TESTING, ACTIVE, SUSPENDED, TERMINATED = "TESTING", "ACTIVE", "SUSPENDED", "TERMINATED"
 
-#: state → rights. read_log: heads and proofs; query: openings, exports; enter: new keys, certificates.
+#: state → rights. read_log: heads and proofs; query: openings, exports; enter: new keys, certificates;
+#: be_recalled: corrections of what it was given.
 _BY_STATE: dict[str, frozenset[str]] = {
     TESTING: frozenset({"read_log", "enter"}),
-    ACTIVE: frozenset({"read_log", "enter", "confirm", "receive", "publish", "query"}),
-    SUSPENDED: frozenset({"read_log", "enter", "confirm"}),
-    TERMINATED: frozenset({"read_log", "confirm"}),
+    ACTIVE: frozenset({"read_log", "enter", "confirm", "be_recalled", "receive", "publish", "query"}),
+    SUSPENDED: frozenset({"read_log", "enter", "confirm", "be_recalled"}),
+    TERMINATED: frozenset({"read_log", "confirm", "be_recalled"}),
 }
 
 #: kind → rights.
 _BY_KIND: dict[str, frozenset[str]] = {
     "TAX_BUREAU": frozenset({"read_log", "enter", "publish"}),
-    "BANK": frozenset({"read_log", "enter", "receive", "confirm"}),
-    "CITY": frozenset({"read_log", "enter", "receive", "confirm"}),
+    "BANK": frozenset({"read_log", "enter", "receive", "confirm", "be_recalled"}),
+    "CITY": frozenset({"read_log", "enter", "receive", "confirm", "be_recalled"}),
     "AUDITOR": frozenset({"read_log", "enter", "query"}),
     "GATEWAY": frozenset({"read_log"}),
 }

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from audit.entries import canonical_json
-from xinyi.checks import RECORD_SCHEMA, is_text
+from xinyi.checks import RECORD_SCHEMA
 from xinyi.errors import Conflict, Invalid
+from xinyi.fields import is_text
 from xinyi.v1 import edition_pb2, exchange_pb2, records_pb2
 
 _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
@@ -23,7 +24,7 @@ _CLASSES = {
     if number
 }
 _GRADES = [name.removeprefix("GRADE_") for name in records_pb2.Grade.keys()[1:]]
-_FIELDS = [field.name for field in records_pb2.GradeRecord.DESCRIPTOR.fields]
+_FIELDS = [field.name for field in records_pb2.GradeRecord.DESCRIPTOR.fields if field.name != "gone"]
 #: Fields that the contract wants in every record.
 _ALWAYS = {"taxpayer_id", "identifier_kind", "names", "evaluation_year", "grade"}
 _OUTCOMES = {"warned", "quarantined", "rejected", "withheld"}
@@ -105,7 +106,8 @@ def check_fields(definition: Mapping[str, Any], present: Iterable[str]) -> None:
     Args:
         present: names of the fields that are set in any of them.
     """
-    foreign = sorted(set(present).difference(definition.get("fields", ())))
+    # That a taxpayer is gone belongs to every product.
+    foreign = sorted(set(present).difference(definition.get("fields", ()), {"gone"}))
     if foreign:
         raise Invalid(f"{', '.join(foreign)}: not a field of this product", basis="product.fields")
 
@@ -114,9 +116,10 @@ def check_grades(definition: Mapping[str, Any], counts: Mapping[int, int]) -> No
     """Raises Invalid where records carry a grade that is not of this product.
 
     Args:
-        counts: grade number → records.
+        counts: grade number → records; those that are gone under 0.
     """
     allowed = {records_pb2.Grade.Value(f"GRADE_{name}") for name in definition.get("grades", ())}
+    allowed.add(records_pb2.GRADE_UNSPECIFIED)
     foreign = sorted(grade for grade, records in counts.items() if records and grade not in allowed)
     if foreign:
         names = ", ".join(records_pb2.Grade.Name(grade).removeprefix("GRADE_") for grade in foreign)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import grpc
@@ -13,14 +14,16 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from audit.records import CHUNK_RECORDS, varint
-from gateway import delivery
+from gateway import catchup, delivery
 from gateway.exchange import Exchange
 from gateway.metrics import DELIVERIES
+from gateway.polls import Polls
 from gateway.receipts import accept_receipt
 from gateway.reception import Received, Reception
 from gateway.rules import deliveries as rules
 from gateway.store import deliveries as store
 from gateway.store import editions
+from gateway.watching import Watching
 from xinyi import checks
 from xinyi.errors import Conflict, ExchangeError, NotEntitled, Unknown
 from xinyi.server import Caller, caller
@@ -35,9 +38,21 @@ log = structlog.get_logger()
 
 
 class Feed(FeedServiceServicer):
-    def __init__(self, reception: Reception, *, expires_days: int) -> None:
+    """Args: poll_seconds — see `Polls`; next_within_s, watches_per_party — see `Watching`."""
+
+    def __init__(
+        self,
+        reception: Reception,
+        *,
+        expires_days: int,
+        poll_seconds: float,
+        next_within_s: int,
+        watches_per_party: int,
+    ) -> None:
         self._reception = reception
         self._expires_days = expires_days
+        self._polls = Polls(poll_seconds)
+        self._watching = Watching(reception, next_within_s=next_within_s, per_party=watches_per_party)
         self._notes: set[asyncio.Task[None]] = set()
 
     async def Pull(self, request: pb.PullCall, context: Any) -> pb.PullResponse:
@@ -49,41 +64,57 @@ class Feed(FeedServiceServicer):
             if asked.recipient != who.party:
                 raise NotEntitled("a bank pulls for itself only", basis="delivery.recipient")
             due = await self._reception.database.read(lambda conn: self._find_due(conn, received))
-            if due is None:
+            if not due:
                 # The right is checked where nothing is due as well: "nothing new" is an answer, too.
+                self._polls.check(asked.recipient, asked.product, self._reception.door.now())
                 return pb.PullResponse(
                     unchanged=True,
                     retry_after_s=RETRY_AFTER_S,
                     evidence=await self._reception.evidence(received.head),
                 )
-            offered = await self._offer(due, who)
+            offered = await self._offer(due[0], who)
             package = await self._reception.database.read(lambda conn: delivery.package(conn, offered))
             evidence = await self._reception.evidence(received.head)
-            return pb.PullResponse(package=package, evidence=evidence)
+            return pb.PullResponse(package=package, evidence=evidence, remaining=len(due) - 1)
 
-    def _find_due(self, conn: Connection, received: Received[exchange_pb2.PullRequest]) -> bytes | None:
-        """The newest published edition that is newer than what the bank holds, by its manifest's digest."""
+    def _find_due(self, conn: Connection, received: Received[exchange_pb2.PullRequest]) -> list[bytes]:
+        """What the bank has to take from what it holds on, in order, by the manifests' digests."""
         asked = received.message
-        delivery.check_may_receive(Exchange(conn, self._reception.door.now()), asked.recipient, asked.product)
-        newest = editions.newest_published(conn, asked.product)
-        if newest is None or newest["manifest_digest"] == asked.last_held:
-            return None
-        if asked.last_held:
-            held = editions.find_edition(conn, asked.last_held)
-            if held is None or held["product"] != asked.product:
-                raise Unknown(
-                    "the edition the bank says it holds is not one of this product", basis="pull.last_held"
-                )
-            if held["sequence"] >= newest["sequence"]:
-                return None
-        return bytes(newest["manifest_digest"])
+        due = catchup.due(conn, self._reception.door.now(), asked.recipient, asked.product, asked.last_held)
+        held = editions.find_edition(conn, asked.last_held) if asked.last_held else None
+        if asked.last_held and (held is None or held["product"] != asked.product):
+            raise Unknown(
+                "the edition the bank says it holds is not one of this product", basis="pull.last_held"
+            )
+        return due
+
+    async def Watch(self, request: pb.WatchCall, context: Any) -> AsyncIterator[pb.WatchResponse]:
+        who = caller(context)
+        async with self._reception.refusals_signed(who, "Watch", request.call.document):
+            asked = (await self._reception.open(request.call, exchange_pb2.WatchRequest, who)).message
+            checks.check_watch_request(asked)
+            if asked.recipient != who.party:
+                raise NotEntitled("a bank watches for itself only", basis="delivery.recipient")
+            async with aclosing(self._watching.stream(asked)) as responses:
+                async for response in responses:
+                    yield response
+
+    def end_watches(self) -> None:
+        """Before the server stops: a stream has no end of its own."""
+        self._watching.stop()
 
     async def _offer(self, manifest_digest: bytes, who: Caller) -> str:
         reception = self._reception
 
         def work(x: Exchange) -> str:
             return delivery.offer(
-                x, manifest_digest, who.party, reception.signer, reception.holder, self._expires_days
+                x,
+                manifest_digest,
+                who.party,
+                reception.signer,
+                reception.holder,
+                self._expires_days,
+                asked=True,
             )
 
         return await reception.door.run(work, key=checks.delivery_id(manifest_digest, who.party))
@@ -158,9 +189,9 @@ class Feed(FeedServiceServicer):
             # One answer for both: a bank learns nothing of another's deliveries.
             raise NotEntitled("there is no such delivery for the caller", basis="delivery.recipient")
         now_ms = self._reception.door.now()
-        delivery.check_may_receive(Exchange(conn, now_ms), who.party, row["product"])
         edition = editions.find_edition(conn, row["manifest_digest"])
         assert edition is not None  # foreign key
+        delivery.ground_now(Exchange(conn, now_ms), who.party, edition)
         rules.check_may_leave(row, edition)
         if delivery.has_expired(conn, row, now_ms):
             raise Conflict("this delivery has expired; pull it anew", basis="delivery.expired")

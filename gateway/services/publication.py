@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -13,10 +12,11 @@ from sqlalchemy import Connection
 from audit import envelope
 from audit.bulk import insert_rows
 from audit.keys import keyid
-from audit.records import check_blinding_key, check_manifest_tree
-from gateway import delivery
+from audit.records import blinding_key_commitment, check_blinding_key, check_manifest_tree
+from gateway import delivery, recalls, row_answers
 from gateway.exchange import Exchange
-from gateway.intake import Intake
+from gateway.intake import Intake, check_complete, check_counts, check_staged_state
+from gateway.preparation import stage
 from gateway.reception import Received, Reception
 from gateway.rules import editions as rules
 from gateway.rules.partners import check_right
@@ -25,7 +25,7 @@ from gateway.store import deliveries as delivery_store
 from gateway.store import editions as store
 from gateway.store import parties, tables
 from xinyi import checks
-from xinyi.errors import Conflict, Invalid, NotEntitled, Unknown
+from xinyi.errors import Invalid, NotEntitled, Unknown
 from xinyi.processes import Crew
 from xinyi.server import Caller, caller
 from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2
@@ -88,6 +88,7 @@ class Publication(PublicationServiceServicer):
             received = await self._open_manifest(request.call, who)
             sealed = await self._reception.find_answer(received.digest)
             if sealed is None:
+                await self._reception.database.in_thread(lambda: self._keep_state(received))
                 sealed = await self._reception.door.run(lambda x: self._commit(x, received))
                 log.info(
                     "edition.received", manifest=received.digest.hex(), records=received.message.record_count
@@ -107,20 +108,29 @@ class Publication(PublicationServiceServicer):
             )
         return received
 
+    def _keep_state(self, received: Received[edition_pb2.Manifest]) -> None:
+        """Ahead of the door, where nobody waits for it. A crash behind it leaves what the next commit writes again."""
+        manifest, database = received.message, self._reception.database
+        if manifest.kind == edition_pb2.EDITION_KIND_FULL:
+            return
+        with database.reading() as conn:
+            if store.find_edition(conn, received.digest) is not None:  # another upload was faster
+                return
+            _check_place(conn, manifest)
+            key = check_complete(conn, received.digest, manifest)
+        stage(database, received.digest, manifest, key, self._crew)
+
     def _commit(self, x: Exchange, received: Received[edition_pb2.Manifest]) -> envelope_pb2.Envelope:
         manifest = received.message
         if (known := store.find_answer(x.conn, received.digest)) is not None:
             return known
         product = _check_place(x.conn, manifest)
-        intake = store.find_intake(x.conn, received.digest)
-        staged, _ = store.staged(x.conn, received.digest)
-        if intake is None or staged != len(manifest.chunk_roots):
-            raise Conflict(
-                f"{staged} of {len(manifest.chunk_roots)} chunks have arrived: send the others first",
-                basis="edition.incomplete",
-            )
-        _check_counts(x.conn, received.digest, manifest)
-        shortfall = quality_shortfall(json.loads(product["definition"]), manifest.quality)
+        blinding_key = check_complete(x.conn, received.digest, manifest)
+        check_counts(x.conn, received.digest, manifest)
+        check_staged_state(x.conn, received.digest, manifest)
+        shortfall = "" if _says_nothing(manifest) else quality_shortfall(
+            json.loads(product["definition"]), manifest.quality
+        )
         state = "HELD" if shortfall else "READY"
         x.document(received.envelope)
         x.add(
@@ -136,7 +146,7 @@ class Publication(PublicationServiceServicer):
                 "state": state,
                 "record_count": manifest.record_count,
                 "root": manifest.root,
-                "blinding_key": intake["blinding_key"],
+                "blinding_key": blinding_key,
                 "issued_by": manifest.issued_by,
                 "approval": None,
                 "changed_at_ms": x.now_ms,
@@ -153,7 +163,7 @@ class Publication(PublicationServiceServicer):
             manifest_digest=received.digest,
             documents=[received.digest],
             record_count=manifest.record_count,
-            detail=shortfall,
+            detail="; ".join(filter(None, (shortfall, _same_state(x.conn, manifest)))),
         )
         return self._reception.acknowledge(x, received.digest, f"edition.{state.lower()}", leaf)
 
@@ -163,10 +173,14 @@ class Publication(PublicationServiceServicer):
         who = caller(context)
         document = request.call.document
         async with self._reception.refusals_signed(who, "DecideEdition", document):
+            if document.payload_type == row_answers.PAYLOAD_TYPE:
+                answer = await row_answers.accept_row_answer(self._reception, request.call, who)
+                return pb.DecideEditionResponse(answer=answer)
             decision = _DECISIONS.get(document.payload_type)
             if decision is None:
                 raise Invalid(
-                    "a decision is an Approval, HoldRelease, Cancellation or Stop", basis="decision.kind"
+                    "a decision is an Approval, HoldRelease, Cancellation, Stop or RowAnswer",
+                    basis="decision.kind",
                 )
             word, kind, check, person_field = decision
             received = await self._reception.open(request.call, kind, who)
@@ -207,6 +221,7 @@ class Publication(PublicationServiceServicer):
             edition["approval"] = received.digest
             self._supersede(x, edition)
             delivery.queue_for_entitled(x, edition)
+            recalls.queue(x, edition)
         if word == "stop":
             delivery.stop_undelivered(x, edition)
         x.replace(tables.editions, edition)
@@ -296,19 +311,28 @@ def _check_place(conn: Connection, manifest: edition_pb2.Manifest) -> Any:
     if not product["enabled"]:
         raise NotEntitled(f"product {manifest.product} is switched off", basis="product.disabled")
     check_schema(product, manifest)
-    rules.check_place(manifest, store.newest_edition(conn, manifest.origin, manifest.product))
+    chain = store.chain(conn, store.newest_edition(conn, manifest.origin, manifest.product))
+    same_key = (
+        bool(chain) and blinding_key_commitment(chain[0]["blinding_key"]) == manifest.blinding_key_commitment
+    )
+    rules.check_place(manifest, chain, same_key=same_key)
+    if manifest.kind == edition_pb2.EDITION_KIND_CORRECTION:
+        rules.check_corrects(manifest, store.find_edition(conn, manifest.corrects))
     return product
 
 
-def _check_counts(conn: Connection, manifest_digest: bytes, manifest: edition_pb2.Manifest) -> None:
-    """The grades counted here are those the manifest seals."""
-    counted: Counter[int] = Counter()
-    for text in store.staged_grades(conn, manifest_digest):
-        counted.update({int(grade): n for grade, n in json.loads(text).items()})
-    if dict(counted) != {count.grade: count.records for count in manifest.grade_counts}:
-        raise Invalid(
-            "the manifest's grade counts are not those of its records", basis="manifest.grade_counts"
-        )
+def _says_nothing(manifest: edition_pb2.Manifest) -> bool:
+    """A file of changes without a row: nothing changed, which is no bad quality."""
+    changes = manifest.source.coverage == edition_pb2.SOURCE_COVERAGE_CHANGES
+    return changes and manifest.kind == edition_pb2.EDITION_KIND_DELTA and not manifest.quality.rows
+
+
+def _same_state(conn: Connection, manifest: edition_pb2.Manifest) -> str:
+    """What is noted of a FULL that comes to the records that stood before it."""
+    if manifest.kind != edition_pb2.EDITION_KIND_FULL or not manifest.predecessor:
+        return ""
+    before = edition_pb2.Manifest.FromString(store.get_document(conn, manifest.predecessor).payload)
+    return "state unchanged" if before.state_root == manifest.state_root else ""
 
 
 def _status(conn: Connection, edition: Any) -> pb.EditionStatus:
@@ -319,6 +343,7 @@ def _status(conn: Connection, edition: Any) -> pb.EditionStatus:
         sequence=edition["sequence"],
         state=edition["state"],
         record_count=edition["record_count"],
+        kind=edition["kind"],
         manifest=store.get_document(conn, edition["manifest_digest"]),
         deliveries=[
             pb.DeliveryStatus(
@@ -329,7 +354,9 @@ def _status(conn: Connection, edition: Any) -> pb.EditionStatus:
                 attempts=row["attempts"],
                 receipts=delivery_store.receipts_of(conn, row["delivery_id"]),
                 last_error=row["last_error"],
+                ground=delivery.ground_of(conn, row),
             )
             for row in delivery_store.deliveries_of_edition(conn, edition["manifest_digest"])
         ],
+        row_answers=store.row_answers_of(conn, edition["manifest_digest"]),
     )

@@ -136,6 +136,60 @@ receipts = Table(
     Column("recorded_at_ms", BigInteger, nullable=False),
 )
 
+# Which entries of the log tell of a delivery or an edition by a document: intakes, decisions, offers, receipts.
+# Derived from the log, where it could only be found by reading all of it.
+entries_by_name = Table(
+    "entries_by_name",
+    metadata,
+    Column("name", String, primary_key=True),  # delivery id, or manifest digest in hex
+    Column("leaf", LargeBinary, primary_key=True),
+)
+
+# Whom a CORRECTION has to reach, whatever became of them: everybody who was given what it corrects.
+recalls = Table(
+    "recalls",
+    metadata,
+    Column("correction", ForeignKey("editions.manifest_digest"), primary_key=True),
+    Column("recipient", ForeignKey("parties.party"), primary_key=True),
+    Column("delivery_id", String, nullable=False),
+    Column("state", String, nullable=False),  # OPEN, CONFIRMED
+    Column("changed_at_ms", BigInteger, nullable=False),
+)
+
+objections = Table(
+    "objections",
+    metadata,
+    Column("objection", LargeBinary, primary_key=True),  # digest of the Objection document
+    Column("origin", ForeignKey("parties.party"), nullable=False),
+    Column("number", String, nullable=False),
+    Column("product", ForeignKey("products.product"), nullable=False),
+    Column("manifest_digest", ForeignKey("editions.manifest_digest"), nullable=False),
+    Column("blinded_key", LargeBinary, nullable=False),
+    Column("filed_on", String, nullable=False),
+    Column("due_on", String, nullable=False),
+    Column("state", String, nullable=False),  # OPEN, UPHELD, PARTLY, DENIED, UNDECIDABLE
+    Column("decision", LargeBinary),  # digest of the ObjectionDecision document
+    Column("changed_at_ms", BigInteger, nullable=False),
+    UniqueConstraint("origin", "number"),
+)
+
+row_answers = Table(
+    "row_answers",
+    metadata,
+    Column("document", LargeBinary, primary_key=True),  # digest of the RowAnswer document
+    Column("manifest_digest", ForeignKey("editions.manifest_digest"), nullable=False),
+    Column("answered_at_ms", BigInteger, nullable=False),
+)
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("number", String, primary_key=True),
+    Column("document", LargeBinary, nullable=False),  # digest of the ChangeNotice document
+    Column("effective_on", String, nullable=False),
+    Column("replaced_by", String),
+)
+
 # An answered document gets the same answer again: judged on the document's digest alone. Not LOGGED, since
 # the answer names its log leaf: verification finds it through the leaf (docs/evidence-format.md).
 answers = Table(
@@ -176,6 +230,27 @@ chunks = Table(
     Column("data", LargeBinary, nullable=False),
     Column("last_key", LargeBinary, nullable=False),  # blinded key of its last record: resume needs it
     Column("grades", Text, nullable=False),  # canonical JSON, grade number → records
+    Column("run", LargeBinary),  # audit.buckets.Run: what a FULL's state consists of
+)
+Index("chunks_by_key", chunks.c.manifest_digest, chunks.c.last_key)
+
+# The records as they stand after an edition, in buckets (audit.buckets): those it changed, or all where it is a
+# FULL. A bucket after edition n is the row of the newest edition up to n that has one. Derived from the chunks:
+# made anew where it is missing.
+buckets = Table(
+    "buckets",
+    metadata,
+    Column("manifest_digest", LargeBinary, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("entries", LargeBinary, nullable=False),
+)
+
+# The digests of all buckets after an edition. Written behind its last bucket: without it they are not whole.
+states = Table(
+    "states",
+    metadata,
+    Column("manifest_digest", LargeBinary, primary_key=True),
+    Column("digests", LargeBinary, nullable=False),
 )
 
 # Manifests whose chunks are still arriving: nothing here is real yet.
@@ -207,4 +282,8 @@ LOGGED: tuple[Table, ...] = (
     editions,
     deliveries,
     receipts,
+    recalls,
+    objections,
+    row_answers,
+    notices,
 )

@@ -16,10 +16,10 @@ from typing import Any
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
-from xinyi import checks
+from xinyi import checks, notices, objections
 from xinyi.errors import Invalid
 from xinyi.identifiers import organisation_check_character, uscc_check_character
-from xinyi.v1 import edition_pb2, exchange_pb2, records_pb2
+from xinyi.v1 import edition_pb2, exchange_pb2, notice_pb2, objection_pb2, records_pb2
 
 HERE = Path(__file__).parent
 BUREAU, BANK = "demo-city/tax-bureau", "demo-city/bank-1"
@@ -53,6 +53,8 @@ def grade_record() -> records_pb2.GradeRecord:
     )
 
 
+#: All that a record of a taxpayer that is gone leaves out.
+_NOTHING_TOLD: Change = {"names": [], "tax_offices": [], "evaluation_year": 0, "grade": 0}
 GRADE_RECORD: list[tuple[str, str, Change]] = [
     ("as it is", "", {}),
     *((f"department {d}", "", {"taxpayer_id": uscc(2, d + "1")}) for d in "ANY"),
@@ -99,6 +101,10 @@ GRADE_RECORD: list[tuple[str, str, Change]] = [
     ("week date", "grade.decided_on", {"decided_on": "2019-W16-6"}),
     ("ends before it begins", "grade.validity", {"valid_from": "2019-04-20", "valid_to": "2019-04-19"}),
     ("no date", "grade.validity", {"valid_to": "forever"}),
+    ("gone", "", _NOTHING_TOLD | {"gone": True}),
+    ("gone, with its name", "grade.gone", {"gone": True}),
+    ("gone, with a grade", "grade.gone", _NOTHING_TOLD | {"grade": 2, "gone": True}),
+    ("gone, with an identifier that does not hold", "grade.id", _NOTHING_TOLD | {"taxpayer_id": "9", "gone": True}),
 ]
 
 
@@ -117,7 +123,8 @@ def manifest() -> edition_pb2.Manifest:
         chunk_roots=[b"c" * 32, b"d" * 32],
         blinding_key_commitment=b"k" * 32,
         source=edition_pb2.SourceFile(
-            sha256=b"s" * 32, size_bytes=90_000, encoding="gb18030", profile_sha256=b"m" * 32
+            sha256=b"s" * 32, size_bytes=90_000, encoding="gb18030", profile_sha256=b"m" * 32,
+            coverage=edition_pb2.SOURCE_COVERAGE_WHOLE,
         ),
         quality=edition_pb2.Quality(
             rows=1110,
@@ -135,11 +142,62 @@ def manifest() -> edition_pb2.Manifest:
         grade_counts=[edition_pb2.GradeCount(grade=records_pb2.GRADE_A, records=1100)],
         issued_at_ms=TIME,
         comparison=edition_pb2.Comparison(added=100, gone=7, renamed=3, changed=4, unchanged=993),
+        state_root=b"t" * 32,
+        state_count=1100,
     )
 
 
+#: Seven records: one new taxpayer, six that are gone. 1,100 before, 1,095 after.
+_DELTA: Change = {
+    "kind": 2, "record_count": 7, "chunk_roots": [b"c" * 32], "gone_count": 6, "grade_counts.0.records": 1,
+    "state_count": 1095, "quality.accepted": 995, "quality.rows": 1105, "comparison.added": 1, "comparison.gone": 6,
+    "comparison.renamed": 0, "comparison.changed": 0, "comparison.unchanged": 1094,
+}  # fmt: skip
+_CHANGES: Change = {
+    "source.coverage": 2, "quality.accepted": 2, "quality.warned": 5, "quality.merged": 0, "quality.rules.1.rows": 5,
+    "quality.rows": 12,
+}  # fmt: skip
+_CORRECTION: Change = _DELTA | _CHANGES | {"kind": 3, "corrects": b"w" * 32, "reason": "wrong rule set"}
+
 MANIFEST: list[tuple[str, str, Change]] = [
     ("as it is", "", {}),
+    *((f"delta, {title}", rule, _DELTA | changes) for title, rule, changes in [
+        ("as it is", "", {}),
+        ("of nothing", "", {
+            "record_count": 0, "chunk_roots": [], "gone_count": 0, "grade_counts": None, "comparison.added": 0,
+            "comparison.gone": 0, "comparison.unchanged": 1095,
+        }),
+        ("from a file of changes", "", _CHANGES),
+        ("with what stood already", "", _CHANGES | {"quality.unchanged": 2, "quality.accepted": 4, "quality.rows": 14}),
+        ("that keeps what was not accepted", "", {"quality.kept": 2, "quality.accepted": 993, "quality.rejected": 5}),
+        ("as the first edition", "manifest.predecessor", {"sequence": 1, "predecessor": b""}),
+        ("that leaves nothing", "manifest.state_count", {"state_count": 0}),
+        ("without state", "manifest.state_root", {"state_root": b""}),
+        ("with more gone than records", "manifest.gone_count", {"gone_count": 8}),
+        ("with grades of those that are gone", "manifest.grade_counts", {"grade_counts.0.records": 7}),
+        ("without comparison", "manifest.comparison", {"comparison": None}),
+        ("that compares otherwise", "manifest.comparison", {"comparison.gone": 5}),
+        ("with what did not change", "manifest.comparison", {"comparison.added": 0, "comparison.unchanged": 1095}),
+        ("that corrects", "manifest.corrects", {"corrects": b"w" * 32}),
+        ("with a reason", "manifest.reason", {"reason": "wrong"}),
+        ("with unchanged rows of a whole file", "manifest.quality", {"quality.unchanged": 1}),
+        ("from changes that keep", "manifest.quality", _CHANGES | {"quality.kept": 1}),
+        ("from changes that are not the records", "manifest.record_count", _CHANGES | {"quality.merged": 1}),
+        ("with another state than the rows give", "manifest.state_count", {"quality.merged": 4}),
+        ("from nobody knows what", "manifest.coverage", {"source.coverage": 0}),
+    ]),
+    *((f"correction, {title}", rule, _CORRECTION | changes) for title, rule, changes in [
+        ("as it is", "", {}),
+        ("of what had gone before", "", {"comparison.gone": 4}),
+        ("of nothing", "manifest.record_count", {"record_count": 0, "chunk_roots": []}),
+        ("of no edition", "manifest.corrects", {"corrects": b""}),
+        ("without reason", "manifest.reason", {"reason": ""}),
+        ("from a whole file", "manifest.coverage", {"source.coverage": 1}),
+        ("with more gone than it says", "manifest.comparison", {"comparison.gone": 7}),
+    ]),
+    ("full from a file of changes", "manifest.coverage", {"source.coverage": 2}),
+    ("full that something is gone from", "manifest.gone_count", {"gone_count": 1}),
+    ("full with another state than its records", "manifest.state_count", {"state_count": 1099}),
     ("first edition", "", {"sequence": 1, "predecessor": b"", "comparison": None}),
     ("without comparison", "", {"comparison": None}),
     ("from a machine", "", {"issued_by": f"xinyi://{BUREAU}/machine/main"}),
@@ -226,7 +284,13 @@ def delivery() -> exchange_pb2.Delivery:
         disclosure_class=exchange_pb2.DISCLOSURE_CLASS_PUBLIC,
         offered_at_ms=TIME,
         expires_at_ms=TIME + 1,
+        ground=exchange_pb2.DELIVERY_GROUND_AGREEMENT,
     )
+
+
+def mark(key: bytes, **changes: Any) -> exchange_pb2.DisputeMark:
+    made = {"blinded_key": key * 32, "objection": b"o" * 32, "filed_on": "2019-05-02", "due_on": "2019-05-23"}
+    return exchange_pb2.DisputeMark(**(made | changes))
 
 
 DELIVERY: list[tuple[str, str, Change]] = [
@@ -242,6 +306,13 @@ DELIVERY: list[tuple[str, str, Change]] = [
     ("unknown class", "delivery.disclosure_class", {"disclosure_class": 9}),
     ("no time", "delivery.offered_at", {"offered_at_ms": 0}),
     ("expires when it is offered", "delivery.expires_at", {"expires_at_ms": TIME}),
+    ("recall", "", {"ground": 2}),
+    ("on no ground", "delivery.ground", {"ground": 0}),
+    ("with marks", "", {"disputes": [mark(b"a"), mark(b"b")]}),
+    ("marks not ascending", "delivery.disputes", {"disputes": [mark(b"b"), mark(b"a")]}),
+    ("record marked twice", "delivery.disputes", {"disputes": [mark(b"a"), mark(b"a")]}),
+    ("mark of no objection", "delivery.disputes", {"disputes": [mark(b"a", objection=b"")]}),
+    ("mark without due date", "delivery.disputes", {"disputes": [mark(b"a", due_on="")]}),
 ]
 
 
@@ -359,6 +430,160 @@ QUERY: list[tuple[str, str, Change]] = [
     ("records without export", "query.export", _WHOLE | {"with_records": True}),
 ]
 
+
+def row_answer() -> edition_pb2.RowAnswer:
+    return edition_pb2.RowAnswer(
+        manifest_digest=b"m" * 32,
+        rows=[7, 4711],
+        outcome=edition_pb2.ROW_ANSWER_OUTCOME_MENDED,
+        reason="the office had typed the code of another firm",
+        answered_by=LI_WEI,
+        answered_at_ms=TIME,
+    )
+
+
+ROW_ANSWER: list[tuple[str, str, Change]] = [
+    ("as it is", "", {}),
+    ("of no edition", "answer.manifest_digest", {"manifest_digest": b""}),
+    ("for no row", "answer.rows", {"rows": []}),
+    ("for row 0", "answer.rows", {"rows": [0, 7]}),
+    ("for a row twice", "answer.rows", {"rows": [7, 7]}),
+    ("without outcome", "answer.outcome", {"outcome": 0}),
+    ("without reason", "answer.reason", {"reason": ""}),
+    ("by a machine", "answer.answered_by", {"answered_by": MACHINE}),
+    ("no time", "answer.answered_at", {"answered_at_ms": 0}),
+]
+
+
+def watch() -> exchange_pb2.WatchRequest:
+    return exchange_pb2.WatchRequest(
+        recipient=BANK, products=["grade-a", "grade-all"], requested_at_ms=TIME, nonce=b"n" * 16
+    )
+
+
+WATCH: list[tuple[str, str, Change]] = [
+    ("as it is", "", {}),
+    ("no recipient", "watch.recipient", {"recipient": ""}),
+    ("no product", "watch.products", {"products": []}),
+    ("product twice", "watch.products", {"products": ["grade-a", "grade-a"]}),
+    ("product in capitals", "watch.products", {"products": ["Grade-A"]}),
+    ("no time", "watch.requested_at", {"requested_at_ms": 0}),
+    ("short nonce", "watch.nonce", {"nonce": b"n" * 15}),
+]
+
+
+def subject_query() -> exchange_pb2.SubjectQuery:
+    return exchange_pb2.SubjectQuery(
+        asked_by="xinyi://demo-city/auditor/person/zhao-min",
+        purpose="the enterprise asked what was told of it",
+        subject_commitment=checks.subject_commitment(b"s" * 32, uscc()),
+        requested_at_ms=TIME,
+        nonce=b"n" * 16,
+    )
+
+
+SUBJECT_QUERY: list[tuple[str, str, Change]] = [
+    ("as it is", "", {}),
+    ("of one product", "", {"product": "grade-a"}),
+    ("by a machine", "subject.asked_by", {"asked_by": MACHINE}),
+    ("no purpose", "subject.purpose", {"purpose": ""}),
+    ("no commitment", "subject.commitment", {"subject_commitment": b""}),
+    ("product in capitals", "subject.product", {"product": "Grade-A"}),
+    ("no time", "subject.requested_at", {"requested_at_ms": 0}),
+    ("no nonce", "subject.nonce", {"nonce": b""}),
+]
+
+
+def objection() -> objection_pb2.Objection:
+    return objection_pb2.Objection(
+        number="2019-0007",
+        origin=BUREAU,
+        product="grade-a",
+        manifest_digest=b"m" * 32,
+        blinded_key=b"k" * 32,
+        filed_on="2019-05-05",
+        due_on="2019-05-24",
+        term=objection_pb2.Term(
+            nature=objection_pb2.TERM_NATURE_STATUTORY_DUTY,
+            basis="国家税务总局公告2014年第40号",
+            amount=15,
+            unit=objection_pb2.TERM_UNIT_WORKING_DAYS,
+            calendar="cn-2026.1",
+        ),
+        received_by=LI_WEI,
+        received_at_ms=TIME,
+    )
+
+
+OBJECTION: list[tuple[str, str, Change]] = [
+    ("as it is", "", {}),
+    ("number with a blank", "objection.number", {"number": "2019 7"}),
+    ("no origin", "objection.origin", {"origin": ""}),
+    ("no product", "objection.product", {"product": ""}),
+    ("of no edition", "objection.manifest_digest", {"manifest_digest": b""}),
+    ("about no record", "objection.blinded_key", {"blinded_key": b"k"}),
+    ("due before it was filed", "objection.dates", {"due_on": "2019-05-04"}),
+    ("no date", "objection.dates", {"filed_on": ""}),
+    ("term without article", "objection.term", {"term.basis": ""}),
+    ("term of no day", "objection.term", {"term.amount": 0}),
+    ("term that binds nobody", "objection.term", {"term.nature": 0}),
+    ("working days by no calendar", "objection.term", {"term.calendar": ""}),
+    ("calendar days by a calendar", "objection.term", {"term.unit": 2}),
+    ("taken by a machine", "objection.received_by", {"received_by": f"xinyi://{BUREAU}/machine/main"}),
+    ("taken by another party", "objection.received_by", {"received_by": f"xinyi://{BANK}/person/li-na"}),
+    ("no time", "objection.received_at", {"received_at_ms": 0}),
+]
+
+
+def objection_decision() -> objection_pb2.ObjectionDecision:
+    return objection_pb2.ObjectionDecision(
+        objection=b"o" * 32,
+        outcome=objection_pb2.OBJECTION_OUTCOME_UPHELD,
+        correction=b"c" * 32,
+        decided_by=f"xinyi://{BUREAU}/person/wang-fang",
+        decided_at_ms=TIME,
+    )
+
+
+OBJECTION_DECISION: list[tuple[str, str, Change]] = [
+    ("as it is", "", {}),
+    ("denied", "", {"outcome": 3, "correction": b""}),
+    ("of no objection", "objection_decision.objection", {"objection": b""}),
+    ("without outcome", "objection_decision.outcome", {"outcome": 0}),
+    ("upheld, and nothing corrected", "objection_decision.correction", {"correction": b""}),
+    ("denied, and corrected", "objection_decision.correction", {"outcome": 3}),
+    ("by a machine", "objection_decision.decided_by", {"decided_by": MACHINE}),
+    ("no time", "objection_decision.decided_at", {"decided_at_ms": 0}),
+]
+
+
+def notice() -> notice_pb2.ChangeNotice:
+    return notice_pb2.ChangeNotice(
+        number="2019-3",
+        kind=notice_pb2.NOTICE_KIND_CERTIFICATE,
+        effective_on="2019-09-01",
+        text_zh="网关服务器证书更换",
+        text_en="the gateway's server certificate changes",
+        fingerprint=b"f" * 32,
+        announced_at_ms=TIME,
+    )
+
+
+NOTICE: list[tuple[str, str, Change]] = [
+    ("as it is", "", {}),
+    ("contract", "", {"kind": 1, "fingerprint": b"", "replaces": "2019-2", "urgent": "a defect in what it replaces"}),
+    ("no number", "notice.number", {"number": ""}),
+    ("no kind", "notice.kind", {"kind": 0}),
+    ("no date", "notice.effective_on", {"effective_on": "soon"}),
+    ("no Chinese text", "notice.text", {"text_zh": ""}),
+    ("no English text", "notice.text", {"text_en": ""}),
+    ("certificate without fingerprint", "notice.fingerprint", {"fingerprint": b""}),
+    ("fingerprint of a contract", "notice.fingerprint", {"kind": 1}),
+    ("replaces itself", "notice.replaces", {"replaces": "2019-3"}),
+    ("urgent, and a control character", "notice.urgent", {"urgent": "a\nb"}),
+    ("no time", "notice.announced_at", {"announced_at_ms": 0}),
+]
+
 #: file → (a valid message, its check, cases)
 FILES: dict[str, tuple[Callable[[], Message], Callable[[Any], None], list[tuple[str, str, Change]]]] = {
     "grade_record": (grade_record, checks.check_grade_record, GRADE_RECORD),
@@ -384,6 +609,12 @@ FILES: dict[str, tuple[Callable[[], Message], Callable[[Any], None], list[tuple[
     "delivery_receipt": (receipt, checks.check_delivery_receipt, RECEIPT),
     "pull_request": (pull, checks.check_pull_request, PULL),
     "log_query": (query, checks.check_log_query, QUERY),
+    "row_answer": (row_answer, checks.check_row_answer, ROW_ANSWER),
+    "watch_request": (watch, checks.check_watch_request, WATCH),
+    "subject_query": (subject_query, checks.check_subject_query, SUBJECT_QUERY),
+    "objection": (objection, objections.check_objection, OBJECTION),
+    "objection_decision": (objection_decision, objections.check_objection_decision, OBJECTION_DECISION),
+    "change_notice": (notice, notices.check_change_notice, NOTICE),
 }
 
 

@@ -7,7 +7,6 @@ its rules, what needs hashing of records in `audit.records`. Explanations quote 
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
@@ -16,6 +15,23 @@ from itertools import pairwise
 
 from xinyi import identifiers
 from xinyi.errors import Invalid
+from xinyi.fields import (
+    FIRST_YEAR,
+    LAST_YEAR,
+    check_date,
+    check_digest,
+    check_holder,
+    check_name,
+    check_nonce,
+    check_party,
+    check_period,
+    check_rule,
+    check_sentence,
+    check_time,
+    is_rule,
+    is_text,
+    require,
+)
 from xinyi.grade_columns import Decision, GradeColumns
 from xinyi.v1 import edition_pb2, exchange_pb2, records_pb2
 
@@ -27,21 +43,10 @@ MAX_TAX_OFFICES = 64
 MAX_TEXT = 200
 MAX_CODE = 100
 RECORD_SCHEMA = "xinyi.v1.GradeRecord"
-FIRST_YEAR, LAST_YEAR = 2014, 2100
 
-# 2014-01-01 and 2101-01-01 UTC: a time outside is in another unit or from a broken clock.
-_FIRST_MS, _LAST_MS = 1_388_534_400_000, 4_133_980_800_000
-
-_WORD = r"[a-z0-9]+(?:-[a-z0-9]+)*"
-_PARTY = re.compile(rf"{_WORD}/{_WORD}")
-_HOLDER = re.compile(rf"xinyi://({_WORD}/{_WORD})/(machine|person)/{_WORD}")
-_PRODUCT = re.compile(_WORD)
-_RULE = re.compile(r"[a-z0-9_]+(?:\.[a-z0-9_]+)*")
 _RULE_SET = re.compile(r"[a-z0-9-]+/[0-9]+")
 _ENCODING = re.compile(r"[a-z0-9_.:-]{1,40}")
 _HEX_DIGEST = re.compile(r"[0-9a-f]{64}")
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 #: In lines of one text each: a control sign, or a blank at either end of a line.
 _UNCLEAN = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]|\A\s|\n\s|\s\n|\s\Z")
 
@@ -53,17 +58,16 @@ _HOLDS = {
     _OLD: identifiers.is_old_taxpayer_number,
     _REGISTRATION: identifiers.is_registration_number,
 }
+_GONE = {"taxpayer_id", "identifier_kind", "gone"}
 _GRADES = frozenset(records_pb2.Grade.values()) - {records_pb2.GRADE_UNSPECIFIED}
 _DECISION_KINDS = frozenset(records_pb2.DecisionKind.values())
+_FULL = edition_pb2.EDITION_KIND_FULL
 _EDITION_KINDS = frozenset(edition_pb2.EditionKind.values()) - {edition_pb2.EDITION_KIND_UNSPECIFIED}
 _OUTCOMES = frozenset(edition_pb2.RowOutcome.values()) - {edition_pb2.ROW_OUTCOME_UNSPECIFIED}
+_ANSWERS = frozenset(edition_pb2.RowAnswerOutcome.values()) - {edition_pb2.ROW_ANSWER_OUTCOME_UNSPECIFIED}
 _CLASSES = frozenset(exchange_pb2.DisclosureClass.values()) - {exchange_pb2.DISCLOSURE_CLASS_UNSPECIFIED}
+_GROUNDS = frozenset(exchange_pb2.DeliveryGround.values()) - {exchange_pb2.DELIVERY_GROUND_UNSPECIFIED}
 _STAGES = frozenset(exchange_pb2.ReceiptStage.values()) - {exchange_pb2.RECEIPT_STAGE_UNSPECIFIED}
-
-
-def _require(holds: bool, basis: str, explanation: str) -> None:
-    if not holds:
-        raise Invalid(explanation, basis=basis)
 
 
 # Records
@@ -74,7 +78,7 @@ def check_grade_records(records: GradeColumns) -> None:
 
     Raises Invalid for the first record that breaks a rule, naming its place in the chunk.
     """
-    _require(1 <= records.size <= CHUNK_RECORDS, "chunk.records", f"a chunk has 1 to {CHUNK_RECORDS} records")
+    require(1 <= records.size <= CHUNK_RECORDS, "chunk.records", f"a chunk has 1 to {CHUNK_RECORDS} records")
     if _surely_valid(records):
         return
     for place in range(records.size):
@@ -120,52 +124,44 @@ def _is_record(record: records_pb2.GradeRecord) -> bool:
 
 def check_grade_record(record: records_pb2.GradeRecord) -> None:
     kind = record.identifier_kind
-    _require(kind in _HOLDS, "grade.id_kind", "the kind of identifier is missing or unknown")
-    _require(_HOLDS[kind](record.taxpayer_id), "grade.id", "the identifier does not hold as one of its kind")
-    _require(len(record.names) > 0, "grade.names", "no name")
+    require(kind in _HOLDS, "grade.id_kind", "the kind of identifier is missing or unknown")
+    require(_HOLDS[kind](record.taxpayer_id), "grade.id", "the identifier does not hold as one of its kind")
+    if record.gone:
+        told = {field.name for field, _ in record.ListFields()}
+        require(told <= _GONE, "grade.gone", "of a taxpayer that is gone nothing but its identifier is told")
+        return
+    require(len(record.names) > 0, "grade.names", "no name")
     _check_texts(record.names, MAX_NAMES, "grade.names")
     _check_decision(record)
 
 
 def _check_decision(record: records_pb2.GradeRecord) -> None:
     """Everything but identifier and names."""
+    require(not record.gone, "grade.gone", "of a taxpayer that is gone nothing but its identifier is told")
     _check_texts(record.tax_offices, MAX_TAX_OFFICES, "grade.tax_offices")
     year = record.evaluation_year
-    _require(FIRST_YEAR <= year <= LAST_YEAR, "grade.year", "no evaluation year")
-    _require(record.grade in _GRADES, "grade.grade", "the grade is missing or unknown")
-    _require(record.decision_kind in _DECISION_KINDS, "grade.decision_kind", "unknown kind of decision")
-    _check_date(record.decided_on, "grade.decided_on")
-    _check_date(record.valid_from, "grade.validity")
-    _check_date(record.valid_to, "grade.validity")
+    require(FIRST_YEAR <= year <= LAST_YEAR, "grade.year", "no evaluation year")
+    require(record.grade in _GRADES, "grade.grade", "the grade is missing or unknown")
+    require(record.decision_kind in _DECISION_KINDS, "grade.decision_kind", "unknown kind of decision")
+    if record.decided_on:
+        check_date(record.decided_on, "grade.decided_on")
+    for date in filter(None, (record.valid_from, record.valid_to)):
+        check_date(date, "grade.validity")
     if record.valid_from and record.valid_to:
-        _require(record.valid_from <= record.valid_to, "grade.validity", "the validity ends before it begins")
+        require(record.valid_from <= record.valid_to, "grade.validity", "the validity ends before it begins")
 
 
 def _check_texts(texts: Sequence[str], most: int, basis: str) -> None:
-    _require(len(texts) <= most, basis, f"{len(texts)} texts; at most {most}")
+    require(len(texts) <= most, basis, f"{len(texts)} texts; at most {most}")
     previous = ""
     for text in texts:
-        _require(
+        require(
             is_text(text, MAX_TEXT),
             basis,
             "a text is empty, too long or not clean (control signs, outer blanks)",
         )
-        _require(text > previous, basis, "texts are not strictly ascending")
+        require(text > previous, basis, "texts are not strictly ascending")
         previous = text
-
-
-def is_text(text: str, most: int) -> bool:
-    """1 to `most` characters, none of them a control character, no outer blanks."""
-    return 0 < len(text) <= most and text.strip() == text and not _CONTROL.search(text)
-
-
-def _check_date(date: str, basis: str) -> None:
-    if date:
-        try:
-            datetime.date.fromisoformat(date)
-        except ValueError:
-            raise Invalid("not a calendar date", basis=basis) from None
-        _require(_DATE.fullmatch(date) is not None, basis, "a date is not written YYYY-MM-DD")
 
 
 # Documents of the bureau
@@ -173,31 +169,32 @@ def _check_date(date: str, basis: str) -> None:
 
 def check_manifest(manifest: edition_pb2.Manifest) -> None:
     """All but the tree itself (audit.records.check_manifest_tree)."""
-    _check_party(manifest.origin, "manifest.origin")
-    _check_holder(manifest.issued_by, "manifest.issued_by", party=manifest.origin)
-    _check_product(manifest.product, "manifest.product")
-    _check_period(manifest.period, "manifest.period")
-    _require(manifest.kind in _EDITION_KINDS, "manifest.kind", "the kind of edition is missing or unknown")
-    _require(manifest.sequence >= 1, "manifest.sequence", "sequences begin with 1")
+    check_party(manifest.origin, "manifest.origin")
+    check_holder(manifest.issued_by, "manifest.issued_by", party=manifest.origin)
+    check_name(manifest.product, "manifest.product")
+    check_period(manifest.period, "manifest.period")
+    require(manifest.kind in _EDITION_KINDS, "manifest.kind", "the kind of edition is missing or unknown")
+    require(manifest.sequence >= 1, "manifest.sequence", "sequences begin with 1")
     first = manifest.sequence == 1
-    _require(
-        len(manifest.predecessor) == (0 if first else 32),
+    require(
+        len(manifest.predecessor) == (0 if first else 32) and (manifest.kind == _FULL or not first),
         "manifest.predecessor",
-        "the first edition has no predecessor, every other has one",
+        "the first edition is a FULL and has no predecessor, every other has one",
     )
-    _require(manifest.record_schema == RECORD_SCHEMA, "manifest.record_schema", f"known: {RECORD_SCHEMA}")
+    require(manifest.record_schema == RECORD_SCHEMA, "manifest.record_schema", f"known: {RECORD_SCHEMA}")
     count = manifest.record_count
-    _require(1 <= count <= MAX_RECORDS, "manifest.record_count", f"1 to {MAX_RECORDS} records are allowed")
-    _check_digest(manifest.root, "manifest.root")
-    _require(
+    least = 0 if manifest.kind == edition_pb2.EDITION_KIND_DELTA else 1
+    require(least <= count <= MAX_RECORDS, "manifest.record_count", f"{least} to {MAX_RECORDS} records are allowed")
+    check_digest(manifest.root, "manifest.root")
+    require(
         len(manifest.chunk_roots) == -(-count // CHUNK_RECORDS)
         and all(len(root) == 32 for root in manifest.chunk_roots),
         "manifest.chunk_roots",
         f"one root of 32 bytes for each {CHUNK_RECORDS} records",
     )
-    _check_digest(manifest.blinding_key_commitment, "manifest.blinding_key_commitment")
+    check_digest(manifest.blinding_key_commitment, "manifest.blinding_key_commitment")
     source = manifest.source
-    _require(
+    require(
         len(source.sha256) == 32
         and len(source.profile_sha256) == 32
         and source.size_bytes > 0
@@ -205,99 +202,191 @@ def check_manifest(manifest: edition_pb2.Manifest) -> None:
         "manifest.source",
         "the source file is not described",
     )
-    _check_quality(manifest.quality, count)
+    _check_state(manifest)
+    _check_quality(manifest)
     grades = [c.grade for c in manifest.grade_counts]
-    _require(
+    require(
         _GRADES.issuperset(grades)
         and all(a < b for a, b in pairwise(grades))
         and all(c.records > 0 for c in manifest.grade_counts)
-        and sum(c.records for c in manifest.grade_counts) == count,
+        and sum(c.records for c in manifest.grade_counts) == count - manifest.gone_count,
         "manifest.grade_counts",
         "the counts by grade do not add up to the records",
     )
-    _check_time(manifest.issued_at_ms, "manifest.issued_at")
-    if manifest.HasField("comparison"):
-        c = manifest.comparison
-        _require(
-            not first and c.added + c.renamed + c.changed + c.unchanged == count,
-            "manifest.comparison",
-            "the comparison does not add up to the records",
-        )
+    check_time(manifest.issued_at_ms, "manifest.issued_at")
+    _check_comparison(manifest)
+    _check_correction(manifest)
 
 
-def _check_quality(quality: edition_pb2.Quality, records: int) -> None:
+def _check_state(manifest: edition_pb2.Manifest) -> None:
+    """What the records come to after this edition."""
+    check_digest(manifest.state_root, "manifest.state_root")
+    full, count, gone = manifest.kind == _FULL, manifest.record_count, manifest.gone_count
+    require(gone <= (0 if full else count), "manifest.gone_count", "more are gone than there are records")
+    require(
+        manifest.state_count == count if full else 1 <= manifest.state_count <= MAX_RECORDS,
+        "manifest.state_count",
+        f"1 to {MAX_RECORDS} records are left; in a FULL, its own",
+    )
+    wanted = {
+        _FULL: {edition_pb2.SOURCE_COVERAGE_WHOLE},
+        edition_pb2.EDITION_KIND_DELTA: {edition_pb2.SOURCE_COVERAGE_WHOLE, edition_pb2.SOURCE_COVERAGE_CHANGES},
+        edition_pb2.EDITION_KIND_CORRECTION: {edition_pb2.SOURCE_COVERAGE_CHANGES},
+    }[manifest.kind]
+    require(
+        manifest.source.coverage in wanted,
+        "manifest.coverage",
+        "a FULL comes from a whole file, a CORRECTION from a file of changes",
+    )
+
+
+def _check_comparison(manifest: edition_pb2.Manifest) -> None:
+    basis = "manifest.comparison"
+    if not manifest.HasField("comparison"):
+        require(manifest.kind == _FULL, basis, "it is not said how this differs from the preceding edition")
+        return
+    c, first = manifest.comparison, manifest.sequence == 1
+    require(
+        not first and c.added + c.renamed + c.changed + c.unchanged == manifest.state_count,
+        basis,
+        "the comparison does not add up to the records",
+    )
+    if manifest.kind == _FULL:
+        return
+    told = c.added + c.renamed + c.changed
+    require(told == manifest.record_count - manifest.gone_count, basis, "not every record is a change")
+    # What a CORRECTION takes back may have gone before.
+    least = manifest.gone_count if manifest.kind == edition_pb2.EDITION_KIND_DELTA else 0
+    require(least <= c.gone <= manifest.gone_count, basis, "it is another number of taxpayers that is gone")
+
+
+def _check_correction(manifest: edition_pb2.Manifest) -> None:
+    if manifest.kind == edition_pb2.EDITION_KIND_CORRECTION:
+        check_digest(manifest.corrects, "manifest.corrects")
+        check_sentence(manifest.reason, "manifest.reason")
+        return
+    require(not manifest.corrects, "manifest.corrects", "only a CORRECTION corrects an edition")
+    require(not manifest.reason, "manifest.reason", "only a CORRECTION tells what was wrong")
+
+
+def _check_quality(manifest: edition_pb2.Manifest) -> None:
+    quality = manifest.quality
     outcomes = quality.accepted, quality.warned, quality.quarantined, quality.rejected, quality.withheld
-    _require(
+    whole = manifest.source.coverage == edition_pb2.SOURCE_COVERAGE_WHOLE
+    delta = manifest.kind == edition_pb2.EDITION_KIND_DELTA
+    require(
         quality.rows == sum(outcomes) and _RULE_SET.fullmatch(quality.rule_set) is not None,
         "manifest.quality",
         "the outcomes do not add up to the rows, or the rule set is not named",
     )
-    _require(
-        records == quality.accepted + quality.warned - quality.merged,
-        "manifest.record_count",
-        "the records are not the accepted and warned rows less the merged ones",
+    require(
+        not (quality.unchanged and whole) and (not quality.kept or (whole and delta)),
+        "manifest.quality",
+        "a file of changes has unchanged rows, and only a DELTA from a whole file keeps records",
     )
+    taken = quality.accepted + quality.warned - quality.merged
+    if whole:
+        basis = "manifest.record_count" if manifest.kind == _FULL else "manifest.state_count"
+        require(
+            manifest.state_count == taken + quality.kept,
+            basis,
+            "the records are not the accepted and warned rows less the merged ones, and those kept",
+        )
+    else:
+        require(
+            manifest.record_count == taken - quality.unchanged,
+            "manifest.record_count",
+            "the records are not the accepted and warned rows less the merged and unchanged ones",
+        )
     _check_rules(quality.rules, "manifest.quality_rules", most=quality.rows)
 
 
 def _check_rules(rules: Iterable[edition_pb2.RuleCount], basis: str, *, most: int) -> None:
     previous: tuple[str, int] = ("", 0)
     for count in rules:
-        _check_rule(count.rule, basis)
-        _require(count.outcome in _OUTCOMES, basis, "the outcome is missing or unknown")
-        _require(1 <= count.rows <= most, basis, f"a rule counts 1 to {most} rows")
-        _require((count.rule, count.outcome) > previous, basis, "rules are not strictly ascending")
+        check_rule(count.rule, basis)
+        require(count.outcome in _OUTCOMES, basis, "the outcome is missing or unknown")
+        require(1 <= count.rows <= most, basis, f"a rule counts 1 to {most} rows")
+        require((count.rule, count.outcome) > previous, basis, "rules are not strictly ascending")
         previous = (count.rule, count.outcome)
 
 
 def check_approval(approval: edition_pb2.Approval) -> None:
     """That the approver is another person than the publisher shows beside the manifest only."""
-    _check_digest(approval.manifest_digest, "approval.manifest_digest")
-    _check_party(approval.origin, "approval.origin")
-    _check_holder(approval.approved_by, "approval.approved_by", party=approval.origin, person=True)
-    _check_time(approval.approved_at_ms, "approval.approved_at")
+    check_digest(approval.manifest_digest, "approval.manifest_digest")
+    check_party(approval.origin, "approval.origin")
+    check_holder(approval.approved_by, "approval.approved_by", party=approval.origin, person=True)
+    check_time(approval.approved_at_ms, "approval.approved_at")
 
 
 def check_hold_release(release: edition_pb2.HoldRelease) -> None:
-    _check_digest(release.manifest_digest, "release.manifest_digest")
-    _check_holder(release.released_by, "release.released_by", person=True)
-    _check_sentence(release.reason, "release.reason")
-    _check_time(release.released_at_ms, "release.released_at")
+    check_digest(release.manifest_digest, "release.manifest_digest")
+    check_holder(release.released_by, "release.released_by", person=True)
+    check_sentence(release.reason, "release.reason")
+    check_time(release.released_at_ms, "release.released_at")
 
 
 def check_cancellation(cancellation: edition_pb2.Cancellation) -> None:
-    _check_digest(cancellation.manifest_digest, "cancellation.manifest_digest")
-    _check_holder(cancellation.cancelled_by, "cancellation.cancelled_by", person=True)
-    _check_sentence(cancellation.reason, "cancellation.reason")
-    _check_time(cancellation.cancelled_at_ms, "cancellation.cancelled_at")
+    check_digest(cancellation.manifest_digest, "cancellation.manifest_digest")
+    check_holder(cancellation.cancelled_by, "cancellation.cancelled_by", person=True)
+    check_sentence(cancellation.reason, "cancellation.reason")
+    check_time(cancellation.cancelled_at_ms, "cancellation.cancelled_at")
 
 
 def check_stop(stop: edition_pb2.Stop) -> None:
-    _check_digest(stop.manifest_digest, "stop.manifest_digest")
-    _check_holder(stop.stopped_by, "stop.stopped_by", person=True)
-    _check_sentence(stop.reason, "stop.reason")
-    _check_time(stop.stopped_at_ms, "stop.stopped_at")
+    check_digest(stop.manifest_digest, "stop.manifest_digest")
+    check_holder(stop.stopped_by, "stop.stopped_by", person=True)
+    check_sentence(stop.reason, "stop.reason")
+    check_time(stop.stopped_at_ms, "stop.stopped_at")
+
+
+def check_row_answer(answer: edition_pb2.RowAnswer) -> None:
+    check_digest(answer.manifest_digest, "answer.manifest_digest")
+    require(
+        1 <= len(answer.rows) <= MAX_ISSUES and answer.rows[0] >= 1 and all(a < b for a, b in pairwise(answer.rows)),
+        "answer.rows",
+        f"1 to {MAX_ISSUES} row numbers, strictly ascending",
+    )
+    require(answer.outcome in _ANSWERS, "answer.outcome", "it is not said what becomes of the rows")
+    check_sentence(answer.reason, "answer.reason")
+    check_holder(answer.answered_by, "answer.answered_by", person=True)
+    check_time(answer.answered_at_ms, "answer.answered_at")
 
 
 # Documents of the gateway, the banks, the auditors
 
 
 def check_delivery(delivery: exchange_pb2.Delivery) -> None:
-    _check_party(delivery.recipient, "delivery.recipient")
-    _check_digest(delivery.manifest_digest, "delivery.manifest_digest")
-    _require(
+    check_party(delivery.recipient, "delivery.recipient")
+    check_digest(delivery.manifest_digest, "delivery.manifest_digest")
+    require(
         delivery.delivery_id == delivery_id(delivery.manifest_digest, delivery.recipient),
         "delivery.delivery_id",
         "the delivery id does not follow from manifest and recipient",
     )
-    _check_digest(delivery.approval_digest, "delivery.approval_digest")
-    _check_product(delivery.product, "delivery.product")
-    _check_period(delivery.period, "delivery.period")
-    _require(is_text(delivery.agreement_id, 100), "delivery.agreement_id", "no agreement")
-    _require(delivery.disclosure_class in _CLASSES, "delivery.disclosure_class", "no known disclosure class")
-    _check_time(delivery.offered_at_ms, "delivery.offered_at")
-    _check_time(delivery.expires_at_ms, "delivery.expires_at")
-    _require(delivery.expires_at_ms > delivery.offered_at_ms, "delivery.expires_at", "ends before it begins")
+    check_digest(delivery.approval_digest, "delivery.approval_digest")
+    check_name(delivery.product, "delivery.product")
+    check_period(delivery.period, "delivery.period")
+    require(is_text(delivery.agreement_id, 100), "delivery.agreement_id", "no agreement")
+    require(delivery.disclosure_class in _CLASSES, "delivery.disclosure_class", "no known disclosure class")
+    check_time(delivery.offered_at_ms, "delivery.offered_at")
+    check_time(delivery.expires_at_ms, "delivery.expires_at")
+    require(delivery.expires_at_ms > delivery.offered_at_ms, "delivery.expires_at", "ends before it begins")
+    require(delivery.ground in _GROUNDS, "delivery.ground", "it is not said what the delivery rests on")
+    _check_disputes(delivery.disputes)
+
+
+def _check_disputes(marks: Sequence[exchange_pb2.DisputeMark]) -> None:
+    basis = "delivery.disputes"
+    require(len(marks) <= MAX_ISSUES, basis, f"at most {MAX_ISSUES} records are marked")
+    previous = b""
+    for mark in marks:
+        check_digest(mark.blinded_key, basis)
+        check_digest(mark.objection, basis)
+        check_date(mark.filed_on, basis)
+        check_date(mark.due_on, basis)
+        require(mark.blinded_key > previous, basis, "marks are not strictly ascending")
+        previous = mark.blinded_key
 
 
 def delivery_id(manifest_digest: bytes, recipient: str) -> str:
@@ -306,21 +395,21 @@ def delivery_id(manifest_digest: bytes, recipient: str) -> str:
 
 
 def check_delivery_failure(failure: exchange_pb2.DeliveryFailure) -> None:
-    _check_party(failure.recipient, "failure.recipient")
-    _check_digest(failure.manifest_digest, "failure.manifest_digest")
-    _require(
+    check_party(failure.recipient, "failure.recipient")
+    check_digest(failure.manifest_digest, "failure.manifest_digest")
+    require(
         failure.delivery_id == delivery_id(failure.manifest_digest, failure.recipient),
         "failure.delivery_id",
         "the delivery id does not follow from manifest and recipient",
     )
-    _require(failure.attempts >= 1, "failure.attempts", "nothing is given up before it was tried")
-    _require(is_code(failure.code), "failure.code", "no code of an error")
-    _check_time(failure.failed_at_ms, "failure.failed_at")
+    require(failure.attempts >= 1, "failure.attempts", "nothing is given up before it was tried")
+    require(is_code(failure.code), "failure.code", "no code of an error")
+    check_time(failure.failed_at_ms, "failure.failed_at")
 
 
 def is_code(text: str) -> bool:
     """A code of ours, or the name of a rule: lower-case words with dots. What a peer says may be anything."""
-    return len(text) <= MAX_CODE and _RULE.fullmatch(text) is not None
+    return len(text) <= MAX_CODE and is_rule(text)
 
 
 def is_delivery_id(text: str) -> bool:
@@ -329,97 +418,85 @@ def is_delivery_id(text: str) -> bool:
 
 
 def check_delivery_receipt(receipt: exchange_pb2.DeliveryReceipt) -> None:
-    _require(is_delivery_id(receipt.delivery_id), "receipt.delivery_id", "no delivery id")
-    _check_digest(receipt.delivery_digest, "receipt.delivery_digest")
-    _check_digest(receipt.manifest_digest, "receipt.manifest_digest")
-    _require(receipt.stage in _STAGES, "receipt.stage", "the stage is missing or unknown")
+    require(is_delivery_id(receipt.delivery_id), "receipt.delivery_id", "no delivery id")
+    check_digest(receipt.delivery_digest, "receipt.delivery_digest")
+    check_digest(receipt.manifest_digest, "receipt.manifest_digest")
+    require(receipt.stage in _STAGES, "receipt.stage", "the stage is missing or unknown")
     stage = exchange_pb2.ReceiptStage.Name(receipt.stage).removeprefix("RECEIPT_STAGE_")
     if stage != "REJECTED" or receipt.root:
-        _check_digest(receipt.root, "receipt.root")
+        check_digest(receipt.root, "receipt.root")
     counts_hold = {
         "ACCEPTED": receipt.rejected == 0,
         "PARTIAL": receipt.rejected > 0,
         "REJECTED": receipt.accepted == 0 and len(receipt.rules) > 0,
     }
-    _require(counts_hold.get(stage, True), "receipt.counts", f"these counts or rules cannot be {stage}")
-    _require(
+    require(counts_hold.get(stage, True), "receipt.counts", f"these counts or rules cannot be {stage}")
+    require(
         len(receipt.issues) <= MAX_ISSUES and (stage in ("PARTIAL", "REJECTED") or not receipt.issues),
         "receipt.issues",
         f"at most {MAX_ISSUES} issues, and none on a receipt {stage}",
     )
     previous = (b"", "")
     for issue in receipt.issues:
-        _check_digest(issue.blinded_key, "receipt.issues")
-        _check_rule(issue.rule, "receipt.issues")
-        _require((issue.blinded_key, issue.rule) > previous, "receipt.issues", "issues are not ascending")
+        check_digest(issue.blinded_key, "receipt.issues")
+        check_rule(issue.rule, "receipt.issues")
+        require((issue.blinded_key, issue.rule) > previous, "receipt.issues", "issues are not ascending")
         previous = (issue.blinded_key, issue.rule)
     _check_rules(receipt.rules, "receipt.rules", most=MAX_RECORDS)
-    _check_holder(receipt.signed_by, "receipt.signed_by")
-    _check_time(receipt.signed_at_ms, "receipt.signed_at")
+    check_holder(receipt.signed_by, "receipt.signed_by")
+    check_time(receipt.signed_at_ms, "receipt.signed_at")
 
 
 def check_pull_request(request: exchange_pb2.PullRequest) -> None:
-    _check_party(request.recipient, "pull.recipient")
-    _check_product(request.product, "pull.product")
-    _require(len(request.last_held) in (0, 32), "pull.last_held", "a digest has 32 bytes")
-    _check_time(request.requested_at_ms, "pull.requested_at")
-    _require(len(request.nonce) == 16, "pull.nonce", "a nonce has 16 bytes")
+    check_party(request.recipient, "pull.recipient")
+    check_name(request.product, "pull.product")
+    require(len(request.last_held) in (0, 32), "pull.last_held", "a digest has 32 bytes")
+    check_time(request.requested_at_ms, "pull.requested_at")
+    check_nonce(request.nonce, "pull.nonce")
+
+
+def check_watch_request(request: exchange_pb2.WatchRequest) -> None:
+    check_party(request.recipient, "watch.recipient")
+    products = request.products
+    require(len(products) > 0, "watch.products", "no product is named")
+    require(all(a < b for a, b in pairwise(products)), "watch.products", "products are not strictly ascending")
+    for product in products:
+        check_name(product, "watch.products")
+    check_time(request.requested_at_ms, "watch.requested_at")
+    check_nonce(request.nonce, "watch.nonce")
 
 
 def check_log_query(query: exchange_pb2.LogQuery) -> None:
-    _check_holder(query.asked_by, "query.asked_by", person=True)
-    _check_sentence(query.purpose, "query.purpose")
+    check_holder(query.asked_by, "query.asked_by", person=True)
+    check_sentence(query.purpose, "query.purpose")
     if query.party:
-        _check_party(query.party, "query.filters")
+        check_party(query.party, "query.filters")
     if query.kind:
-        _require(_RULE.fullmatch(query.kind) is not None, "query.filters", "no kind of entry")
+        require(is_rule(query.kind), "query.filters", "no kind of entry")
     if query.product:
-        _check_product(query.product, "query.filters")
+        check_name(query.product, "query.filters")
     if query.HasField("period"):
-        _check_period(query.period, "query.filters")
-    _require(not query.until_ms or query.from_ms <= query.until_ms, "query.time", "ends before it begins")
-    _check_time(query.requested_at_ms, "query.requested_at")
-    _require(len(query.nonce) == 16, "query.nonce", "a nonce has 16 bytes")
+        check_period(query.period, "query.filters")
+    require(not query.until_ms or query.from_ms <= query.until_ms, "query.time", "ends before it begins")
+    check_time(query.requested_at_ms, "query.requested_at")
+    check_nonce(query.nonce, "query.nonce")
     times = query.from_ms or query.until_ms
     filtered = query.party or query.kind or query.product or query.HasField("period") or times
-    _require(not (query.export and filtered), "query.export", "an export is of the whole log")
-    _require(query.export or not query.with_records, "query.export", "records come with an export only")
+    require(not (query.export and filtered), "query.export", "an export is of the whole log")
+    require(query.export or not query.with_records, "query.export", "records come with an export only")
 
 
-# Parts
+def subject_commitment(salt: bytes, identifier: str) -> bytes:
+    """Of a SubjectQuery. Args: salt — 32 random bytes; identifier — normalised."""
+    return hashlib.sha256(b"xinyi-subject-v1\0" + salt + identifier.encode()).digest()
 
 
-def _check_party(party: str, basis: str) -> None:
-    _require(len(party) <= 128 and _PARTY.fullmatch(party) is not None, basis, "not <city>/<party>")
-
-
-def _check_holder(holder: str, basis: str, *, party: str = "", person: bool = False) -> None:
-    match = _HOLDER.fullmatch(holder)
-    if match is None or len(holder) > 256:
-        raise Invalid("not xinyi://<city>/<party>/<machine or person>/<name>", basis=basis)
-    _require(not party or match[1] == party, basis, "the holder is of another party")
-    _require(not person or match[2] == "person", basis, "this takes a person")
-
-
-def _check_product(product: str, basis: str) -> None:
-    _require(len(product) <= 64 and _PRODUCT.fullmatch(product) is not None, basis, "no product")
-
-
-def _check_period(period: edition_pb2.Period, basis: str) -> None:
-    _require(FIRST_YEAR <= period.year <= LAST_YEAR and 1 <= period.month <= 12, basis, "no year and month")
-
-
-def _check_rule(rule: str, basis: str) -> None:
-    _require(_RULE.fullmatch(rule) is not None, basis, "the name of a rule is lower-case words with dots")
-
-
-def _check_digest(digest: bytes, basis: str) -> None:
-    _require(len(digest) == 32, basis, "a digest has 32 bytes")
-
-
-def _check_sentence(text: str, basis: str) -> None:
-    _require(is_text(text, 500), basis, "1 to 500 characters are needed")
-
-
-def _check_time(time_ms: int, basis: str) -> None:
-    _require(_FIRST_MS <= time_ms < _LAST_MS, basis, "no time in milliseconds since 1970")
+def check_subject_query(query: exchange_pb2.SubjectQuery) -> None:
+    """That it is about the identifier beside it shows by `subject_commitment`."""
+    check_holder(query.asked_by, "subject.asked_by", person=True)
+    check_sentence(query.purpose, "subject.purpose")
+    check_digest(query.subject_commitment, "subject.commitment")
+    if query.product:
+        check_name(query.product, "subject.product")
+    check_time(query.requested_at_ms, "subject.requested_at")
+    check_nonce(query.nonce, "subject.nonce")

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from inspect import iscoroutinefunction
@@ -21,7 +21,7 @@ import grpc.aio
 import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from xinyi.errors import ExchangeError, NotAuthenticated
+from xinyi.errors import ExchangeError, Invalid, NotAuthenticated, Unavailable
 
 CODE_KEY = "xinyi-code"
 BASIS_KEY = "xinyi-basis-bin"
@@ -201,6 +201,8 @@ async def serve(
 ) -> tuple[grpc.aio.Server, int]:
     """Starts a server that demands a client certificate of our CA. Returns it and the bound port.
 
+    Raises what `listening` raises.
+
     Args:
         address: "host:port"; port 0 takes a free one.
         reflection: full service names to reflect; empty (the default) switches reflection off.
@@ -230,6 +232,27 @@ async def serve(
         root_certificates=tls.ca.read_bytes(),
         require_client_auth=True,
     )
-    port = server.add_secure_port(address, credentials)
+    with listening(address):
+        port = server.add_secure_port(address, credentials)
     await server.start()
     return server, port
+
+
+def is_address(text: str) -> bool:
+    """Whether it is host:port. gRPC takes a port of its own choice where none is named."""
+    host, _, port = text.rpartition(":")
+    return bool(host) and port.isascii() and port.isdecimal() and int(port) <= 65535
+
+
+@contextmanager
+def listening(address: str) -> Iterator[None]:
+    """Around what binds it. Raises Invalid for what is no address, Unavailable where another has it."""
+    if not is_address(address):
+        raise Invalid(f"{address!r} is not host:port", basis="listen")
+    try:
+        yield
+    except (OSError, RuntimeError) as error:  # RuntimeError is all that gRPC tells
+        raise Unavailable(
+            f"{address} cannot be listened on: another process has it, or it is no address of this machine",
+            basis="listen",
+        ) from error

@@ -20,8 +20,10 @@ from xinyi.errors import Invalid
 PREFIX = "XINYI_"
 #: Keys that only the environment may carry: a settings file is backed up, mailed and shown.
 _SECRETS = {"pin"}
+#: Password of the database that a bureau's table is read from: `inspect` needs no home, so it is no setting of one.
+SOURCE_PASSWORD = "XINYI_BUREAU_SOURCE_PASSWORD"  # noqa: S105 - the variable's name
 #: Variables of the programs themselves, not of the settings file.
-_RESERVED = {"XINYI_HOME", "XINYI_TRACE"}
+_RESERVED = {"XINYI_HOME", "XINYI_TRACE", SOURCE_PASSWORD}
 
 
 class SettingsInvalid(Invalid):
@@ -84,6 +86,11 @@ def load_settings(path: Path, model: type[S], *, table: str = "") -> S:
         return model(_env_prefix=prefix, **values)  # type: ignore[call-arg]
     except ValidationError as error:
         raise SettingsInvalid(f"{path}: {_explain(error, model, table)}", basis="settings.keys") from error
+
+
+def secret(variable: str) -> str:
+    """What only the environment may carry; empty where it does not."""
+    return os.environ.get(variable, "")
 
 
 def _check_environment(model: type[Settings], prefix: str) -> None:

@@ -11,8 +11,9 @@ import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -46,9 +47,29 @@ class Exit(IntEnum):
     NOTHING = 7
 
 
-def program(text: str) -> typer.Typer:
-    """A command group: help where nothing is asked, errors left to `run`."""
+def group(text: str) -> typer.Typer:
+    """Commands under one word: help where nothing is asked, errors left to `run`."""
     return typer.Typer(help=text, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+def program(text: str) -> typer.Typer:
+    """A whole program: a group that tells its version."""
+    app = group(text)
+
+    @app.callback()
+    def options(
+        version: Annotated[
+            bool, typer.Option("--version", is_eager=True, callback=_version, help="Show it and exit.")
+        ] = False,
+    ) -> None: ...
+
+    return app
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        console.print(version("xinyi-gateway"))
+        raise typer.Exit
 
 
 def exit_code(error: BaseException) -> Exit:

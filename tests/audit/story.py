@@ -13,15 +13,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from audit import checkpoint, entries, envelope, export, merkle, records
+from audit import buckets, checkpoint, entries, envelope, export, merkle, records
 from audit.keys import FileSigner, Signer, generate_private_key, keyid
 from audit.verification.policy import Policy
-from tests.world import made_up_uscc
+from tests.world import SealedEdition, made_up_uscc
 from xinyi import checks
-from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2, log_pb2, party_pb2, records_pb2
+from xinyi.v1 import (
+    edition_pb2,
+    envelope_pb2,
+    exchange_pb2,
+    log_pb2,
+    notice_pb2,
+    objection_pb2,
+    party_pb2,
+    records_pb2,
+)
 
 CITY = "test-city"
 GATEWAY, BUREAU, BANK, AUDITOR = (f"{CITY}/{name}" for name in ("gateway", "tax-bureau", "bank-1", "auditor"))
+BANK_2 = f"{CITY}/bank-2"
 ORIGIN = f"{GATEWAY}/log"
 NOW_MS = 1_525_000_000_000
 PERIOD = edition_pb2.Period(year=2018, month=4)
@@ -33,6 +43,9 @@ KEYS = {
     "editions": ["manifest_digest"],
     "deliveries": ["delivery_id"],
     "receipts": ["document"],
+    "recalls": ["correction", "recipient"],
+    "objections": ["objection"],
+    "notices": ["number"],
 }
 Row = dict[str, Any]
 
@@ -55,6 +68,7 @@ class Cast:
         self.maker = make_signer(folder, f"xinyi://{BUREAU}/person/li-wei", document)
         self.approver = make_signer(folder, f"xinyi://{BUREAU}/person/wang-fang", document)
         self.bank = make_signer(folder, f"xinyi://{BANK}/machine/main", document)
+        self.bank_2 = make_signer(folder, f"xinyi://{BANK_2}/machine/main", document)
         self.auditor = make_signer(folder, f"xinyi://{AUDITOR}/person/zhao-min", document)
 
     def signer(self, holder: str, name: str) -> FileSigner:
@@ -71,15 +85,12 @@ class Cast:
 
 
 @dataclass
-class Edition:
-    manifest: envelope_pb2.Envelope
-    blinding_key: bytes
-    chunks: list[bytes]
+class Edition(SealedEdition):
     approval: envelope_pb2.Envelope | None = None
 
-    @property
-    def digest(self) -> bytes:
-        return envelope.digest(self.manifest)
+    @classmethod
+    def of(cls, sealed: SealedEdition) -> Edition:
+        return cls(sealed.manifest, sealed.blinding_key, sealed.chunks)
 
     @property
     def message(self) -> edition_pb2.Manifest:
@@ -174,7 +185,17 @@ class Story:
         )
         self.acknowledge(edition.manifest, leaf)
 
-    def publish(self, edition: Edition, approval: envelope_pb2.Envelope) -> None:
+    def seal(self, signer: FileSigner, count: int = 3, *signers: Signer) -> Edition:
+        """A FULL behind the one that was taken in last."""
+        before = self.editions[-1]
+        return seal_edition(
+            signer, count, *signers, sequence=before.message.sequence + 1, predecessor=before.digest
+        )
+
+    def publish(
+        self, edition: Edition, approval: envelope_pb2.Envelope, recalled: Iterable[str] = ()
+    ) -> None:
+        """Args: recalled — whom a CORRECTION has to reach."""
         edition.approval = approval
         digest = envelope.digest(approval)
         row = {
@@ -184,28 +205,38 @@ class Story:
         leaf = self.log(
             "edition.published",
             [approval],
-            [("editions", row)],
-            product="grade-a",
-            period=PERIOD,
+            [("editions", row), *(recall_row(edition, party, "OPEN") for party in recalled)],
+            product=edition.message.product,
+            period=edition.message.period,
             manifest_digest=edition.digest,
         )
         self.acknowledge(approval, leaf)
 
+    def bring_out(self, edition: Edition, recalled: Iterable[str] = ()) -> None:
+        """Taken in, and approved by the second person."""
+        self.take_in(edition)
+        self.publish(edition, approve(edition, self.cast.approver), recalled)
+
     def offer(
-        self, edition: Edition, recipient: str = BANK, signer: Signer | None = None
+        self, edition: Edition, recipient: str = BANK, signer: Signer | None = None, **changes: Any
     ) -> envelope_pb2.Envelope:
         assert edition.approval is not None
+        about = edition.message
         delivery = exchange_pb2.Delivery(
             delivery_id=checks.delivery_id(edition.digest, recipient),
             recipient=recipient,
             manifest_digest=edition.digest,
             approval_digest=envelope.digest(edition.approval),
-            product="grade-a",
-            period=PERIOD,
+            product=about.product,
+            period=about.period,
             agreement_id="agreement-1",
             disclosure_class=exchange_pb2.DISCLOSURE_CLASS_PUBLIC,
-            offered_at_ms=NOW_MS,
-            expires_at_ms=NOW_MS + 1,
+            **{
+                "offered_at_ms": NOW_MS,
+                "expires_at_ms": NOW_MS + 1,
+                "ground": exchange_pb2.DELIVERY_GROUND_AGREEMENT,
+            }
+            | changes,
         )
         sealed = envelope.seal(delivery, signer or self.cast.gateway)
         row = {"delivery_id": delivery.delivery_id, "state": "OFFERED", "document": envelope.digest(sealed)}
@@ -214,12 +245,12 @@ class Story:
             [sealed],
             [("deliveries", row)],
             counterparty=recipient,
-            product="grade-a",
-            period=PERIOD,
+            product=about.product,
+            period=about.period,
             agreement_id="agreement-1",
             manifest_digest=edition.digest,
             delivery_id=delivery.delivery_id,
-            record_count=edition.message.record_count,
+            record_count=about.record_count,
         )
         return sealed
 
@@ -228,8 +259,12 @@ class Story:
         edition: Edition,
         delivery: envelope_pb2.Envelope,
         signer: FileSigner | None = None,
+        *,
+        kind: str = "",
+        rows: Iterable[tuple[str, Row]] = (),
         **changes: Any,
     ) -> envelope_pb2.Envelope:
+        """Args: kind, rows — of the entry, where they are not those of a first receipt of its stage."""
         signer = signer or self.cast.bank
         message = exchange_pb2.Delivery.FromString(delivery.payload)
         receipt = exchange_pb2.DeliveryReceipt(
@@ -242,14 +277,16 @@ class Story:
             signed_by=signer.key.holder,
             signed_at_ms=NOW_MS,
         )
+        receipt.rules.extend(changes.pop("rules", ()))
         for name, value in changes.items():
             setattr(receipt, name, value)
         sealed = envelope.seal(receipt, signer)
-        row = {"document": envelope.digest(sealed), "delivery_id": message.delivery_id, "stage": 1}
+        row = {"document": envelope.digest(sealed), "delivery_id": message.delivery_id, "stage": receipt.stage}
+        stage = exchange_pb2.ReceiptStage.Name(receipt.stage).removeprefix("RECEIPT_STAGE_").lower()
         leaf = self.log(
-            "receipt.received",
+            kind or f"receipt.{stage}",
             [sealed],
-            [("receipts", row)],
+            [*([] if kind else [("receipts", row)]), *rows],
             actor=signer.key.holder,
             counterparty=signer.key.party,
             delivery_id=message.delivery_id,
@@ -257,6 +294,102 @@ class Story:
         )
         self.acknowledge(sealed, leaf)
         return sealed
+
+    def apply(self, edition: Edition, recipient: FileSigner, **changes: Any) -> envelope_pb2.Envelope:
+        """Offered, received, accepted and landed; a recall is confirmed with it. Returns the Delivery."""
+        delivery = self.offer(edition, recipient.key.party, **changes)
+        self.receive(edition, delivery, recipient)
+        self.receive(edition, delivery, recipient, stage=exchange_pb2.RECEIPT_STAGE_ACCEPTED)
+        _, row = recall_row(edition, recipient.key.party, "CONFIRMED")
+        known = entries.canonical_json({name: row[name] for name in KEYS["recalls"]}) in self.state["recalls"]
+        rows = [("recalls", row)] if known else []
+        self.receive(edition, delivery, recipient, rows=rows, stage=exchange_pb2.RECEIPT_STAGE_APPLIED)
+        return delivery
+
+    def object(
+        self, edition: Edition, identifier: str, number: str = "2018-1", **changes: Any
+    ) -> objection_pb2.Objection:
+        """The bureau takes in an objection against what an edition says of a taxpayer."""
+        signer = changes.pop("signer", self.cast.maker)
+        message = objection_of(edition, identifier, number, signer)
+        for name, value in changes.items():
+            setattr(message, name, value)
+        sealed = envelope.seal(message, signer)
+        row = {"objection": envelope.digest(sealed), "number": number, "state": "OPEN"}
+        leaf = self.log(
+            "objection.filed",
+            [sealed],
+            [("objections", row)],
+            actor=signer.key.holder,
+            product=message.product,
+            manifest_digest=message.manifest_digest,
+        )
+        self.acknowledge(sealed, leaf)
+        return message
+
+    def decide(
+        self,
+        objection: objection_pb2.Objection,
+        outcome: str,
+        correction: bytes = b"",
+        signer: FileSigner | None = None,
+        kind: str = "",
+    ) -> None:
+        signer = signer or self.cast.approver
+        message = objection_pb2.ObjectionDecision(
+            objection=document_digest(objection),
+            outcome=objection_pb2.ObjectionOutcome.Value(f"OBJECTION_OUTCOME_{outcome}"),
+            correction=correction,
+            decided_by=signer.key.holder,
+            decided_at_ms=NOW_MS,
+        )
+        sealed = envelope.seal(message, signer)
+        row = {"objection": message.objection, "number": objection.number, "state": outcome}
+        leaf = self.log(
+            kind or f"objection.{outcome.lower()}",
+            [sealed],
+            [("objections", row)],
+            actor=signer.key.holder,
+            product=objection.product,
+            manifest_digest=objection.manifest_digest,
+        )
+        self.acknowledge(sealed, leaf)
+
+    def answer_rows(self, edition: Edition, *rows: int, signer: FileSigner | None = None) -> None:
+        signer = signer or self.cast.maker
+        message = edition_pb2.RowAnswer(
+            manifest_digest=edition.digest,
+            rows=rows,
+            outcome=edition_pb2.ROW_ANSWER_OUTCOME_MENDED,
+            reason="the source was put right",
+            answered_by=signer.key.holder,
+            answered_at_ms=NOW_MS,
+        )
+        sealed = envelope.seal(message, signer)
+        leaf = self.log("edition.rows_answered", [sealed], actor=signer.key.holder, manifest_digest=edition.digest)
+        self.acknowledge(sealed, leaf)
+
+    def announce(self, number: str, *, signer: FileSigner | None = None, **changes: Any) -> None:
+        message = notice_pb2.ChangeNotice(
+            number=number,
+            kind=notice_pb2.NOTICE_KIND_CONTRACT,
+            effective_on="2018-12-01",
+            text_zh="合同版本变更",
+            text_en="another version of the contract",
+            announced_at_ms=NOW_MS,
+        )
+        for name, value in changes.items():
+            setattr(message, name, value)
+        sealed = envelope.seal(message, signer or self.cast.gateway)
+        self.log("notice.announced", [sealed], [("notices", {"number": number})])
+
+    def stop(self, edition: Edition) -> None:
+        message = edition_pb2.Stop(
+            manifest_digest=edition.digest, stopped_by=self.cast.maker.key.holder, reason="wrong", stopped_at_ms=NOW_MS
+        )
+        sealed = envelope.seal(message, self.cast.maker)
+        leaf = self.log("edition.stopped", [sealed], manifest_digest=edition.digest)
+        self.acknowledge(sealed, leaf)
 
     def refuse(self, document: envelope_pb2.Envelope, actor: str, method: str = "DecideEdition") -> None:
         detail = f"{method}: a.rule: it"
@@ -323,7 +456,8 @@ def seal_edition(signer: FileSigner, count: int = 3, *signers: Signer, **changes
         (blind(record.taxpayer_id.encode()), os.urandom(32), record.SerializeToString(deterministic=True))
         for record in map(record_of, range(count))
     )
-    hashes = [merkle.leaf_hash(records.leaf(key, records.commitment(salt, data))) for key, salt, data in rows]
+    entries = [key + records.commitment(salt, data) for key, salt, data in rows]
+    hashes = records.leaf_hashes(entries)
     size = records.CHUNK_RECORDS
     manifest = edition_pb2.Manifest(
         origin=signer.key.party,
@@ -338,11 +472,14 @@ def seal_edition(signer: FileSigner, count: int = 3, *signers: Signer, **changes
         chunk_roots=[merkle.root(hashes[i : i + size]) for i in range(0, count, size)],
         blinding_key_commitment=records.blinding_key_commitment(blinding_key),
         source=edition_pb2.SourceFile(
-            sha256=bytes(32), size_bytes=1, encoding="utf-8", profile_sha256=bytes(32)
+            sha256=bytes(32), size_bytes=1, encoding="utf-8", profile_sha256=bytes(32),
+            coverage=edition_pb2.SOURCE_COVERAGE_WHOLE,
         ),
         quality=edition_pb2.Quality(rows=count, accepted=count, rule_set="grade-rules/1"),
         grade_counts=[edition_pb2.GradeCount(grade=records_pb2.GRADE_A, records=count)],
         issued_at_ms=NOW_MS,
+        state_root=buckets.state_of(entries).root(),
+        state_count=len(entries),
     )
     for name, value in changes.items():
         setattr(manifest, name, value)
@@ -396,6 +533,48 @@ def month(cast: Cast, *, count: int = 3, noise: int = 0) -> Story:
     for n in range(noise):
         story.log("partner.active", rows=[("parties", {"party": f"{CITY}/bank-{n % 50}", "n": n})])
     return story
+
+
+def recall_row(edition: Edition, recipient: str, state: str) -> tuple[str, Row]:
+    row = {"correction": edition.digest, "recipient": recipient, "state": state, "changed_at_ms": NOW_MS}
+    return "recalls", row
+
+
+def objection_of(
+    edition: Edition, identifier: str, number: str, signer: FileSigner
+) -> objection_pb2.Objection:
+    return objection_pb2.Objection(
+        number=number,
+        origin=signer.key.party,
+        product=edition.message.product,
+        manifest_digest=edition.digest,
+        blinded_key=records.blinder(edition.blinding_key)(identifier.encode()),
+        filed_on="2018-02-05",
+        due_on="2018-03-02",
+        term=objection_pb2.Term(
+            nature=objection_pb2.TERM_NATURE_STATUTORY_DUTY,
+            basis="made up, art. 1",
+            amount=15,
+            unit=objection_pb2.TERM_UNIT_WORKING_DAYS,
+            calendar="cn-2018.1",
+        ),
+        received_by=signer.key.holder,
+        received_at_ms=NOW_MS,
+    )
+
+
+def mark_of(objection: objection_pb2.Objection) -> exchange_pb2.DisputeMark:
+    return exchange_pb2.DisputeMark(
+        blinded_key=objection.blinded_key,
+        objection=document_digest(objection),
+        filed_on=objection.filed_on,
+        due_on=objection.due_on,
+    )
+
+
+def document_digest(message: Any) -> bytes:
+    """Of a document with this content, whoever seals it."""
+    return envelope.digest(envelope.seal(message))
 
 
 def digest_of(text: str) -> bytes:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf.message import Message
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audit import checkpoint, envelope, export, pins, records
+from audit import buckets, checkpoint, envelope, export, pins, records
 from audit.checkpoint import TlogProof, VerifierKey
 from audit.entry_proof import EntryProof
 from audit.keys import Keyring, check_public_key, party_of
@@ -19,9 +20,23 @@ from audit.tiles import split_bundle
 from audit.verification import exported
 from audit.verification.policy import Policy
 from tests.audit.story import ORIGIN, Cast
-from xinyi.errors import ExchangeError
-from xinyi.v1 import edition_pb2, envelope_pb2, log_pb2, party_pb2, records_pb2
+from xinyi.errors import ExchangeError, ProofInvalid
+from xinyi.v1 import (
+    edition_pb2,
+    envelope_pb2,
+    exchange_pb2,
+    log_pb2,
+    notice_pb2,
+    objection_pb2,
+    party_pb2,
+    records_pb2,
+)
 
+KINDS: tuple[type[Message], ...] = (
+    edition_pb2.Manifest, edition_pb2.RowAnswer, exchange_pb2.Delivery, exchange_pb2.SubjectQuery,
+    exchange_pb2.WatchRequest, log_pb2.LogEntry, notice_pb2.ChangeNotice, objection_pb2.Objection,
+    objection_pb2.ObjectionDecision, party_pb2.KeyRegistration, records_pb2.GradeRecord,
+)  # fmt: skip
 LINES = [
     b"c2sp.org/tlog-proof@v1", b"index 7", ORIGIN.encode(), b"", b"5", "— ".encode() + ORIGIN.encode() + b" ",
     b"AAAA", b"A" * 43 + b"=", b"\x00", "—".encode(),
@@ -70,7 +85,7 @@ def test_notes_keys_and_receipts(data: bytes) -> None:
 @settings(max_examples=400, deadline=None)
 def test_messages_envelopes_and_chunks(data: bytes, more: bytes, word: str) -> None:
     """The strict wire check, seals, chunks and public keys."""
-    for kind in (edition_pb2.Manifest, log_pb2.LogEntry, records_pb2.GradeRecord, party_pb2.KeyRegistration):
+    for kind in KINDS:
         ours(lambda kind=kind: envelope.parse_strict(data, kind))  # type: ignore[misc]
     ours(lambda: records.read_chunk(data, records.blinder(bytes(32))))
     ours(lambda: check_public_key(party_pb2.PublicKey(algorithm=1 + len(more) % 2, spki=data)))
@@ -78,6 +93,14 @@ def test_messages_envelopes_and_chunks(data: bytes, more: bytes, word: str) -> N
     sealed.signatures.add(keyid=word, sig=more)
     ours(lambda: envelope.digest(sealed))
     ours(lambda: envelope.open_sealed(sealed, edition_pb2.Manifest, Keyring()))
+
+
+@given(st.binary(max_size=200), st.integers(0, buckets.COUNT - 1), st.lists(st.binary(max_size=33), max_size=16))
+@settings(max_examples=300, deadline=None)
+def test_buckets_of_any_bytes(entries: bytes, number: int, path: list[bytes]) -> None:
+    """Entries and paths as they come; nothing leads to a root that nobody knows."""
+    with pytest.raises(ProofInvalid):
+        buckets.check_bucket(entries, number, path, bytes(32))
 
 
 @given(st.binary(max_size=100))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,11 @@ from audit.checkpoint import VerifierKey
 from tests.bank.offers import flipped
 from tests.programs import ok, run
 from tests.world import APPROVER, AUDITOR, BUREAU, GATEWAY, MAKER, World, city, made_up_uscc, receipt_for
+from xinyi.days import CHINA
 from xinyi.v1 import exchange_pb2
 
 pytestmark = pytest.mark.processes
 
-CHINA = timezone(timedelta(hours=8))
 BANK = "test-city/bank-1"
 
 Entry = dict[str, Any]

@@ -155,6 +155,7 @@ class Offers:
             disclosure_class=exchange_pb2.DISCLOSURE_CLASS_PUBLIC,
             offered_at_ms=wall_clock(),
             expires_at_ms=wall_clock() + 30 * DAY_MS,
+            ground=exchange_pb2.DELIVERY_GROUND_AGREEMENT,
         )
         delivery.MergeFrom(exchange_pb2.Delivery(**changes))
         return exchange_pb2.DeliveryPackage(

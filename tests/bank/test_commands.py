@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from adapters.party.home import Home
+from audit.keys import keyid
 from tests.bank.offers import flipped
 from tests.programs import ok, run
 from tests.world import APPROVER, BUREAU, GATEWAY, MAKER, World, city, made_up_uscc
@@ -151,3 +153,28 @@ async def test_check_says_what_to_do(tmp_path: Path) -> None:
     assert not as_json.json["good"]
     assert any("no bureau's keys are pinned" in problem for problem in as_json.json["problems"])
     assert json.loads((await ok("xinyi-bank", "status", "--home", home, "--json")).out)["held"] == {}
+    nowhere = (*where[:1], "127.0.0.1", *where[2:])
+    other = ("--home", tmp_path / "other", "--holder", "xinyi://test-city/bank-8/machine/main")
+    refused = await run("xinyi-bank", "init", *other, *nowhere)
+    assert (refused.code, "is not host:port" in refused.err) == (2, True)
+    assert not (tmp_path / "other").exists()
+
+
+async def test_check_asks_for_the_second_person(tmp_path: Path) -> None:
+    """With the publisher's key alone no edition would ever be taken."""
+    async with city(tmp_path) as world:
+        bank = await world.bank("bank-1")
+        (approver,) = (key for key in bank.keyring() if key.holder == APPROVER)
+        bank.unpin(keyid(approver))
+        found = await run("xinyi-bank", "check", "--home", bank.path)
+    assert (found.code, "by a second person" in found.err) == (2, True)
+
+
+async def test_check_finds_a_certificate_of_another_key(tmp_path: Path) -> None:
+    """With it every call fails as if the gateway were away, and a scheduler tries for ever."""
+    async with city(tmp_path) as world:
+        bank = await world.bank("bank-1")
+        other = await world.bank("bank-2")
+        shutil.copy(other.keys / "tls.pem", bank.keys / "tls.pem")
+        found = await run("xinyi-bank", "check", "--home", bank.path)
+    assert (found.code, "the certificate is for another key" in found.err) == (2, True)

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
-from adapters.bank.inbox import Inbox
+from adapters.bank.inbox import Inbox, run
+from adapters.bank.settings import InboxSettings
 from adapters.party.home import Home
 from audit.envelope import open_sealed
 from audit.keys import Keyring
 from tests.bank.offers import Offers, flipped
 from tests.world import SealedEdition
 from xinyi.channel import dial_sync, errors_restored, server_name
-from xinyi.errors import Conflict, NotEntitled, SignatureInvalid, Unavailable, VerificationError
+from xinyi.errors import Conflict, Invalid, NotEntitled, SignatureInvalid, Unavailable, VerificationError
 from xinyi.server import serve
 from xinyi.v1 import exchange_pb2, inbox_service_pb2_grpc
 from xinyi.v1 import inbox_service_pb2 as pb
@@ -66,6 +69,22 @@ async def inbox(offers: Offers, *callers: Home) -> AsyncIterator[list[Caller]]:
 
 def numbered(edition: SealedEdition, start: int = 0) -> list[tuple[int, bytes]]:
     return list(enumerate(edition.chunks))[start:]
+
+
+async def test_an_address_that_cannot_be_listened_on(offers: Offers) -> None:
+    """Where another process has it, trying again may help; what is no address has to be mended."""
+    offers.certify(offers.bank)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = f"127.0.0.1:{other.getsockname()[1]}"
+        for settings in (InboxSettings(listen=taken), InboxSettings(listen="127.0.0.1:0", metrics=taken)):
+            with pytest.raises(Unavailable, match=taken):
+                await run(offers.bank, settings)
+    for wrong in ("127.0.0.1", "7443", "127.0.0.1:http", "127.0.0.1:70000"):
+        with pytest.raises(Invalid, match="is not host:port"):
+            await serve(wrong, offers.bank.tls(), [])
+        for place in ("listen", "metrics"):
+            with pytest.raises(ValidationError, match="it is not host:port"):
+                InboxSettings.model_validate({place: wrong})
 
 
 async def test_only_the_gateway_may_call(offers: Offers) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from adapters.bank.evidence import Evidence
-from adapters.bank.landing import Landing, Result
+from adapters.bank.landing import Landing
+from adapters.bank.outcome import Result
 from adapters.bank.receipts import Receipts, read_envelope
 from adapters.bank.rows import COLUMNS
 from adapters.bank.settings import BankSettings
@@ -232,10 +233,10 @@ def test_a_crash_around_the_swap_is_made_good(offers: Offers, database_url: str,
             if moment == "written":
                 raise Cut
 
-        def publish(self, landed: Landed) -> None:
+        def publish(self, landed: Landed, disputes: Mapping[str, str] | None) -> None:
             if moment == "publishing":
                 raise Cut
-            super().publish(landed)
+            super().publish(landed, disputes)
             if moment == "published":
                 raise Cut
 

@@ -6,10 +6,18 @@ from collections.abc import Callable
 
 import pytest
 
-from adapters.bank.package import Held, Trust, check_not_expired, check_succession, verify_package
+from adapters.bank.package import (
+    Held,
+    Trust,
+    check_not_expired,
+    check_succession,
+    check_takeable,
+    verify_package,
+)
 from tests.bank.offers import DAY_MS, GATEWAY, Offers, flipped
-from tests.world import SealedEdition
-from xinyi.errors import Conflict, DigestMismatch, ExchangeError, Invalid, SignatureInvalid, VerificationError
+from tests.chain import Chain
+from tests.world import SealedEdition, made_up_records, made_up_uscc
+from xinyi.errors import Conflict, DigestMismatch, ExchangeError, SignatureInvalid, VerificationError
 from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2
 
 Package = exchange_pb2.DeliveryPackage
@@ -209,12 +217,48 @@ def test_only_the_next_edition_follows(
     assert refused.value.basis == basis
 
 
-def test_a_full_edition_may_skip_and_a_delta_is_not_landed(offers: Offers, trust: Trust) -> None:
-    """A FULL replaces everything; what builds on its predecessor is not known to this program yet."""
-    first, _, third = offers.edition(5), offers.edition(5), offers.edition(5)
+def test_a_full_may_skip_and_what_changes_it_follows_exactly(offers: Offers, trust: Trust) -> None:
+    """A gap is no lie: it names the remedy. Another history is one."""
+    chain = Chain(offers.maker)
+    made = made_up_records(6)
+    first, second = chain.full(made[:4]), chain.delta(made[4:5])
+    third = chain.delta(made[5:])
+    skipping = chain.full(made)
     held = Held(offers.maker.party, 1, first.digest)
-    check_succession(verify_package(offers.package(third), trust), held)
-    delta = offers.reseal(third, kind=edition_pb2.EDITION_KIND_DELTA)
-    with pytest.raises(Invalid) as refused:
-        check_succession(verify_package(offers.package(delta), trust), held)
-    assert refused.value.basis == "edition.kind"
+    check_succession(verify_package(offers.package(skipping), trust), held)
+    check_succession(verify_package(offers.package(second), trust), held)
+    for since in (None, held):
+        with pytest.raises(Conflict, match="xinyi-bank catch-up") as refused:
+            check_succession(verify_package(offers.package(third), trust), since)
+        assert refused.value.basis == "edition.gap"
+    for sequence, digest in ((2, b"\7" * 32), (1, b"\7" * 32)):
+        with pytest.raises(VerificationError) as lied:
+            check_succession(
+                verify_package(offers.package(second), trust), Held(offers.maker.party, sequence, digest)
+            )
+        assert lied.value.basis == "edition.predecessor"
+
+
+def test_a_correction_is_taken_whatever_is_held(offers: Offers, trust: Trust) -> None:
+    """It recalls; a delta before its turn is not taken, and another history is a lie for both."""
+    chain = Chain(offers.maker)
+    made = made_up_records(4)
+    first, delta = chain.full(made[:3]), chain.delta(made[3:])
+    correction = chain.correction(first.digest, gone=[made[0].taxpayer_id])
+    recall = verify_package(offers.package(correction), trust)
+    for held in (None, Held(offers.maker.party, 1, first.digest), Held(offers.maker.party, 9, b"\7" * 32)):
+        check_takeable(recall, held)
+    with pytest.raises(Conflict):
+        check_takeable(verify_package(offers.package(delta), trust), None)
+    with pytest.raises(VerificationError):
+        check_takeable(recall, Held(offers.maker.party, 2, b"\7" * 32))
+
+
+def test_only_a_correction_is_a_recall(offers: Offers, trust: Trust) -> None:
+    """What goes to a bank without a right rests on that alone."""
+    chain = Chain(offers.maker)
+    full = chain.full(made_up_records(3))
+    correction = chain.correction(full.digest, gone=[made_up_uscc(1)])
+    verify_package(offers.package(correction, ground=exchange_pb2.DELIVERY_GROUND_RECALL), trust)
+    package = offers.package(full, ground=exchange_pb2.DELIVERY_GROUND_RECALL)
+    assert refusal(package, trust).basis == "delivery.ground"

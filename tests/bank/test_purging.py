@@ -49,9 +49,9 @@ def test_records_go_once_a_newer_edition_has_followed(offers: Offers, sqlite_url
     assert (offers.bank.path / "evidence" / fetched[0].delivery_id / "manifest.dsse").exists()
     aged(landed[2], 900)
     assert purge(offers.bank, days=30).editions == 0
-    assert prove_record(offers.bank, "grade-a", made_up_uscc(1)).index >= 0
+    assert prove_record(offers.bank, "grade-a", made_up_uscc(1)).proof.index >= 0
     digests = [edition.digest.hex() for edition in editions]
-    assert prove_record(offers.bank, "grade-a", made_up_uscc(1), edition=digests[1]).index >= 0
+    assert prove_record(offers.bank, "grade-a", made_up_uscc(1), edition=digests[1]).proof.index >= 0
     with pytest.raises(Unknown) as refused:
         prove_record(offers.bank, "grade-a", made_up_uscc(1), edition=digests[0])
     assert refused.value.basis == "edition.purged"

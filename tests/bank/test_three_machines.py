@@ -134,7 +134,9 @@ async def test_what_is_still_being_carried_is_left_alone(tmp_path: Path) -> None
             (path,) = (arriving / "outgoing").glob(name)
             whole = path.read_bytes()
             path.write_bytes(whole[: len(whole) // 2])
-            assert (await run("xinyi-bank", *land)).code == 6, name
+            found = await run("xinyi-bank", *land)
+            assert found.code == 6, name
+            assert path.name in found.err, "an operator has to know what to look for"
             path.unlink()
             assert (await run("xinyi-bank", *land)).code == (7 if name == "*.complete" else 6), name
             path.write_bytes(whole)

@@ -16,10 +16,10 @@ from adapters.bureau import inspection, publishing, reviewing, sources, standing
 from adapters.bureau.editions import Edition, Editions
 from adapters.party.gateway import GatewayClient
 from adapters.party.home import Home
-from adapters.party.terminal import Exit
 from examples import generate
 from tests.world import APPROVER, MAKER, World, city, receipt_for
 from xinyi.errors import Conflict, DigestMismatch, ExchangeError, NotEntitled, VerificationError
+from xinyi.terminal import Exit
 from xinyi.v1 import edition_pb2, exchange_pb2
 from xinyi.v1 import publication_service_pb2 as pb
 

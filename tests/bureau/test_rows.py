@@ -13,7 +13,7 @@ import pytest
 
 from adapters.bureau import inspection, sources
 from adapters.bureau.assessment import Assessor
-from adapters.bureau.building import describe
+from adapters.bureau.building import FULL, describe
 from adapters.bureau.persons import is_personal_name, mask
 from adapters.bureau.rows import Rows
 from adapters.bureau.rules import RULES, WITHHELD
@@ -240,7 +240,7 @@ def built(tmp_path: Path, lines: list[list[str]]) -> list[records_pb2.GradeRecor
     scratch.mkdir()
     rows = Rows(open_table(file, profile(encoding="utf-8")), b"b" * 32, scratch)
     rows.read(lambda n: None)
-    chunk = b"".join(entry for part in rows.parts(sealed=True) for entry in part.entries)
+    chunk = b"".join(entry for part in rows.parts(FULL) for entry in part.entries)
     return [records_pb2.GradeRecord.FromString(record) for record in records.split_chunk(chunk)[1]]
 
 

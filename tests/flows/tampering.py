@@ -58,8 +58,9 @@ class Administrator:
             return dict(conn.execute(select(table).where(*where)).mappings().one())
 
     @contextmanager
-    def changed(self, table: Table, row: Row, column: Column[Any]) -> Iterator[None]:
-        with self._put(table, row, row | {column.name: self._other(column, row[column.name])}):
+    def changed(self, table: Table, row: Row, column: Column[Any], to: Any = None) -> Iterator[None]:
+        other = self._other(column, row[column.name]) if to is None else to
+        with self._put(table, row, row | {column.name: other}):
             yield
 
     @contextmanager

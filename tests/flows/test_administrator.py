@@ -24,20 +24,30 @@ from audit.verification.policy import Policy
 from audit.verification.procedure import verify
 from gateway.exchange import Exchange
 from gateway.store import tables
+from tests.chain import Chain
 from tests.flows.tampering import Administrator
 from tests.flows.test_audit import a_month, auditor
-from tests.world import CITY, OPERATOR, World, city
+from tests.flows.test_notices import announce
+from tests.flows.test_objections import objection, send
+from tests.flows.test_recalls import take
+from tests.flows.test_rights import entries
+from tests.flows.test_row_answers import answer
+from tests.world import CITY, MAKER, OPERATOR, World, city, made_up_records, made_up_uscc
 from xinyi.errors import Invalid, ProofInvalid, SignatureInvalid
 from xinyi.v1 import exchange_pb2
 
 BANK = f"{CITY}/bank-1"
-#: Not evidence: an intake under way, and which processes live.
-OUTSIDE = {tables.intakes, tables.workers}
+#: Not evidence: an intake under way, which processes live, and what follows from the chunks and is held against the
+#: sealed state root whenever it is used.
+OUTSIDE = {tables.intakes, tables.workers, tables.buckets, tables.states}
+#: Finds entries that are proven by themselves; that it shows all of them is what an export alone proves.
+OUTSIDE.add(tables.entries_by_name)
 #: Where a change shows as soon as it counts, not in an export: tests of their own below.
 DERIVED = {log.log_tiles, log.log_checkpoints}
 #: Columns that nothing reads once their row is complete; what is evidence of them stands elsewhere.
 EXEMPT = {
     ("chunks", "last_key"): "where a cut upload resumes; follows from `data`",
+    ("chunks", "run"): "what the state is gathered from while an upload arrives; follows from `data`",
     ("chunks", "grades"): "counted while an upload arrives; follows from `data`",
     ("log_entries", "id"): "order of pending entries; afterwards `position` is the order",
 }
@@ -86,6 +96,18 @@ class Audit:
         return await asyncio.to_thread(run)
 
 
+async def a_correction(world: World, bank: Home) -> None:
+    """Behind the month's editions: what gives every other table of the log a row."""
+    chain = Chain(world.homes[MAKER], month=2, sequence=1, last=entries(world, "edition.published")[-1].manifest_digest)
+    first = chain.full(made_up_records(20), anew=True)
+    await world.publish(first)
+    await take(world, bank)
+    await send(world, objection(world, first), MAKER)
+    await world.decide(answer(world, first.digest, 1), MAKER)
+    await announce(world, "contract-2", "2098-01-01")
+    await world.publish(chain.correction(first.digest, gone=[made_up_uscc(7)]))
+
+
 def failed(report: Report) -> set[str]:
     return {name for name, check in report.checks.items() if check.verdict != Verdict.HOLDS}
 
@@ -108,6 +130,7 @@ async def test_every_change_of_a_row_is_found(tmp_path: Path, database_url: str)
     async with city(tmp_path, database_url=database_url) as world:
         audit = await Audit.of(world)
         await a_month(world, 30)
+        await a_correction(world, world.homes[f"xinyi://{BANK}/machine/main"])
         admin = Administrator(world.gateway.settings.database_url)
         assert failed(await audit.report()) == set()
         tried = set()
@@ -133,6 +156,27 @@ async def test_every_change_of_a_row_is_found(tmp_path: Path, database_url: str)
         assert failed(await audit.report()) == set(), "every change was undone"
         admin.close()
     assert tried == {t.name for t in tables.metadata.sorted_tables} - {t.name for t in OUTSIDE | DERIVED}
+
+
+@pytest.mark.parametrize("answer", [False, True])
+async def test_a_document_that_cannot_be_read_holds_no_export_up(tmp_path: Path, answer: bool) -> None:
+    """Whoever makes evidence unreadable is found by it, not spared the audit.
+
+    A document is told by its own name, an answer by the name of what it answers.
+    """
+    async with city(tmp_path) as world:
+        audit = await Audit.of(world)
+        await a_month(world, 10)
+        admin = Administrator(world.gateway.settings.database_url)
+        edition = entries(world, "edition.published")[-1].manifest_digest
+        lost = admin.find(tables.answers, document=edition)["answer"] if answer else edition
+        row = admin.find(tables.documents, digest=lost)
+        with admin.changed(tables.documents, row, tables.documents.c.envelope, b"\0" * 10):
+            report = await audit.report()
+        admin.close()
+        assert {"documents"} < failed(report)
+        told = [finding.subject + finding.reason for finding in report.findings]
+        assert any(edition.hex()[:16] in place for place in told), told
 
 
 async def fill(world: World) -> None:

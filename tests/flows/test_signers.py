@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import func, select
 
 from adapters.party import admission as onboarding
 from adapters.party.home import Home
 from audit import envelope
 from audit.keys import ECDSA_P256, ED25519, keyid
-from gateway.office import admission
+from audit.log import log_entries
+from gateway.app import Gateway
+from gateway.office import admission, keys
 from gateway.store import parties
 from tests.signing_desk import signing_desk
 from tests.softhsm import PIN, SoftToken, soft_token
@@ -71,6 +75,31 @@ async def test_a_token_and_a_signature_server_carry_a_month(
             assert package.approval.signatures[0].keyid == keyid(world.homes[APPROVER].signer().key)
 
 
+async def test_a_gateway_seals_nothing_with_a_key_that_was_retired(tmp_path: Path) -> None:
+    """Retired before the gateway was started again: it refuses to work rather than make its log false."""
+    async with city(tmp_path) as world:
+        bank = await world.bank("bank-1")
+        await world.publish(world.seal(10))
+        served, settings = world.gateway, world.gateway.settings
+        old = keyid(served.signer.key)
+
+        def rotate() -> None:
+            keys.rotate_own(served.door, settings.custody, settings.signing.document)
+            served.door.run_sync(lambda x: keys.retire(x, old, "too early", served.holder))
+
+        await asyncio.to_thread(rotate)
+        before = await asyncio.to_thread(entries, served)
+        for refused in (world.pull(bank), world.submit(world.seal(10, month=5, sequence=2))):
+            with pytest.raises(Unavailable, match="cannot sign at the moment"):
+                await refused
+        assert await asyncio.to_thread(entries, served) == before
+
+
+def entries(gateway: Gateway) -> int:
+    with gateway.database.reading() as conn:
+        return conn.execute(select(func.count()).select_from(log_entries)).scalar_one()
+
+
 async def admit_further(world: World, home: Home, key: str) -> None:
     request = onboarding.request(home, party_pb2.PARTY_KIND_BANK, key=key)
     certifier = admission.Certifier(lambda *_: "", "", world.address, str(world.gateway.log.key))
@@ -123,7 +152,7 @@ async def test_from_a_file_to_a_token_with_both_in_between(tmp_path: Path, hsm: 
 
         only = signed_with(both, hsm.toml("token:document"))
         (only.keys / "document.pem").unlink()
-        assert (await world.pull(Home.open(only.path))).package.delivery == package.delivery
+        assert (await world.pull(Home.open(only.path))).package.manifest == package.manifest
 
 
 async def test_a_token_key_nobody_registered_gets_nowhere(tmp_path: Path, hsm: SoftToken) -> None:

@@ -17,6 +17,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -92,13 +93,21 @@ def read(message: str, data: bytes) -> dict[str, Any]:
         number, wire = tag >> 3, tag & 7
         need(number in fields, ENCODING, "unknown field")
         f = fields[number]
-        need(number > last or (number == last and f.repeated), ENCODING, "order, or a field given twice")
-        last = number
         numeric = f.kind in ("uint32", "uint64", "bool") or f.kind in enums
+        packed = numeric and f.repeated
+        again = number == last and f.repeated and not packed
+        need(number > last or again, ENCODING, "order, or a field given twice")
+        last = number
+        if packed:
+            need(wire == 2, ENCODING, "wire type")
+            size, at = _varint(data, at)
+            need(0 < size <= len(data) - at, ENCODING, "cut off, or empty")
+            found[f.name], at = _numbers(data[at : at + size]), at + size
+            continue
         need(wire == (0 if numeric else 2), ENCODING, "wire type")
         value, at = _varint(data, at)
         if numeric:
-            need(value != 0 or f.repeated, ENCODING, "zero written out")
+            need(value != 0, ENCODING, "zero written out")
             limit = {"uint32": 1 << 32, "bool": 2}.get(f.kind, 1 << 64)
             need(value < limit, ENCODING, "too large")
             need(f.kind not in enums or value < 1 << 31 or value >= (1 << 64) - (1 << 31), ENCODING)
@@ -111,6 +120,14 @@ def read(message: str, data: bytes) -> dict[str, Any]:
             found[f.name].append(found_value)
         else:
             found[f.name] = found_value
+    return found
+
+
+def _numbers(packed: bytes) -> list[int]:
+    found, at = [], 0
+    while at < len(packed):
+        value, at = _varint(packed, at)
+        found.append(value)
     return found
 
 
@@ -356,6 +373,59 @@ def check_chunk(
     return after
 
 
+# ── states (§3) ──────────────────────────────────────────────────────────────────────────────────────────────
+
+FULL, DELTA, CORRECTION = 1, 2, 3
+BUCKETS = 1 << 14
+State = dict[bytes, bytes]
+
+
+def bucket_of(blinded: bytes) -> int:
+    return int.from_bytes(blinded[:2], "big") >> 2
+
+
+def bucket_digest(entries: bytes) -> bytes:
+    return sha256(b"xinyi-bucket-v1\0" + entries)
+
+
+def state_root(state: State) -> bytes:
+    """Over all buckets, most of them empty: equal subtrees are computed once."""
+    held: dict[int, bytes] = {}
+    for key in sorted(state):
+        held[bucket_of(key)] = held.get(bucket_of(key), b"") + key + state[key]
+    row = [bucket_digest(held.get(number, b"")) for number in range(BUCKETS)]
+    pair = cache(node_hash)
+    while len(row) > 1:
+        row = [pair(row[i], row[i + 1]) for i in range(0, len(row), 2)]
+    return row[0]
+
+
+def check_bucket(entries: bytes, number: int, path: list[bytes], root: bytes) -> State:
+    """What a bucket holds, once it is the one under this state root."""
+    need(len(entries) % 64 == 0, PROOF, "no whole entries")
+    parts = [entries[i : i + 64] for i in range(0, len(entries), 64)]
+    need(all(a[:32] < b[:32] for a, b in pairwise(parts)), PROOF, "order")
+    need(all(bucket_of(part) == number for part in parts), PROOF, "another bucket")
+    need(len(path) == 14 and included(bucket_digest(entries), number, BUCKETS, path) == root, PROOF)
+    return {part[:32]: part[32:] for part in parts}
+
+
+def apply(manifest: dict[str, Any], chunks: list[bytes], blinding_key: bytes, before: State) -> State:
+    """The state after an edition, which is the one that it seals."""
+    state = {} if manifest["kind"] == FULL else dict(before)
+    for data in chunks:
+        for one in read("Chunk", data)["records"]:
+            record = read("GradeRecord", one["record"])
+            leaf = record_leaf(blinding_key, record["taxpayer_id"], one["salt"], one["record"])
+            if not record["gone"]:
+                state[leaf[1:33]] = leaf[33:]
+            elif state.pop(leaf[1:33], None) is None:
+                need(manifest["kind"] == CORRECTION, PROOF, "gone who was not there")
+    need(state_root(state) == manifest["state_root"], PROOF, "state root")
+    need(len(state) == manifest["state_count"], PROOF, "state count")
+    return state
+
+
 # ── the log (§4) ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -466,9 +536,8 @@ class Policy:
 Files = dict[str, bytes]
 
 
-def check_record_proof(files: Files, policy: Policy) -> None:
-    described = json.loads(files["proof.json"])
-    need(described["format"] == "xinyi-record-proof/1", ENCODING)
+def check_approved(files: Files, policy: Policy) -> dict[str, Any]:
+    """The manifest of a proof's folder, sealed and approved by two persons of a bureau."""
     bureau = {keyid: key for keyid, key in policy.keys.items() if key.party in policy.bureaus}
     sealed = Document.of(files["manifest.dsse"])
     manifest, makers = sealed.open("Manifest", bureau)
@@ -480,6 +549,30 @@ def check_record_proof(files: Files, policy: Policy) -> None:
     publishers = {manifest["issued_by"], *(key.holder for key in makers)}
     need("/person/" in approval["approved_by"] and approval["approved_by"] not in publishers, "invalid")
     need(not {k.keyid for k in makers} & {k.keyid for k in approvers}, "invalid")
+    return manifest
+
+
+def check_state_proof(files: Files, policy: Policy) -> None:
+    described = json.loads(files["proof.json"])
+    shown = set(described) - {"salt"}
+    need(shown == {"format", "blinded_key", "proof"} and described["format"] == "xinyi-state-proof/1", ENCODING)
+    need(("salt" in described) == ("record.bin" in files), ENCODING)
+    manifest = check_approved(files, policy)
+    key, path = bytes.fromhex(described["blinded_key"]), [bytes.fromhex(h) for h in described["proof"]]
+    held = check_bucket(files["bucket.bin"], bucket_of(key), path, manifest["state_root"]).get(key)
+    if "record.bin" not in files:
+        need(held is None, PROOF, "a record is not shown")
+        return
+    salt = bytes.fromhex(described["salt"])
+    need(len(salt) == 32, ENCODING)
+    need(not read("GradeRecord", files["record.bin"])["gone"], "invalid")
+    need(held == sha256(b"xinyi-record-v1\0" + salt + files["record.bin"]), DIGEST)
+
+
+def check_record_proof(files: Files, policy: Policy) -> None:
+    described = json.loads(files["proof.json"])
+    need(described["format"] == "xinyi-record-proof/1", ENCODING)
+    manifest = check_approved(files, policy)
     read("GradeRecord", files["record.bin"])
     salt, blinded = bytes.fromhex(described["salt"]), bytes.fromhex(described["blinded_key"])
     need(len(salt) == len(blinded) == 32, ENCODING)
@@ -513,7 +606,9 @@ class Findings:
 
 
 #: The checks of docs/evidence-format.md §6 that are made here.
-EXPORT_CHECKS = {"checkpoint", "files", "tree", "openings", "seals", "rows", "records"}
+EXPORT_CHECKS = {"checkpoint", "files", "tree", "openings", "seals", "rows", "records", "states"}
+#: And of a year's log, where nothing is missing.
+YEAR_CHECKS = EXPORT_CHECKS | {"deliveries", "recalls", "objections"}
 _NAMES = re.compile(
     r"checkpoint|export\.json|openings\.jsonl|documents\.jsonl|state/[a-z_]+\.jsonl|"
     r"chunks/[0-9a-f]{64}/[0-9]{6}\.chunk|blinding/[0-9a-f]{64}\.key|tile/.*"
@@ -540,8 +635,10 @@ def check_export(files: Files, policy: Policy) -> dict[str, str]:
     documents = [_document(line) for line in files["documents.jsonl"].splitlines()]
     _check_seals(documents, policy, findings)
     _check_rows(files, entries, size, findings)
+    known = {d.digest: d for d in documents}
     if description["with_records"]:
-        _check_records(files, {d.digest: d for d in documents}, entries, findings)
+        _check_records(files, known, entries, findings)
+    _check_year(known, entries, findings)
     return findings.found
 
 
@@ -629,18 +726,115 @@ def _rows(files: Files) -> Iterator[tuple[str, bytes]]:
 def _check_records(
     files: Files, documents: dict[bytes, Document], entries: dict[int, dict[str, Any]], findings: Findings
 ) -> None:
-    for entry in entries.values():
-        if entry["kind"] not in ("edition.ready", "edition.held"):
+    states: dict[bytes, State] = {}
+    for index in sorted(entries):
+        if entries[index]["kind"] not in ("edition.ready", "edition.held"):
             continue
-        digest = entry["documents"][0]
+        digest = entries[index]["documents"][0]
         manifest, after = read("Manifest", documents[digest].payload), b""
+        chunks, found = [], dict(findings.found)
         for number in range(len(manifest["chunk_roots"])):
             data = files.get(f"chunks/{digest.hex()}/{number:06d}.chunk")
             if data is None:
                 findings.undecide("records")
                 break
+            chunks.append(data)
             try:
                 after = check_chunk(data, number, manifest, files[f"blinding/{digest.hex()}.key"], after)
             except False_:
                 findings.refute("records")
                 break
+        if findings.found == found:  # its records are those that were sealed
+            _check_state(files, digest, manifest, chunks, states, findings)
+
+
+def _check_state(
+    files: Files,
+    digest: bytes,
+    manifest: dict[str, Any],
+    chunks: list[bytes],
+    states: dict[bytes, State],
+    findings: Findings,
+) -> None:
+    key = files[f"blinding/{digest.hex()}.key"]
+    if manifest["kind"] != FULL and manifest["predecessor"] not in states:
+        findings.undecide("states")
+        return
+    try:
+        states[digest] = apply(manifest, chunks, key, states.get(manifest["predecessor"], {}))
+        if manifest["kind"] == CORRECTION:
+            told = states[manifest["corrects"]]
+            blinding = files[f"blinding/{manifest['corrects'].hex()}.key"]
+            for data in chunks:
+                for one in read("Chunk", data)["records"]:
+                    identifier = read("GradeRecord", one["record"])["taxpayer_id"]
+                    need(record_leaf(blinding, identifier, b"", b"")[1:33] in told, "invalid", "a stranger")
+    except False_:
+        findings.refute("states")
+
+
+def _check_year(
+    documents: dict[bytes, Document], entries: dict[int, dict[str, Any]], findings: Findings
+) -> None:
+    """Recalls, marks and objections (§6 step 9), entry by entry."""
+    taken: dict[bytes, set[str]] = {}
+    recalled: set[tuple[bytes, str]] = set()
+    open_objections: set[bytes] = set()
+    for index in sorted(entries):
+        entry, kind = entries[index], entries[index]["kind"]
+        written = {
+            json.loads(change["key"])["recipient"] for change in entry["changes"] if change["table"] == "recalls"
+        }
+        document = documents.get(entry["documents"][0]) if entry["documents"] else None
+        if document is None:
+            continue
+        about = documents.get(entry["manifest_digest"])
+        manifest = read("Manifest", about.payload) if about is not None else {}
+        if kind == "edition.published":
+            due = _takers(documents, manifest, taken) if manifest["kind"] == CORRECTION else set()
+            if written != due:
+                findings.refute("recalls")
+            recalled |= {(entry["manifest_digest"], recipient) for recipient in written}
+        elif kind == "delivery.offered":
+            delivery = read("Delivery", document.payload)
+            as_recall = delivery["ground"] == 2
+            if as_recall and (entry["manifest_digest"], delivery["recipient"]) not in recalled:
+                findings.refute("deliveries")
+            for mark in delivery["disputes"]:
+                if not _marks(mark, documents, open_objections):
+                    findings.refute("deliveries")
+        elif kind.startswith("receipt."):
+            taken.setdefault(entry["manifest_digest"], set()).add(entry["counterparty"])
+            if kind == "receipt.applied":
+                confirms = (entry["manifest_digest"], entry["counterparty"]) in recalled
+                if written != ({entry["counterparty"]} if confirms else set()):
+                    findings.refute("recalls")
+        elif kind == "objection.filed":
+            open_objections.add(document.digest)
+        elif kind.startswith("objection."):
+            decision = read("ObjectionDecision", document.payload)
+            objection = read("Objection", documents[decision["objection"]].payload)
+            outcomes = ["", "upheld", "partly", "denied", "undecidable"]
+            holds = decision["objection"] in open_objections and decision["decided_by"] != objection["received_by"]
+            if not holds or kind != f"objection.{outcomes[decision['outcome']]}":
+                findings.refute("objections")
+            open_objections.discard(decision["objection"])
+
+
+def _takers(
+    documents: dict[bytes, Document], correction: dict[str, Any], taken: dict[bytes, set[str]]
+) -> set[str]:
+    """Whoever took an edition from the corrected one up to the correction's predecessor."""
+    found: set[str] = set()
+    digest = correction["predecessor"]
+    while digest:
+        found |= taken.get(digest, set())
+        digest = b"" if digest == correction["corrects"] else read("Manifest", documents[digest].payload)["predecessor"]
+    return found
+
+
+def _marks(mark: dict[str, Any], documents: dict[bytes, Document], filed: set[bytes]) -> bool:
+    if mark["objection"] not in filed:
+        return False
+    objection = read("Objection", documents[mark["objection"]].payload)
+    return all(mark[name] == objection[name] for name in ("filed_on", "due_on", "blinded_key"))

@@ -117,6 +117,15 @@ def test_init_does_not_overwrite(home: Path, terminal: Terminal) -> None:
     assert before == {path: path.read_bytes() for path in home.rglob("*") if path.is_file()}
 
 
+@pytest.mark.parametrize("place", ["--listen", "--address"])
+def test_init_takes_no_address_without_a_port(tmp_path: Path, terminal: Terminal, place: str) -> None:
+    """gRPC would listen on, or have partners dial, a port that nobody named."""
+    home = tmp_path / "new"
+    refused = terminal(app, "init", "--home", home, "--city", "test-city", place, "127.0.0.1")
+    assert (refused.code, "is not host:port" in refused.err) == (2, True)
+    assert not home.exists()
+
+
 def test_init_takes_no_database_that_is_a_gateway_s(home: Path, tmp_path: Path) -> None:
     """Neither another gateway's database nor its head store is taken over, and no half home is left."""
     settings = Settings.load(home)
@@ -197,6 +206,8 @@ def test_admitting_compares_the_fingerprint(tmp_path: Path, home: Path, terminal
     fingerprint = keyid(bank.signer().key)
     refused = terminal(app, "partner", "admit", file, "--fingerprint", "0" * 64)
     assert (refused.code, "keys.fingerprint" in refused.err) == (3, True)
+    refused = terminal(app, "partner", "admit", file, "--kind", "auditor", "--fingerprint", fingerprint)
+    assert "kinds differ: the request says BANK, you AUDITOR [" in refused.err
     assert len(log_of(home)) == 1
     typed = " ".join(re.findall("....", fingerprint.upper()))
     shown = terminal.ok(app, "partner", "admit", file, "--fingerprint", typed, "-o", tmp_path / "out")
@@ -299,6 +310,7 @@ def test_what_an_agreement_does_not_permit_cannot_be_entitled(
         ("entitle", BANK, "grade-x", "--agreement", public, *pull),
         ("entitle", GATEWAY, "grade-a", "--agreement", public, *pull),
         ("entitle", BANK, "grade-a", "--agreement", public, "--channel", "push"),
+        ("entitle", BANK, "grade-a", "--agreement", public, "--channel", "push", "--inbox", "b"),
         ("entitle", BANK, "grade-a", "--agreement", public, *pull, "--inbox", "b:1"),
         ("agreement", "add", BANK, "--number", "7", "--from", "2018-02-01", "--until", "2018-01-01", *CLASS),
         ("agreement", "add", BANK, "--number", "2018-5", "--from", "2018-01-01", "--until", "2019-01-01", *CLASS),

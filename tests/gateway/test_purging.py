@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from copy import copy
 from pathlib import Path
 
 from sqlalchemy import delete, func, select
@@ -11,8 +12,9 @@ from adapters.party.gateway import GatewayClient
 from gateway.exchange import Exchange
 from gateway.office.purging import Purged, purge
 from gateway.store import tables
+from tests.chain import Chain
 from tests.programs import Outcome, ok, run
-from tests.world import APPROVER, AUDITOR, BUREAU, MAKER, SealedEdition, World, city
+from tests.world import APPROVER, AUDITOR, BUREAU, MAKER, SealedEdition, World, city, made_up_records
 from xinyi.channel import errors_restored
 from xinyi.v1 import edition_pb2
 from xinyi.v1 import publication_service_pb2 as pb
@@ -91,6 +93,25 @@ async def test_left_uploads_and_cancelled_editions_go(tmp_path: Path, database_u
         assert (verdict.code, verdict.json["verdict"]) == (0, "holds"), verdict.out
         assert await upload(world, left, 3) == 0, "who comes back after all begins anew"
         assert held(world, left) == 3
+
+
+async def test_with_a_cancelled_delta_goes_its_state(tmp_path: Path, database_url: str) -> None:
+    """Its chunk and what was made of it; the next delta takes its place, upon the state before."""
+    async with city(tmp_path, database_url=database_url) as world:
+        chain = Chain(world.homes[MAKER])
+        subjects = made_up_records(30)
+        await world.publish(chain.full(subjects[:20]))
+        place = copy(chain)
+        delta = chain.delta(subjects[20:25])
+        await world.submit(delta)
+        await cancel(world, delta)
+        world.clock.advance(days=31)
+        assert await asyncio.to_thread(purge, world.gateway, days=30) == Purged(0, 1, 1)
+        with world.gateway.database.reading() as conn:
+            for table in (tables.buckets, tables.states):
+                own = table.c.manifest_digest == delta.digest
+                assert conn.scalar(select(func.count()).select_from(table).where(own)) == 0
+        await world.publish(place.delta(subjects[25:30]))
 
 
 async def test_an_upload_that_was_taken_up_again_stays(tmp_path: Path) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+
 import pytest
 
 from gateway.app import Gateway
@@ -9,7 +13,7 @@ from gateway.exchange import wall_clock
 from gateway.store import tables
 from gateway.workers import Worker
 from gateway.workflows import DEAD_AFTER_S
-from xinyi.errors import Conflict
+from xinyi.errors import Conflict, Unavailable
 
 
 def beside(gateway: Gateway, process: str, *, age_s: float = 0, worker: str = "gateway-2") -> None:
@@ -35,10 +39,24 @@ def test_a_machine_that_is_gone_is_no_hindrance(gateway: Gateway) -> None:
     Worker(gateway.database, "gateway-3", wall_clock, local_heads=True)
 
 
+def test_a_killed_process_holds_no_name(gateway: Gateway) -> None:
+    """Also while its parent has not asked for it: a gateway that was killed starts again at once."""
+    process = subprocess.Popen(["sleep", "60"])
+    beside(gateway, f"{socket.gethostname()}:{process.pid}", worker="gateway-1")
+    with pytest.raises(Conflict):
+        Worker(gateway.database, "gateway-1", wall_clock)
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    try:
+        assert Worker(gateway.database, "gateway-1", wall_clock).beat() == {"gateway-1"}
+    finally:
+        process.wait()
+
+
 def test_a_worker_name_is_held_by_one_process(gateway: Gateway) -> None:
     """Of another machine it cannot be told whether it lives: its name is free once its lease is over."""
     beside(gateway, "elsewhere:7", worker="gateway-1")
-    with pytest.raises(Conflict) as refused:
+    with pytest.raises(Unavailable) as refused:
         Worker(gateway.database, "gateway-1", wall_clock)
     assert refused.value.basis == "worker.name"
     beside(gateway, "elsewhere:7", worker="gateway-2", age_s=DEAD_AFTER_S + 1)

@@ -29,10 +29,11 @@ class Due:
 
     def __init__(self, *deliveries: str) -> None:
         self.attempts = dict.fromkeys(deliveries, 0)
+        self.urgent: set[str] = set()
         self.given_up: dict[str, str] = {}
 
-    def __call__(self) -> list[tuple[str, str]]:
-        return [(f"{name}.0.{number}", BANK) for name, number in self.attempts.items()]
+    def __call__(self) -> list[tuple[str, str, bool]]:
+        return [(f"{name}.0.{number}", BANK, name in self.urgent) for name, number in self.attempts.items()]
 
     def attempt(self, name: str) -> None:
         self.attempts.pop(name, None)
@@ -105,6 +106,28 @@ def test_an_attempt_that_never_has_an_outcome_is_given_up_and_keeps_no_other(
     assert due.given_up == {"d1": "internal"}
 
 
+def test_what_is_urgent_goes_before_what_waits_at_the_same_bank(tmp_path: Path) -> None:
+    """A correction that comes last is carried next."""
+    due, begun, release, order = Due("d1", "d2", "d3"), threading.Event(), threading.Event(), list[str]()
+
+    def attempt(name: str) -> None:
+        order.append(name)
+        if name == order[0]:
+            begun.set()
+            release.wait(20)
+        due.attempt(name)
+
+    with running(tmp_path, due, attempt) as engine:
+        assert begun.wait(20)
+        engine.sweep()  # d2 and d3 wait in the queue by now
+        due.urgent.add("c4")
+        due.attempts["c4"] = 0
+        engine.sweep()
+        release.set()
+        until(lambda: not due.attempts)
+    assert order == ["d1", "c4", "d2", "d3"]
+
+
 def test_work_of_a_dead_worker_goes_back_into_the_queue(tmp_path: Path) -> None:
     """Its attempt is made by another worker, and still counts against the bank's one at a time."""
     due, begun, release = Due("d1"), threading.Event(), threading.Event()
@@ -158,9 +181,10 @@ def test_two_living_processes_of_one_name_are_refused(gateway: Gateway) -> None:
             seen = gateway.clock() - int(age_s * 1000)
             conn.execute(tables.workers.update().values(process=process, seen_at_ms=seen))
 
-    for living in ("elsewhere:1", f"{socket.gethostname()}:1"):
+    # Of another machine it cannot be told whether it lives: the name is waited for.
+    for living, error in (("elsewhere:1", Unavailable), (f"{socket.gethostname()}:1", Conflict)):
         claim(living, 1)
-        with pytest.raises(Conflict) as refused:
+        with pytest.raises(error) as refused:
             Worker(gateway.database, "gateway-1", gateway.clock)
         assert refused.value.basis == "worker.name"
     claim("elsewhere:1", workflows.DEAD_AFTER_S + 1)

@@ -174,3 +174,25 @@ def test_two_files_sign_beside_each_other(home: Home) -> None:
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Terminal:
     return Terminal(monkeypatch, capsys)
+
+
+def test_check_names_a_damaged_key_file(home: Home) -> None:
+    """What a bad restore cut off; nothing else is hidden by it."""
+    (home.keys / "document.pem").write_text("-----BEGIN PRIVATE KEY-----\n")
+    assert "document.pem holds no private key" in said(home)
+    assert any("no certificate yet" in problem for problem in problems(home))
+
+
+def test_check_says_each_thing_once(home: Home) -> None:
+    (home.keys / "document.pem").chmod(0o644)
+    assert len([problem for problem in problems(home) if "chmod 600" in problem]) == 1
+
+
+def test_a_request_says_the_fingerprint_to_tell(home: Home, tmp_path: Path, terminal: Terminal) -> None:
+    """Of the new key, too: an operator who has it from the file alone compares the file with itself."""
+    for arguments in ((), ("--rotate",)):
+        said = terminal.ok(app, "request", "--home", home.path, "-o", tmp_path / "request", *arguments).err
+        sealed = envelope_pb2.Envelope.FromString((tmp_path / "request").read_bytes())
+        key = party_pb2.KeyRegistration.FromString(sealed.payload).key
+        assert f"fingerprint {keyid(key)}" in said
+        assert (key == home.signer().key) == (not arguments)

@@ -77,6 +77,13 @@ def test_what_cannot_be_told_is_refused(tmp_path: Path, data: bytes, stated: str
         rows(opened(tmp_path, data, stated=stated))
 
 
+def test_utf_16_is_to_be_saved_as_what_will_be_read(tmp_path: Path) -> None:
+    """Under a profile for GB18030 a file that was saved in UTF-8 would be refused next."""
+    for stated, wanted in (("", "UTF-8"), ("gb18030", "gb18030")):
+        with pytest.raises(Invalid, match=f"save it as CSV in {wanted}"):
+            rows(opened(tmp_path, TEXT.encode("utf-16"), stated=stated))
+
+
 def test_a_false_statement_is_found_while_reading(tmp_path: Path) -> None:
     """The place in the file is named, nothing is replaced."""
     table = opened(tmp_path, TEXT.encode("gb18030"), stated="utf-8")

@@ -8,43 +8,31 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from adapters.bank.commands.options import (
+    CsvOption,
+    EncodingOption,
+    FolderOption,
+    ProductOption,
+    ToOption,
+    WindowOption,
+    open_home,
+    targets,
+)
 from adapters.bank.ending import check_window, end
 from adapters.party.terminal import HomeOption, JsonOption
 from xinyi.processes import Processes
 from xinyi.terminal import Exit, console, notices, print_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from adapters.bank.landing import Result
-    from adapters.party.home import Home
-    from adapters.tables.target import Target
-
-FolderOption = Annotated[
-    Path | None, typer.Option("--folder", help="Exchange folder instead of the network.")
-]
-ToOption = Annotated[str, typer.Option(help="sqlite:///FILE or postgresql://…; default: party.toml.")]
-CsvOption = Annotated[Path | None, typer.Option(help="A CSV file instead of a database.")]
-EncodingOption = Annotated[str, typer.Option(help="Of the CSV file: utf-8, utf-8-sig or gb18030.")]
-WindowOption = Annotated[
-    str, typer.Option(help="Only between these times in China, for instance 01:00-05:00.")
-]
-
-
-def _open(home: Path) -> Home:
-    """The home, and logs as its settings say: a scheduler may collect them."""
-    from adapters.party.home import Home
-    from xinyi import logs
-
-    opened = Home.open(home)
-    logs.configure(opened.settings.logs.form, opened.settings.logs.level)
-    return opened
+    from adapters.bank.outcome import Result
 
 
 def fetch(
     home: HomeOption,
     folder: FolderOption = None,
-    product: Annotated[list[str] | None, typer.Option(help="Default: those in party.toml.")] = None,
+    product: ProductOption = None,
     window: WindowOption = "",
     as_json: JsonOption = False,
 ) -> None:
@@ -58,7 +46,7 @@ def fetch(
     from adapters.bank.settings import BankSettings
 
     check_window(window)
-    opened = _open(home)
+    opened = open_home(home)
     with Processes() as crew:
         receiver = Receiver(opened, crew)
         if folder is not None:
@@ -85,7 +73,7 @@ def handover(
     """
     from adapters.bank.handover import hand_over
 
-    given = hand_over(_open(home), tray, again=again)
+    given = hand_over(open_home(home), tray, again=again)
     if as_json:
         print_json(given)
     for delivery in () if as_json else given:
@@ -115,47 +103,38 @@ def land(
     from adapters.bank.landing import Landing
 
     check_window(window)
-    opened = _open(home)
+    opened = open_home(home)
     answered = take_answers(opened, answers) if answers is not None else 0
     with Processes() as crew:
         arrived = Arrivals(opened, crew).take(source) if source is not None else Arrived()
-        results = Landing(opened, _targets(opened, to, csv, encoding), crew).land_all()
+        landing = Landing(opened, targets(opened, to, csv, encoding), crew)
+        results = landing.land_all()
     _show(results, as_json=as_json)
     if answered:
         notices.print(f"{answered} receipts are answered")
     if arrived.failure is not None:
         raise arrived.failure
     if arrived.on_their_way:
-        notices.print(f"{len(arrived.on_their_way)} deliveries in {source} are not whole yet", markup=False)
+        for delivery, why in arrived.on_their_way.items():
+            notices.print(f"delivery {delivery[:16]}… in {source} is not whole yet: {why}", markup=False)
+        raise typer.Exit(Exit.UNAVAILABLE)
+    if landing.waiting:
+        notices.print(f"{landing.waiting} editions wait for the ones before them: run xinyi-bank catch-up")
         raise typer.Exit(Exit.UNAVAILABLE)
     end(bool(results or answered), "nothing to land")
-
-
-def _targets(home: Home, to: str, csv: Path | None, encoding: str) -> Callable[[str], Target]:
-    """Where each product lands."""
-    from adapters.bank.rows import COLUMNS
-    from adapters.bank.settings import BankSettings
-    from adapters.tables.csv_file import CsvTarget
-    from adapters.tables.landing import SqlTarget
-
-    settings = BankSettings.of(home)
-
-    def target(product: str) -> Target:
-        if csv is not None:
-            return CsvTarget(csv, encoding, COLUMNS)
-        return SqlTarget(to or settings.database, settings.table(product), COLUMNS)
-
-    return target
 
 
 def _show(results: Sequence[Result], *, as_json: bool) -> None:
     if as_json:
         print_json([asdict(r) | {"root": r.root.hex()} for r in results])
     for r in () if as_json else results:
+        verb = "recalled by" if r.recall else "landed"
         console.print(
-            f"landed {r.product} no. {r.sequence}: {r.stage}, {r.accepted} accepted, {r.rejected} rejected"
+            f"{verb} {r.product} no. {r.sequence} ({r.kind}): "
+            f"{r.stage}, {r.accepted} accepted, {r.rejected} rejected"
         )
-        console.print(f"  root recomputed from the landed rows: {r.root.hex()}")
+        if not r.recall:
+            console.print(f"  root recomputed from the landed rows: {r.root.hex()}")
 
 
 def receive(
@@ -163,7 +142,7 @@ def receive(
     to: ToOption = "",
     csv: CsvOption = None,
     encoding: EncodingOption = "utf-8",
-    product: Annotated[list[str] | None, typer.Option(help="Default: those in party.toml.")] = None,
+    product: ProductOption = None,
     window: WindowOption = "",
     as_json: JsonOption = False,
 ) -> None:
@@ -178,11 +157,11 @@ def receive(
     from adapters.bank.settings import BankSettings
 
     check_window(window)
-    opened = _open(home)
+    opened = open_home(home)
     wanted = product or BankSettings.of(opened).products
     with Processes() as crew, BankClient(opened) as client:
         crew.start()
-        landing = Landing(opened, _targets(opened, to, csv, encoding), crew)
+        landing = Landing(opened, targets(opened, to, csv, encoding), crew)
         results = receive_from_gateway(Receiver(opened, crew), landing, client, wanted)
     _show(results, as_json=as_json)
     end(bool(results), "nothing new")
@@ -207,7 +186,7 @@ def confirm(
     from adapters.bank.sending import send_by_folder, send_by_network
 
     check_window(window)
-    opened = _open(home)
+    opened = open_home(home)
     if receipts is not None:
         take_receipts(opened, receipts)
     if folder is not None:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from adapters.party.onboarding import problems
 from adapters.party.terminal import HomeOption, JsonOption
-from xinyi.terminal import console, findings, print_json
+from audit.keys import is_person, party_of
+from xinyi.errors import ExchangeError, VerificationError
+from xinyi.terminal import console, findings, notices, print_json
+
+if TYPE_CHECKING:
+    from adapters.party.home import Home
 
 
 def inbox(home: HomeOption) -> None:
@@ -69,13 +74,28 @@ def prove(
     from adapters.party.home import Home
     from xinyi import files
 
-    proof = prove_record(Home.open(home), product, taxpayer, edition=edition)
+    proven = prove_record(Home.open(home), product, taxpayer, edition=edition)
+    proof = proven.proof
     output.mkdir(mode=0o700, parents=True)
     for name, data in proof.files().items():
         files.create(output / name, data)
     if as_json:
-        return print_json({"leaf": proof.index, "folder": output})
-    return console.print(f"proven: leaf {proof.index} of the edition; see {output}/README.txt", markup=False)
+        return print_json(
+            {
+                "leaf": proof.index,
+                "folder": output,
+                "edition": proven.sequence,
+                "manifest_digest": proven.manifest_digest,
+                "unchanged_by": proven.unchanged_by,
+            }
+        )
+    console.print(
+        f"proven: leaf {proof.index} of edition {proven.sequence}; see {output}/README.txt", markup=False
+    )
+    if proven.unchanged_by:
+        later = ", ".join(map(str, proven.unchanged_by))
+        console.print(f"left as it is by the editions behind it: {later}", markup=False)
+    return None
 
 
 def purge(
@@ -83,7 +103,7 @@ def purge(
     older_than: Annotated[int, typer.Option(min=1, help="Days since it was landed or handed over.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Drop the records of editions that a newer one has followed. Documents, receipts and evidence stay.
+    """Drop the records of editions that a newer FULL has followed. Documents, receipts and evidence stay.
 
     A single record of what is dropped cannot be proven from here any more.
 
@@ -107,19 +127,50 @@ def purge(
 
 
 def check(home: HomeOption, as_json: JsonOption = False) -> None:
-    """Say what keeps this bank from working, and what to do.
+    """Say what keeps this bank from working, and what to do; and what the gateway will change within 30 days.
 
     Example: xinyi-bank check --home ./bank-1
     """
     from adapters.bank.settings import BankSettings
+    from adapters.bank.targets import target_problems
     from adapters.party.home import Home
 
     opened = Home.open(home)
-    BankSettings.of(opened)
-    found = problems(opened)
-    known = {key.party for key in opened.keyring()} - {opened.party, opened.settings.gateway.party}
+    found = problems(opened) + target_problems(BankSettings.of(opened))
+    holders = {key.holder for key in opened.keyring()}
+    known = {party_of(holder) for holder in holders} - {opened.party, opened.settings.gateway.party}
     if not known:
         found.append(
             "no bureau's keys are pinned, so no edition will be taken: `trust FILE --fingerprint HEX`"
         )
+    elif not any(_two_may_sign(party, holders) for party in known):
+        found.append(
+            "an edition is sealed by its publisher and by a second person: `trust` the keys of both, "
+            "or none will be taken"
+        )
+    if not found:
+        _warn_of_changes(opened)
     findings(found, good="this bank can fetch, land and confirm", as_json=as_json)
+
+
+def _two_may_sign(party: str, holders: set[str]) -> bool:
+    """Whether one could have published and another, a person, have approved."""
+    own = {holder for holder in holders if holder.startswith(f"xinyi://{party}/")}
+    return len(own) > 1 and any(map(is_person, own))
+
+
+def _warn_of_changes(home: Home) -> None:
+    """A machine without a way to the gateway cannot know: it says so."""
+    from adapters.bank.client import BankClient
+    from adapters.bank.notices import announced
+
+    try:
+        with BankClient(home) as client:
+            soon = [one for one in announced(client) if one.soon]
+    except VerificationError:
+        raise
+    except ExchangeError as error:
+        notices.print(f"what changes was not asked for: {error.explanation}", markup=False)
+        return
+    for one in soon:
+        notices.print(f"{one.when}, {one.effective_on}: {one.text_en} ({one.kind}, {one.number})", markup=False)

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from adapters.bureau.commands.publishing import EncodingOption, counting
-from adapters.party.terminal import HomeOption, JsonOption, console, notices, outcome, print_json
+from adapters.bureau.commands.publishing import EncodingOption, QueryOption, TableOption, counting
+from adapters.party.terminal import HomeOption, JsonOption
 from xinyi.processes import Processes
+from xinyi.terminal import console, notices, outcome, print_json
 
 Digest = Annotated[
     str, typer.Argument(metavar="EDITION", help="Six or more digits of the edition's manifest digest.")
@@ -23,9 +24,11 @@ def review(
     report: Annotated[
         Path | None, typer.Option(help="The publisher's report.json; it must agree with what is sealed.")
     ] = None,
-    source: Annotated[Path | None, typer.Option(help="The source file, to count it yourself.")] = None,
+    source: Annotated[str, typer.Option(help="The source file or database, to count it yourself.")] = "",
     profile: Annotated[str, typer.Option(help="Mapping profile of --source.")] = "",
     encoding: EncodingOption = "",
+    table: TableOption = "",
+    query: QueryOption = None,
     json: JsonOption = False,
 ) -> None:
     """Show what an edition seals, fetched from the gateway and verified under pinned keys.
@@ -45,22 +48,25 @@ def review(
         agreeing = reviewing.read_report(report, manifest)
         if not json:
             presentation.show_report(agreeing)
-    if source is not None:
-        with counting() as count, Processes() as crew:
-            table = sources.open_source(source, profile, encoding)
-            rows = inspection.inspect(table, lambda n: count("rows", n), crew=crew)
+    if source:
+        read = sources.opened(source, profile, encoding, table=table, query=query)
+        with counting() as count, Processes() as crew, read as counted:
+            rows = inspection.inspect(counted, lambda n: count("rows", n), crew=crew)
         inspection.check_against(manifest.message, rows)
         if not json:
-            console.print(f"{source.name}: counted here, and the same as sealed", markup=False)
+            console.print(f"{counted.name}: counted here, and the same as sealed", markup=False)
     if json:
         shown = reviewing.describe(status, manifest)
-        print_json(shown | {"report_agrees": report is not None, "counted_here": source is not None})
+        print_json(shown | {"report_agrees": report is not None, "counted_here": bool(source)})
 
 
 def approve(
     home: HomeOption,
     edition: Digest,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    accept_lost: Annotated[
+        int, typer.Option(help="How many taxpayers may lose their record for want of a decision.", min=0)
+    ] = 0,
     json: JsonOption = False,
 ) -> None:
     """Approve another person's edition: it is published, and its deliveries begin.
@@ -77,6 +83,7 @@ def approve(
         reviewing.check_may_approve(status, manifest.message, opened)
         if not json:
             presentation.show_manifest(status, manifest)
+        reviewing.check_lost(manifest.message, accept_lost)
         if not yes:
             typer.confirm("Publish this edition to all entitled banks?", abort=True, err=True)
         word = reviewing.approve(client, opened, manifest.digest)

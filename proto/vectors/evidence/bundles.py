@@ -39,7 +39,7 @@ from proto.vectors.evidence.edition import (
 from xinyi.v1 import envelope_pb2, log_pb2
 
 
-def _folder(files: dict[str, bytes], run: Callable[[Path], object]) -> object:
+def in_folder(files: dict[str, bytes], run: Callable[[Path], object]) -> object:
     with tempfile.TemporaryDirectory() as place:
         for name, data in files.items():
             (Path(place) / name).parent.mkdir(parents=True, exist_ok=True)
@@ -47,11 +47,11 @@ def _folder(files: dict[str, bytes], run: Callable[[Path], object]) -> object:
         return run(Path(place))
 
 
-def _changed(files: dict[str, bytes], changes: dict[str, bytes | None]) -> dict[str, bytes]:
+def changed(files: dict[str, bytes], changes: dict[str, bytes | None]) -> dict[str, bytes]:
     return {name: data for name, data in (files | changes).items() if data is not None}
 
 
-def _shown(changes: dict[str, bytes | None]) -> dict[str, str | None]:
+def shown(changes: dict[str, bytes | None]) -> dict[str, str | None]:
     return {name: None if data is None else b64(data) for name, data in changes.items()}
 
 
@@ -69,8 +69,8 @@ def record_proofs() -> Case:
         return case(
             title,
             expected,
-            lambda: _folder(_changed(files, changes), lambda place: RecordProof.read(place).verify(POLICY)),
-            changes=_shown(changes),
+            lambda: in_folder(changed(files, changes), lambda place: RecordProof.read(place).verify(POLICY)),
+            changes=shown(changes),
         )
 
     refuted, unread, wrong = "verification.proof", "verification.encoding", "verification.signature"
@@ -94,7 +94,7 @@ def record_proofs() -> Case:
         one("sealed by somebody who is not the bureau", wrong, {"manifest.dsse": by_other}),
         one("manifest for the approval", unread, {"approval.dsse": files["manifest.dsse"]}),
     ]
-    return {"files": _shown(dict(files)), "cases": cases}
+    return {"files": shown(dict(files)), "cases": cases}
 
 
 def entry_proofs() -> Case:
@@ -107,10 +107,10 @@ def entry_proofs() -> Case:
         return case(
             title,
             expected,
-            lambda: _folder(
-                _changed(files, changes), lambda place: EntryProof.read(place).verify(VERIFIER_KEY)
+            lambda: in_folder(
+                changed(files, changes), lambda place: EntryProof.read(place).verify(VERIFIER_KEY)
             ),
-            changes=_shown(changes),
+            changes=shown(changes),
         )
 
     untrue = "verification.digest"
@@ -137,7 +137,7 @@ def entry_proofs() -> Case:
         one("document missing", untrue, {document: None}),
         one("proof of another entry", "verification.proof", {"entry.tlog-proof": CITY.proof(8).encode()}),
     ]
-    return {"files": _shown(dict(files)), "cases": cases}
+    return {"files": shown(dict(files)), "cases": cases}
 
 
 def exports() -> Case:
@@ -145,12 +145,12 @@ def exports() -> Case:
     files = CITY.export()
 
     def one(title: str, verdict: str, failing: set[str], changes: dict[str, bytes | None]) -> Case:
-        report: Any = _folder(_changed(files, changes), lambda place: verify_export(place, POLICY))
+        report: Any = in_folder(changed(files, changes), lambda place: verify_export(place, POLICY))
         found = {
             check.name: check.verdict.value for check in report.checks.values() if check.verdict != "holds"
         }
         assert (report.verdict, set(found)) == (verdict, failing), (title, report.verdict, found)
-        return {"case": title, "verdict": report.verdict.value, "checks": found, "changes": _shown(changes)}
+        return {"case": title, "verdict": report.verdict.value, "checks": found, "changes": shown(changes)}
 
     def lines(name: str) -> list[bytes]:
         return files[name].splitlines(keepends=True)
@@ -235,4 +235,4 @@ def exports() -> Case:
         one("chunk missing", "cannot decide", {"records"}, {held: None}),
         one("table missing", "cannot decide", {"rows"}, {"state/keys.jsonl": None}),
     ]
-    return {"policy": POLICY.dump().decode(), "files": _shown(dict(files)), "cases": cases}
+    return {"policy": POLICY.dump().decode(), "files": shown(dict(files)), "cases": cases}

@@ -41,6 +41,8 @@ _KEYS = {
     "editions": ["manifest_digest"],
     "deliveries": ["delivery_id"],
     "receipts": ["delivery_id", "stage"],
+    "recalls": ["correction", "recipient"],
+    "objections": ["objection"],
 }
 
 
@@ -53,6 +55,8 @@ class City:
         self.state: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in _KEYS}
         self.answers: list[dict[str, Any]] = []
         self.refusals: list[dict[str, Any]] = []
+        #: (manifest digest, its one chunk); they share a blinding key.
+        self.chunks: list[tuple[bytes, bytes]] = []
 
     def log(
         self,
@@ -146,16 +150,16 @@ class City:
             entries=self.entries,
             documents=sorted(self.documents.items(), key=lambda kept: kept[0]),
             state=[*state, ("answers", self.answers), ("refusals", self.refusals)],
-            chunks=[(EDITION, 0, CHUNK)],
-            blinding_keys=[(EDITION, BLINDING_KEY)],
+            chunks=[(edition, 0, chunk) for edition, chunk in self.chunks],
+            blinding_keys=[(edition, BLINDING_KEY) for edition, _ in self.chunks],
         )
         for name, data in pieces:
             files[name] = files.get(name, b"") + data
         return files
 
 
-def tell() -> City:
-    """Keys, an edition, an approval by its publisher that is refused, the right one, a delivery, a receipt."""
+def found() -> City:
+    """The keys of all."""
     city = City()
     city.register(THE_GATEWAY, "GATEWAY", "gateway.founded")
     for signer, kind in (
@@ -165,6 +169,13 @@ def tell() -> City:
         (ASKER, "AUDITOR"),
     ):
         city.register(signer, kind)
+    return city
+
+
+def tell() -> City:
+    """Keys, an edition, an approval by its publisher that is refused, the right one, a delivery, a receipt."""
+    city = found()
+    city.chunks.append((EDITION, CHUNK))
     about: dict[str, Any] = {
         "product": "grade-a",
         "period": PERIOD,
@@ -234,6 +245,7 @@ def _deliver(city: City, about: dict[str, Any]) -> tuple[envelope_pb2.Envelope, 
         disclosure_class=exchange_pb2.DISCLOSURE_CLASS_PUBLIC,
         offered_at_ms=city.now,
         expires_at_ms=city.now + 30 * 86_400_000,
+        ground=exchange_pb2.DELIVERY_GROUND_AGREEMENT,
     )
     delivery = envelope.seal(message, THE_GATEWAY)
     row = {

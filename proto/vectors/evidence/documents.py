@@ -37,7 +37,16 @@ from proto.vectors.evidence.edition import (
     chunk,
     record,
 )
-from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2, log_pb2, party_pb2, records_pb2
+from xinyi.v1 import (
+    edition_pb2,
+    envelope_pb2,
+    exchange_pb2,
+    log_pb2,
+    notice_pb2,
+    objection_pb2,
+    party_pb2,
+    records_pb2,
+)
 
 
 def public_keys() -> list[Case]:
@@ -103,16 +112,22 @@ def payload_types() -> dict[str, str]:
         edition_pb2.HoldRelease,
         edition_pb2.Cancellation,
         edition_pb2.Stop,
+        edition_pb2.RowAnswer,
         exchange_pb2.Delivery,
         exchange_pb2.DeliveryReceipt,
         exchange_pb2.PullRequest,
+        exchange_pb2.WatchRequest,
         exchange_pb2.LogQuery,
+        exchange_pb2.SubjectQuery,
         exchange_pb2.Acknowledgement,
         exchange_pb2.Refusal,
         party_pb2.KeyRegistration,
         party_pb2.Admission,
         party_pb2.AgreementAnnex,
         log_pb2.Erasure,
+        objection_pb2.Objection,
+        objection_pb2.ObjectionDecision,
+        notice_pb2.ChangeNotice,
     ]
     return {kind.DESCRIPTOR.full_name: envelope.payload_type(kind) for kind in kinds}
 
@@ -239,6 +254,11 @@ def strict() -> list[Case]:
         ("no UTF-8", bad, records_pb2.GradeRecord, good[:2] + b"\xff" + good[3:]),
         ("cut off", bad, records_pb2.GradeRecord, good[:-1]),
         ("unknown field inside", bad, edition_pb2.Manifest, b"\x22\x02\x18\x01"),
+        ("numbers, packed", "", edition_pb2.RowAnswer, b"\x12\x04\x01\x02\xac\x02"),
+        ("numbers, each by itself", bad, edition_pb2.RowAnswer, b"\x10\x01\x10\x02"),
+        ("numbers in two parts", bad, edition_pb2.RowAnswer, b"\x12\x01\x01\x12\x01\x02"),
+        ("no numbers written out", bad, edition_pb2.RowAnswer, b"\x12\x00"),
+        ("packed number longer than it must be", bad, edition_pb2.RowAnswer, b"\x12\x02\x81\x00"),
         ("message in two parts", bad, edition_pb2.Manifest, b"\x22\x03\x08\xe2\x0f\x22\x02\x10\x0a"),
     ]
     return [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from audit import envelope, merkle, records
+from audit import buckets, envelope, merkle, records
 from proto.vectors.evidence.cast import (
     APPROVER,
     BUREAU,
@@ -48,6 +48,10 @@ class Row:
     record: bytes
 
     @property
+    def entry(self) -> bytes:
+        return self.blinded_key + records.commitment(self.salt, self.record)
+
+    @property
     def leaf(self) -> bytes:
         return records.leaf(self.blinded_key, records.commitment(self.salt, self.record))
 
@@ -71,6 +75,7 @@ def chunk(chosen: Iterable[Row]) -> bytes:
 
 
 ROWS = rows(5)
+STATE = buckets.state_of([row.entry for row in ROWS])
 HASHES = [merkle.leaf_hash(row.leaf) for row in ROWS]
 CHUNK = chunk(ROWS)
 
@@ -90,11 +95,14 @@ def manifest_of(hashes_: Sequence[bytes]) -> edition_pb2.Manifest:
         chunk_roots=[merkle.root(hashes_[i : i + size]) for i in range(0, count, size)],
         blinding_key_commitment=records.blinding_key_commitment(BLINDING_KEY),
         source=edition_pb2.SourceFile(
-            sha256=seed("source"), size_bytes=1000, encoding="utf-8", profile_sha256=seed("profile")
+            sha256=seed("source"), size_bytes=1000, encoding="utf-8", profile_sha256=seed("profile"),
+            coverage=edition_pb2.SOURCE_COVERAGE_WHOLE,
         ),
         quality=edition_pb2.Quality(rows=count, accepted=count, rule_set="grade-rules/1"),
         grade_counts=[edition_pb2.GradeCount(grade=records_pb2.GRADE_A, records=count)],
         issued_at_ms=TIME,
+        state_root=STATE.root(),
+        state_count=count,
     )
 
 
@@ -103,9 +111,9 @@ SEALED = envelope.seal(MANIFEST, MAKER)
 EDITION = envelope.digest(SEALED)
 
 
-def approval_of(signer: TestSigner) -> envelope_pb2.Envelope:
+def approval_of(signer: TestSigner, edition: bytes = EDITION) -> envelope_pb2.Envelope:
     decision = edition_pb2.Approval(
-        manifest_digest=EDITION, origin=BUREAU, approved_by=signer.holder, approved_at_ms=TIME + 1000
+        manifest_digest=edition, origin=BUREAU, approved_by=signer.holder, approved_at_ms=TIME + 1000
     )
     return envelope.seal(decision, signer)
 

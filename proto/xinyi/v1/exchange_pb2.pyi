@@ -24,6 +24,12 @@ class DisclosureClass(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DISCLOSURE_CLASS_AUTHORISED: _ClassVar[DisclosureClass]
     DISCLOSURE_CLASS_AUTHORITY: _ClassVar[DisclosureClass]
 
+class DeliveryGround(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DELIVERY_GROUND_UNSPECIFIED: _ClassVar[DeliveryGround]
+    DELIVERY_GROUND_AGREEMENT: _ClassVar[DeliveryGround]
+    DELIVERY_GROUND_RECALL: _ClassVar[DeliveryGround]
+
 class ReceiptStage(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     RECEIPT_STAGE_UNSPECIFIED: _ClassVar[ReceiptStage]
@@ -41,6 +47,9 @@ DISCLOSURE_CLASS_PUBLIC: DisclosureClass
 DISCLOSURE_CLASS_AGREEMENT: DisclosureClass
 DISCLOSURE_CLASS_AUTHORISED: DisclosureClass
 DISCLOSURE_CLASS_AUTHORITY: DisclosureClass
+DELIVERY_GROUND_UNSPECIFIED: DeliveryGround
+DELIVERY_GROUND_AGREEMENT: DeliveryGround
+DELIVERY_GROUND_RECALL: DeliveryGround
 RECEIPT_STAGE_UNSPECIFIED: ReceiptStage
 RECEIPT_STAGE_RECEIVED: ReceiptStage
 RECEIPT_STAGE_ACCEPTED: ReceiptStage
@@ -102,8 +111,20 @@ class Refusal(_message.Message):
     recorded_at_ms: int
     def __init__(self, document_digest: _Optional[bytes] = ..., code: _Optional[str] = ..., basis: _Optional[str] = ..., explanation: _Optional[str] = ..., leaf: _Optional[bytes] = ..., recorded_at_ms: _Optional[int] = ...) -> None: ...
 
+class DisputeMark(_message.Message):
+    __slots__ = ("blinded_key", "objection", "filed_on", "due_on")
+    BLINDED_KEY_FIELD_NUMBER: _ClassVar[int]
+    OBJECTION_FIELD_NUMBER: _ClassVar[int]
+    FILED_ON_FIELD_NUMBER: _ClassVar[int]
+    DUE_ON_FIELD_NUMBER: _ClassVar[int]
+    blinded_key: bytes
+    objection: bytes
+    filed_on: str
+    due_on: str
+    def __init__(self, blinded_key: _Optional[bytes] = ..., objection: _Optional[bytes] = ..., filed_on: _Optional[str] = ..., due_on: _Optional[str] = ...) -> None: ...
+
 class Delivery(_message.Message):
-    __slots__ = ("delivery_id", "recipient", "manifest_digest", "approval_digest", "product", "period", "agreement_id", "disclosure_class", "offered_at_ms", "expires_at_ms")
+    __slots__ = ("delivery_id", "recipient", "manifest_digest", "approval_digest", "product", "period", "agreement_id", "disclosure_class", "offered_at_ms", "expires_at_ms", "ground", "disputes")
     DELIVERY_ID_FIELD_NUMBER: _ClassVar[int]
     RECIPIENT_FIELD_NUMBER: _ClassVar[int]
     MANIFEST_DIGEST_FIELD_NUMBER: _ClassVar[int]
@@ -114,6 +135,8 @@ class Delivery(_message.Message):
     DISCLOSURE_CLASS_FIELD_NUMBER: _ClassVar[int]
     OFFERED_AT_MS_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    GROUND_FIELD_NUMBER: _ClassVar[int]
+    DISPUTES_FIELD_NUMBER: _ClassVar[int]
     delivery_id: str
     recipient: str
     manifest_digest: bytes
@@ -124,7 +147,9 @@ class Delivery(_message.Message):
     disclosure_class: DisclosureClass
     offered_at_ms: int
     expires_at_ms: int
-    def __init__(self, delivery_id: _Optional[str] = ..., recipient: _Optional[str] = ..., manifest_digest: _Optional[bytes] = ..., approval_digest: _Optional[bytes] = ..., product: _Optional[str] = ..., period: _Optional[_Union[_edition_pb2.Period, _Mapping]] = ..., agreement_id: _Optional[str] = ..., disclosure_class: _Optional[_Union[DisclosureClass, str]] = ..., offered_at_ms: _Optional[int] = ..., expires_at_ms: _Optional[int] = ...) -> None: ...
+    ground: DeliveryGround
+    disputes: _containers.RepeatedCompositeFieldContainer[DisputeMark]
+    def __init__(self, delivery_id: _Optional[str] = ..., recipient: _Optional[str] = ..., manifest_digest: _Optional[bytes] = ..., approval_digest: _Optional[bytes] = ..., product: _Optional[str] = ..., period: _Optional[_Union[_edition_pb2.Period, _Mapping]] = ..., agreement_id: _Optional[str] = ..., disclosure_class: _Optional[_Union[DisclosureClass, str]] = ..., offered_at_ms: _Optional[int] = ..., expires_at_ms: _Optional[int] = ..., ground: _Optional[_Union[DeliveryGround, str]] = ..., disputes: _Optional[_Iterable[_Union[DisputeMark, _Mapping]]] = ...) -> None: ...
 
 class DeliveryPackage(_message.Message):
     __slots__ = ("delivery", "manifest", "approval", "blinding_key")
@@ -229,3 +254,31 @@ class LogQuery(_message.Message):
     export: bool
     with_records: bool
     def __init__(self, asked_by: _Optional[str] = ..., purpose: _Optional[str] = ..., party: _Optional[str] = ..., kind: _Optional[str] = ..., product: _Optional[str] = ..., period: _Optional[_Union[_edition_pb2.Period, _Mapping]] = ..., from_ms: _Optional[int] = ..., until_ms: _Optional[int] = ..., requested_at_ms: _Optional[int] = ..., nonce: _Optional[bytes] = ..., export: _Optional[bool] = ..., with_records: _Optional[bool] = ...) -> None: ...
+
+class WatchRequest(_message.Message):
+    __slots__ = ("recipient", "products", "requested_at_ms", "nonce")
+    RECIPIENT_FIELD_NUMBER: _ClassVar[int]
+    PRODUCTS_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    NONCE_FIELD_NUMBER: _ClassVar[int]
+    recipient: str
+    products: _containers.RepeatedScalarFieldContainer[str]
+    requested_at_ms: int
+    nonce: bytes
+    def __init__(self, recipient: _Optional[str] = ..., products: _Optional[_Iterable[str]] = ..., requested_at_ms: _Optional[int] = ..., nonce: _Optional[bytes] = ...) -> None: ...
+
+class SubjectQuery(_message.Message):
+    __slots__ = ("asked_by", "purpose", "subject_commitment", "product", "requested_at_ms", "nonce")
+    ASKED_BY_FIELD_NUMBER: _ClassVar[int]
+    PURPOSE_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_COMMITMENT_FIELD_NUMBER: _ClassVar[int]
+    PRODUCT_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    NONCE_FIELD_NUMBER: _ClassVar[int]
+    asked_by: str
+    purpose: str
+    subject_commitment: bytes
+    product: str
+    requested_at_ms: int
+    nonce: bytes
+    def __init__(self, asked_by: _Optional[str] = ..., purpose: _Optional[str] = ..., subject_commitment: _Optional[bytes] = ..., product: _Optional[str] = ..., requested_at_ms: _Optional[int] = ..., nonce: _Optional[bytes] = ...) -> None: ...

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from xinyi.v1 import exchange_pb2 as xinyi_dot_v1_dot_exchange__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bxinyi/v1/feed_service.proto\x12\x08xinyi.v1\x1a\x17xinyi/v1/exchange.proto\"(\n\x08PullCall\x12\x1c\n\x04\x63\x61ll\x18\x01 \x01(\x0b\x32\x0e.xinyi.v1.Call\"\x8d\x01\n\x0cPullResponse\x12*\n\x07package\x18\x01 \x01(\x0b\x32\x19.xinyi.v1.DeliveryPackage\x12\x11\n\tunchanged\x18\x02 \x01(\x08\x12\x15\n\rretry_after_s\x18\x03 \x01(\r\x12\'\n\x08\x65vidence\x18\x04 \x01(\x0b\x32\x15.xinyi.v1.LogEvidence\"=\n\x12\x46\x65tchChunksRequest\x12\x13\n\x0b\x64\x65livery_id\x18\x01 \x01(\t\x12\x12\n\nfrom_chunk\x18\x02 \x01(\r\"3\n\x13\x46\x65tchChunksResponse\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"4\n\x14SubmitReceiptRequest\x12\x1c\n\x04\x63\x61ll\x18\x01 \x01(\x0b\x32\x0e.xinyi.v1.Call\"9\n\x15SubmitReceiptResponse\x12 \n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x10.xinyi.v1.Answer2\xe1\x01\n\x0b\x46\x65\x65\x64Service\x12\x32\n\x04Pull\x12\x12.xinyi.v1.PullCall\x1a\x16.xinyi.v1.PullResponse\x12L\n\x0b\x46\x65tchChunks\x12\x1c.xinyi.v1.FetchChunksRequest\x1a\x1d.xinyi.v1.FetchChunksResponse0\x01\x12P\n\rSubmitReceipt\x12\x1e.xinyi.v1.SubmitReceiptRequest\x1a\x1f.xinyi.v1.SubmitReceiptResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bxinyi/v1/feed_service.proto\x12\x08xinyi.v1\x1a\x17xinyi/v1/exchange.proto\"(\n\x08PullCall\x12\x1c\n\x04\x63\x61ll\x18\x01 \x01(\x0b\x32\x0e.xinyi.v1.Call\"\xa0\x01\n\x0cPullResponse\x12*\n\x07package\x18\x01 \x01(\x0b\x32\x19.xinyi.v1.DeliveryPackage\x12\x11\n\tunchanged\x18\x02 \x01(\x08\x12\x15\n\rretry_after_s\x18\x03 \x01(\r\x12\'\n\x08\x65vidence\x18\x04 \x01(\x0b\x32\x15.xinyi.v1.LogEvidence\x12\x11\n\tremaining\x18\x05 \x01(\r\")\n\tWatchCall\x12\x1c\n\x04\x63\x61ll\x18\x01 \x01(\x0b\x32\x0e.xinyi.v1.Call\"J\n\rWatchResponse\x12\x0b\n\x03\x64ue\x18\x01 \x03(\t\x12\x15\n\rnext_within_s\x18\x02 \x01(\r\x12\x15\n\rnewest_notice\x18\x03 \x01(\x0c\"=\n\x12\x46\x65tchChunksRequest\x12\x13\n\x0b\x64\x65livery_id\x18\x01 \x01(\t\x12\x12\n\nfrom_chunk\x18\x02 \x01(\r\"3\n\x13\x46\x65tchChunksResponse\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"4\n\x14SubmitReceiptRequest\x12\x1c\n\x04\x63\x61ll\x18\x01 \x01(\x0b\x32\x0e.xinyi.v1.Call\"9\n\x15SubmitReceiptResponse\x12 \n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x10.xinyi.v1.Answer2\x9a\x02\n\x0b\x46\x65\x65\x64Service\x12\x32\n\x04Pull\x12\x12.xinyi.v1.PullCall\x1a\x16.xinyi.v1.PullResponse\x12\x37\n\x05Watch\x12\x13.xinyi.v1.WatchCall\x1a\x17.xinyi.v1.WatchResponse0\x01\x12L\n\x0b\x46\x65tchChunks\x12\x1c.xinyi.v1.FetchChunksRequest\x1a\x1d.xinyi.v1.FetchChunksResponse0\x01\x12P\n\rSubmitReceipt\x12\x1e.xinyi.v1.SubmitReceiptRequest\x1a\x1f.xinyi.v1.SubmitReceiptResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,15 +35,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PULLCALL']._serialized_start=66
   _globals['_PULLCALL']._serialized_end=106
   _globals['_PULLRESPONSE']._serialized_start=109
-  _globals['_PULLRESPONSE']._serialized_end=250
-  _globals['_FETCHCHUNKSREQUEST']._serialized_start=252
-  _globals['_FETCHCHUNKSREQUEST']._serialized_end=313
-  _globals['_FETCHCHUNKSRESPONSE']._serialized_start=315
-  _globals['_FETCHCHUNKSRESPONSE']._serialized_end=366
-  _globals['_SUBMITRECEIPTREQUEST']._serialized_start=368
-  _globals['_SUBMITRECEIPTREQUEST']._serialized_end=420
-  _globals['_SUBMITRECEIPTRESPONSE']._serialized_start=422
-  _globals['_SUBMITRECEIPTRESPONSE']._serialized_end=479
-  _globals['_FEEDSERVICE']._serialized_start=482
-  _globals['_FEEDSERVICE']._serialized_end=707
+  _globals['_PULLRESPONSE']._serialized_end=269
+  _globals['_WATCHCALL']._serialized_start=271
+  _globals['_WATCHCALL']._serialized_end=312
+  _globals['_WATCHRESPONSE']._serialized_start=314
+  _globals['_WATCHRESPONSE']._serialized_end=388
+  _globals['_FETCHCHUNKSREQUEST']._serialized_start=390
+  _globals['_FETCHCHUNKSREQUEST']._serialized_end=451
+  _globals['_FETCHCHUNKSRESPONSE']._serialized_start=453
+  _globals['_FETCHCHUNKSRESPONSE']._serialized_end=504
+  _globals['_SUBMITRECEIPTREQUEST']._serialized_start=506
+  _globals['_SUBMITRECEIPTREQUEST']._serialized_end=558
+  _globals['_SUBMITRECEIPTRESPONSE']._serialized_start=560
+  _globals['_SUBMITRECEIPTRESPONSE']._serialized_end=617
+  _globals['_FEEDSERVICE']._serialized_start=620
+  _globals['_FEEDSERVICE']._serialized_end=902
 # @@protoc_insertion_point(module_scope)

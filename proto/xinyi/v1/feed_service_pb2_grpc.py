@@ -40,6 +40,11 @@ class FeedServiceStub:
                 request_serializer=xinyi_dot_v1_dot_feed__service__pb2.PullCall.SerializeToString,
                 response_deserializer=xinyi_dot_v1_dot_feed__service__pb2.PullResponse.FromString,
                 _registered_method=True)
+        self.Watch = channel.unary_stream(
+                '/xinyi.v1.FeedService/Watch',
+                request_serializer=xinyi_dot_v1_dot_feed__service__pb2.WatchCall.SerializeToString,
+                response_deserializer=xinyi_dot_v1_dot_feed__service__pb2.WatchResponse.FromString,
+                _registered_method=True)
         self.FetchChunks = channel.unary_stream(
                 '/xinyi.v1.FeedService/FetchChunks',
                 request_serializer=xinyi_dot_v1_dot_feed__service__pb2.FetchChunksRequest.SerializeToString,
@@ -57,8 +62,17 @@ class FeedServiceServicer:
     """
 
     def Pull(self, request, context):
-        """The call's document is a PullRequest. Answers with the next edition after last_held, or "unchanged"
-        without a body; finding nothing new makes no log entry.
+        """The call's document is a PullRequest. Answers with the next edition on the shortest way from last_held to the
+        newest one (fewest records: deltas, or a full and what follows it), or "unchanged" without a body; finding
+        nothing new makes no log entry. A recipient that may get nothing new is still given corrections of what it got.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Watch(self, request, context):
+        """The call's document is a WatchRequest. Says that there is something to pull, at once where there is already;
+        and now and then that there is not, so that a line cut in silence shows. Ends when the gateway stops.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -85,6 +99,11 @@ def add_FeedServiceServicer_to_server(servicer, server):
                     servicer.Pull,
                     request_deserializer=xinyi_dot_v1_dot_feed__service__pb2.PullCall.FromString,
                     response_serializer=xinyi_dot_v1_dot_feed__service__pb2.PullResponse.SerializeToString,
+            ),
+            'Watch': grpc.unary_stream_rpc_method_handler(
+                    servicer.Watch,
+                    request_deserializer=xinyi_dot_v1_dot_feed__service__pb2.WatchCall.FromString,
+                    response_serializer=xinyi_dot_v1_dot_feed__service__pb2.WatchResponse.SerializeToString,
             ),
             'FetchChunks': grpc.unary_stream_rpc_method_handler(
                     servicer.FetchChunks,
@@ -125,6 +144,33 @@ class FeedService:
             '/xinyi.v1.FeedService/Pull',
             xinyi_dot_v1_dot_feed__service__pb2.PullCall.SerializeToString,
             xinyi_dot_v1_dot_feed__service__pb2.PullResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Watch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/xinyi.v1.FeedService/Watch',
+            xinyi_dot_v1_dot_feed__service__pb2.WatchCall.SerializeToString,
+            xinyi_dot_v1_dot_feed__service__pb2.WatchResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -80,7 +80,7 @@ class ListEditionsResponse(_message.Message):
     def __init__(self, editions: _Optional[_Iterable[_Union[EditionStatus, _Mapping]]] = ...) -> None: ...
 
 class EditionStatus(_message.Message):
-    __slots__ = ("manifest_digest", "product", "period", "sequence", "state", "record_count", "manifest", "deliveries")
+    __slots__ = ("manifest_digest", "product", "period", "sequence", "state", "record_count", "manifest", "deliveries", "kind", "row_answers")
     MANIFEST_DIGEST_FIELD_NUMBER: _ClassVar[int]
     PRODUCT_FIELD_NUMBER: _ClassVar[int]
     PERIOD_FIELD_NUMBER: _ClassVar[int]
@@ -89,6 +89,8 @@ class EditionStatus(_message.Message):
     RECORD_COUNT_FIELD_NUMBER: _ClassVar[int]
     MANIFEST_FIELD_NUMBER: _ClassVar[int]
     DELIVERIES_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    ROW_ANSWERS_FIELD_NUMBER: _ClassVar[int]
     manifest_digest: bytes
     product: str
     period: _edition_pb2.Period
@@ -97,10 +99,12 @@ class EditionStatus(_message.Message):
     record_count: int
     manifest: _envelope_pb2.Envelope
     deliveries: _containers.RepeatedCompositeFieldContainer[DeliveryStatus]
-    def __init__(self, manifest_digest: _Optional[bytes] = ..., product: _Optional[str] = ..., period: _Optional[_Union[_edition_pb2.Period, _Mapping]] = ..., sequence: _Optional[int] = ..., state: _Optional[str] = ..., record_count: _Optional[int] = ..., manifest: _Optional[_Union[_envelope_pb2.Envelope, _Mapping]] = ..., deliveries: _Optional[_Iterable[_Union[DeliveryStatus, _Mapping]]] = ...) -> None: ...
+    kind: _edition_pb2.EditionKind
+    row_answers: _containers.RepeatedCompositeFieldContainer[_envelope_pb2.Envelope]
+    def __init__(self, manifest_digest: _Optional[bytes] = ..., product: _Optional[str] = ..., period: _Optional[_Union[_edition_pb2.Period, _Mapping]] = ..., sequence: _Optional[int] = ..., state: _Optional[str] = ..., record_count: _Optional[int] = ..., manifest: _Optional[_Union[_envelope_pb2.Envelope, _Mapping]] = ..., deliveries: _Optional[_Iterable[_Union[DeliveryStatus, _Mapping]]] = ..., kind: _Optional[_Union[_edition_pb2.EditionKind, str]] = ..., row_answers: _Optional[_Iterable[_Union[_envelope_pb2.Envelope, _Mapping]]] = ...) -> None: ...
 
 class DeliveryStatus(_message.Message):
-    __slots__ = ("delivery_id", "recipient", "state", "channel", "attempts", "receipts", "last_error")
+    __slots__ = ("delivery_id", "recipient", "state", "channel", "attempts", "receipts", "last_error", "ground")
     DELIVERY_ID_FIELD_NUMBER: _ClassVar[int]
     RECIPIENT_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -108,6 +112,7 @@ class DeliveryStatus(_message.Message):
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     RECEIPTS_FIELD_NUMBER: _ClassVar[int]
     LAST_ERROR_FIELD_NUMBER: _ClassVar[int]
+    GROUND_FIELD_NUMBER: _ClassVar[int]
     delivery_id: str
     recipient: str
     state: str
@@ -115,4 +120,5 @@ class DeliveryStatus(_message.Message):
     attempts: int
     receipts: _containers.RepeatedCompositeFieldContainer[_envelope_pb2.Envelope]
     last_error: str
-    def __init__(self, delivery_id: _Optional[str] = ..., recipient: _Optional[str] = ..., state: _Optional[str] = ..., channel: _Optional[_Union[_exchange_pb2.Channel, str]] = ..., attempts: _Optional[int] = ..., receipts: _Optional[_Iterable[_Union[_envelope_pb2.Envelope, _Mapping]]] = ..., last_error: _Optional[str] = ...) -> None: ...
+    ground: _exchange_pb2.DeliveryGround
+    def __init__(self, delivery_id: _Optional[str] = ..., recipient: _Optional[str] = ..., state: _Optional[str] = ..., channel: _Optional[_Union[_exchange_pb2.Channel, str]] = ..., attempts: _Optional[int] = ..., receipts: _Optional[_Iterable[_Union[_envelope_pb2.Envelope, _Mapping]]] = ..., last_error: _Optional[str] = ..., ground: _Optional[_Union[_exchange_pb2.DeliveryGround, str]] = ...) -> None: ...

@@ -88,7 +88,7 @@ class PublicationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DecideEdition(self, request, context):
-        """The call's document is an Approval, a HoldRelease, a Cancellation or a Stop.
+        """The call's document is an Approval, a HoldRelease, a Cancellation, a Stop or a RowAnswer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -24,27 +24,27 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16xinyi/v1/records.proto\x12\x08xinyi.v1\"\x9b\x02\n\x0bGradeRecord\x12\x13\n\x0btaxpayer_id\x18\x01 \x01(\t\x12\x31\n\x0fidentifier_kind\x18\x02 \x01(\x0e\x32\x18.xinyi.v1.IdentifierKind\x12\r\n\x05names\x18\x03 \x03(\t\x12\x13\n\x0btax_offices\x18\x04 \x03(\t\x12\x17\n\x0f\x65valuation_year\x18\x05 \x01(\r\x12\x1e\n\x05grade\x18\x06 \x01(\x0e\x32\x0f.xinyi.v1.Grade\x12-\n\rdecision_kind\x18\x07 \x01(\x0e\x32\x16.xinyi.v1.DecisionKind\x12\x12\n\ndecided_on\x18\x08 \x01(\t\x12\x12\n\nvalid_from\x18\t \x01(\t\x12\x10\n\x08valid_to\x18\n \x01(\t\"0\n\x05\x43hunk\x12\'\n\x07records\x18\x01 \x03(\x0b\x32\x16.xinyi.v1.SaltedRecord\",\n\x0cSaltedRecord\x12\x0c\n\x04salt\x18\x01 \x01(\x0c\x12\x0e\n\x06record\x18\x02 \x01(\x0c\":\n\nGradeChunk\x12,\n\x07records\x18\x01 \x03(\x0b\x32\x1b.xinyi.v1.SaltedGradeRecord\"H\n\x11SaltedGradeRecord\x12\x0c\n\x04salt\x18\x01 \x01(\x0c\x12%\n\x06record\x18\x02 \x01(\x0b\x32\x15.xinyi.v1.GradeRecord*\x87\x01\n\x05Grade\x12\x15\n\x11GRADE_UNSPECIFIED\x10\x00\x12\x0b\n\x07GRADE_A\x10\x01\x12\x0b\n\x07GRADE_B\x10\x02\x12\x0b\n\x07GRADE_M\x10\x03\x12\x0b\n\x07GRADE_C\x10\x04\x12\x0b\n\x07GRADE_D\x10\x05\x12\x11\n\rGRADE_UNRATED\x10\x06\x12\x13\n\x0fGRADE_CANCELLED\x10\x07*\x9d\x01\n\x0eIdentifierKind\x12\x1f\n\x1bIDENTIFIER_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14IDENTIFIER_KIND_USCC\x10\x01\x12\'\n#IDENTIFIER_KIND_OLD_TAXPAYER_NUMBER\x10\x02\x12\'\n#IDENTIFIER_KIND_REGISTRATION_NUMBER\x10\x03*\xec\x01\n\x0c\x44\x65\x63isionKind\x12\x1d\n\x19\x44\x45\x43ISION_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44\x45\x43ISION_KIND_ANNUAL\x10\x01\x12\x1c\n\x18\x44\x45\x43ISION_KIND_SUPPLEMENT\x10\x02\x12\x18\n\x14\x44\x45\x43ISION_KIND_REVIEW\x10\x03\x12\x19\n\x15\x44\x45\x43ISION_KIND_DYNAMIC\x10\x04\x12\x18\n\x14\x44\x45\x43ISION_KIND_REPAIR\x10\x05\x12\x1c\n\x18\x44\x45\x43ISION_KIND_CORRECTION\x10\x06\x12\x18\n\x14\x44\x45\x43ISION_KIND_CANCEL\x10\x07\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16xinyi/v1/records.proto\x12\x08xinyi.v1\"\xa9\x02\n\x0bGradeRecord\x12\x13\n\x0btaxpayer_id\x18\x01 \x01(\t\x12\x31\n\x0fidentifier_kind\x18\x02 \x01(\x0e\x32\x18.xinyi.v1.IdentifierKind\x12\r\n\x05names\x18\x03 \x03(\t\x12\x13\n\x0btax_offices\x18\x04 \x03(\t\x12\x17\n\x0f\x65valuation_year\x18\x05 \x01(\r\x12\x1e\n\x05grade\x18\x06 \x01(\x0e\x32\x0f.xinyi.v1.Grade\x12-\n\rdecision_kind\x18\x07 \x01(\x0e\x32\x16.xinyi.v1.DecisionKind\x12\x12\n\ndecided_on\x18\x08 \x01(\t\x12\x12\n\nvalid_from\x18\t \x01(\t\x12\x10\n\x08valid_to\x18\n \x01(\t\x12\x0c\n\x04gone\x18\x0b \x01(\x08\"0\n\x05\x43hunk\x12\'\n\x07records\x18\x01 \x03(\x0b\x32\x16.xinyi.v1.SaltedRecord\",\n\x0cSaltedRecord\x12\x0c\n\x04salt\x18\x01 \x01(\x0c\x12\x0e\n\x06record\x18\x02 \x01(\x0c\":\n\nGradeChunk\x12,\n\x07records\x18\x01 \x03(\x0b\x32\x1b.xinyi.v1.SaltedGradeRecord\"H\n\x11SaltedGradeRecord\x12\x0c\n\x04salt\x18\x01 \x01(\x0c\x12%\n\x06record\x18\x02 \x01(\x0b\x32\x15.xinyi.v1.GradeRecord*\x87\x01\n\x05Grade\x12\x15\n\x11GRADE_UNSPECIFIED\x10\x00\x12\x0b\n\x07GRADE_A\x10\x01\x12\x0b\n\x07GRADE_B\x10\x02\x12\x0b\n\x07GRADE_M\x10\x03\x12\x0b\n\x07GRADE_C\x10\x04\x12\x0b\n\x07GRADE_D\x10\x05\x12\x11\n\rGRADE_UNRATED\x10\x06\x12\x13\n\x0fGRADE_CANCELLED\x10\x07*\x9d\x01\n\x0eIdentifierKind\x12\x1f\n\x1bIDENTIFIER_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14IDENTIFIER_KIND_USCC\x10\x01\x12\'\n#IDENTIFIER_KIND_OLD_TAXPAYER_NUMBER\x10\x02\x12\'\n#IDENTIFIER_KIND_REGISTRATION_NUMBER\x10\x03*\xec\x01\n\x0c\x44\x65\x63isionKind\x12\x1d\n\x19\x44\x45\x43ISION_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44\x45\x43ISION_KIND_ANNUAL\x10\x01\x12\x1c\n\x18\x44\x45\x43ISION_KIND_SUPPLEMENT\x10\x02\x12\x18\n\x14\x44\x45\x43ISION_KIND_REVIEW\x10\x03\x12\x19\n\x15\x44\x45\x43ISION_KIND_DYNAMIC\x10\x04\x12\x18\n\x14\x44\x45\x43ISION_KIND_REPAIR\x10\x05\x12\x1c\n\x18\x44\x45\x43ISION_KIND_CORRECTION\x10\x06\x12\x18\n\x14\x44\x45\x43ISION_KIND_CANCEL\x10\x07\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'xinyi.v1.records_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GRADE']._serialized_start=553
-  _globals['_GRADE']._serialized_end=688
-  _globals['_IDENTIFIERKIND']._serialized_start=691
-  _globals['_IDENTIFIERKIND']._serialized_end=848
-  _globals['_DECISIONKIND']._serialized_start=851
-  _globals['_DECISIONKIND']._serialized_end=1087
+  _globals['_GRADE']._serialized_start=567
+  _globals['_GRADE']._serialized_end=702
+  _globals['_IDENTIFIERKIND']._serialized_start=705
+  _globals['_IDENTIFIERKIND']._serialized_end=862
+  _globals['_DECISIONKIND']._serialized_start=865
+  _globals['_DECISIONKIND']._serialized_end=1101
   _globals['_GRADERECORD']._serialized_start=37
-  _globals['_GRADERECORD']._serialized_end=320
-  _globals['_CHUNK']._serialized_start=322
-  _globals['_CHUNK']._serialized_end=370
-  _globals['_SALTEDRECORD']._serialized_start=372
-  _globals['_SALTEDRECORD']._serialized_end=416
-  _globals['_GRADECHUNK']._serialized_start=418
-  _globals['_GRADECHUNK']._serialized_end=476
-  _globals['_SALTEDGRADERECORD']._serialized_start=478
-  _globals['_SALTEDGRADERECORD']._serialized_end=550
+  _globals['_GRADERECORD']._serialized_end=334
+  _globals['_CHUNK']._serialized_start=336
+  _globals['_CHUNK']._serialized_end=384
+  _globals['_SALTEDRECORD']._serialized_start=386
+  _globals['_SALTEDRECORD']._serialized_end=430
+  _globals['_GRADECHUNK']._serialized_start=432
+  _globals['_GRADECHUNK']._serialized_end=490
+  _globals['_SALTEDGRADERECORD']._serialized_start=492
+  _globals['_SALTEDGRADERECORD']._serialized_end=564
 # @@protoc_insertion_point(module_scope)

@@ -57,7 +57,7 @@ DECISION_KIND_CORRECTION: DecisionKind
 DECISION_KIND_CANCEL: DecisionKind
 
 class GradeRecord(_message.Message):
-    __slots__ = ("taxpayer_id", "identifier_kind", "names", "tax_offices", "evaluation_year", "grade", "decision_kind", "decided_on", "valid_from", "valid_to")
+    __slots__ = ("taxpayer_id", "identifier_kind", "names", "tax_offices", "evaluation_year", "grade", "decision_kind", "decided_on", "valid_from", "valid_to", "gone")
     TAXPAYER_ID_FIELD_NUMBER: _ClassVar[int]
     IDENTIFIER_KIND_FIELD_NUMBER: _ClassVar[int]
     NAMES_FIELD_NUMBER: _ClassVar[int]
@@ -68,6 +68,7 @@ class GradeRecord(_message.Message):
     DECIDED_ON_FIELD_NUMBER: _ClassVar[int]
     VALID_FROM_FIELD_NUMBER: _ClassVar[int]
     VALID_TO_FIELD_NUMBER: _ClassVar[int]
+    GONE_FIELD_NUMBER: _ClassVar[int]
     taxpayer_id: str
     identifier_kind: IdentifierKind
     names: _containers.RepeatedScalarFieldContainer[str]
@@ -78,7 +79,8 @@ class GradeRecord(_message.Message):
     decided_on: str
     valid_from: str
     valid_to: str
-    def __init__(self, taxpayer_id: _Optional[str] = ..., identifier_kind: _Optional[_Union[IdentifierKind, str]] = ..., names: _Optional[_Iterable[str]] = ..., tax_offices: _Optional[_Iterable[str]] = ..., evaluation_year: _Optional[int] = ..., grade: _Optional[_Union[Grade, str]] = ..., decision_kind: _Optional[_Union[DecisionKind, str]] = ..., decided_on: _Optional[str] = ..., valid_from: _Optional[str] = ..., valid_to: _Optional[str] = ...) -> None: ...
+    gone: bool
+    def __init__(self, taxpayer_id: _Optional[str] = ..., identifier_kind: _Optional[_Union[IdentifierKind, str]] = ..., names: _Optional[_Iterable[str]] = ..., tax_offices: _Optional[_Iterable[str]] = ..., evaluation_year: _Optional[int] = ..., grade: _Optional[_Union[Grade, str]] = ..., decision_kind: _Optional[_Union[DecisionKind, str]] = ..., decided_on: _Optional[str] = ..., valid_from: _Optional[str] = ..., valid_to: _Optional[str] = ..., gone: _Optional[bool] = ...) -> None: ...
 
 class Chunk(_message.Message):
     __slots__ = ("records",)

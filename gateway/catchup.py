@@ -1,0 +1,55 @@
+"""What a recipient has to take next, and whether it may: the same for a pull, a watch and what is queued."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from gateway import recalls
+from gateway.delivery import check_may_receive
+from gateway.exchange import Exchange
+from gateway.rules import deliveries as rules
+from gateway.rules import editions as ways
+from gateway.store import deliveries, editions
+from xinyi.errors import NotEntitled
+
+
+def due(conn: Connection, now_ms: int, recipient: str, product: str, held: bytes) -> list[bytes]:
+    """Manifest digests in the order they are to be taken; empty where nothing is.
+
+    A recall that lies off the way comes first. Who may get nothing new is given its open recalls and no more: what it
+    took of them is not due again.
+
+    Args:
+        held: digest of the newest edition the recipient builds on, by its own word; `held_by` where it gives none.
+
+    Raises NotEntitled, with the reason's basis, where nothing may be given and nothing is recalled.
+    """
+    try:
+        check_may_receive(Exchange(conn, now_ms), recipient, product)
+    except NotEntitled:
+        recalled = _recalled(conn, recipient, product)
+        if not recalled:
+            raise
+        return recalled
+    ahead = ways.way(editions.ever_published(conn, product), held)
+    # A bank gives its receipts when it has landed: what it says it holds, it need not be given once more.
+    on_way = ways.built_on(editions.ever_published(conn, product), held).union(ahead)
+    off = [digest for digest in recalls.due(conn, recipient, product) if digest not in on_way]
+    return off + ahead
+
+
+def held_by(conn: Connection, recipient: str, product: str) -> bytes:
+    """The newest edition a recipient can build on, by its receipts; empty for none."""
+    taken = {
+        digest
+        for digest, row in deliveries.deliveries_to(conn, recipient, product).items()
+        if row["state"] in rules.TAKEN
+    }
+    return ways.held_of(editions.ever_published(conn, product), taken)
+
+
+def _recalled(conn: Connection, recipient: str, product: str) -> list[bytes]:
+    try:
+        return recalls.due(conn, recipient, product)
+    except NotEntitled:
+        return []  # the first reason is the better one

@@ -1,0 +1,90 @@
+"""Parts that many messages have, and what makes each valid. Pure.
+
+Every check raises Invalid with the rule that its caller names as basis.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+
+from xinyi.errors import Invalid
+from xinyi.v1 import edition_pb2
+
+FIRST_YEAR, LAST_YEAR = 2014, 2100
+
+# 2014-01-01 and 2101-01-01 UTC: a time outside is in another unit or from a broken clock.
+_FIRST_MS, _LAST_MS = 1_388_534_400_000, 4_133_980_800_000
+
+_WORD = r"[a-z0-9]+(?:-[a-z0-9]+)*"
+_PARTY = re.compile(rf"{_WORD}/{_WORD}")
+_HOLDER = re.compile(rf"xinyi://({_WORD}/{_WORD})/(machine|person)/{_WORD}")
+_NAME = re.compile(_WORD)
+_RULE = re.compile(r"[a-z0-9_]+(?:\.[a-z0-9_]+)*")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def require(holds: bool, basis: str, explanation: str) -> None:
+    if not holds:
+        raise Invalid(explanation, basis=basis)
+
+
+def is_text(text: str, most: int) -> bool:
+    """1 to `most` characters, none of them a control character, no outer blanks."""
+    return 0 < len(text) <= most and text.strip() == text and not _CONTROL.search(text)
+
+
+def is_rule(text: str) -> bool:
+    """The name of a rule or a code: lower-case words with dots."""
+    return _RULE.fullmatch(text) is not None
+
+
+def check_party(party: str, basis: str) -> None:
+    require(len(party) <= 128 and _PARTY.fullmatch(party) is not None, basis, "not <city>/<party>")
+
+
+def check_holder(holder: str, basis: str, *, party: str = "", person: bool = False) -> None:
+    match = _HOLDER.fullmatch(holder)
+    if match is None or len(holder) > 256:
+        raise Invalid("not xinyi://<city>/<party>/<machine or person>/<name>", basis=basis)
+    require(not party or match[1] == party, basis, "the holder is of another party")
+    require(not person or match[2] == "person", basis, "this takes a person")
+
+
+def check_name(name: str, basis: str) -> None:
+    """A product's name, a number that people give: lower-case words and digits with hyphens."""
+    require(len(name) <= 64 and _NAME.fullmatch(name) is not None, basis, "no name of lower-case words")
+
+
+def check_period(period: edition_pb2.Period, basis: str) -> None:
+    require(FIRST_YEAR <= period.year <= LAST_YEAR and 1 <= period.month <= 12, basis, "no year and month")
+
+
+def check_rule(rule: str, basis: str) -> None:
+    require(is_rule(rule), basis, "the name of a rule is lower-case words with dots")
+
+
+def check_digest(digest: bytes, basis: str) -> None:
+    require(len(digest) == 32, basis, "a digest has 32 bytes")
+
+
+def check_nonce(nonce: bytes, basis: str) -> None:
+    require(len(nonce) == 16, basis, "a nonce has 16 bytes")
+
+
+def check_sentence(text: str, basis: str) -> None:
+    require(is_text(text, 500), basis, "1 to 500 characters are needed")
+
+
+def check_time(time_ms: int, basis: str) -> None:
+    require(_FIRST_MS <= time_ms < _LAST_MS, basis, "no time in milliseconds since 1970")
+
+
+def check_date(date: str, basis: str) -> None:
+    """A calendar date as YYYY-MM-DD."""
+    try:
+        datetime.date.fromisoformat(date)
+    except ValueError:
+        raise Invalid("not a calendar date", basis=basis) from None
+    require(_DATE.fullmatch(date) is not None, basis, "a date is not written YYYY-MM-DD")

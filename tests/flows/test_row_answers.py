@@ -1,0 +1,82 @@
+"""Rows that did not become records are answered for, one by one, by a person of the bureau."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters.party.gateway import GatewayClient
+from tests.flows.test_rights import check_signed, entries
+from tests.world import APPROVER, MAKER, World, city
+from xinyi.channel import errors_restored
+from xinyi.errors import Invalid, NotEntitled, Unknown
+from xinyi.v1 import edition_pb2, publication_service_pb2
+from xinyi.v1.publication_service_pb2_grpc import PublicationServiceStub
+
+
+def answer(world: World, document: bytes, *rows: int, person: str = MAKER) -> edition_pb2.RowAnswer:
+    return edition_pb2.RowAnswer(
+        manifest_digest=document,
+        rows=rows,
+        outcome=edition_pb2.ROW_ANSWER_OUTCOME_MENDED,
+        reason="numbers were cut by a spreadsheet",
+        answered_by=person,
+        answered_at_ms=world.clock(),
+    )
+
+
+async def answered(world: World, document: bytes) -> list[list[int]]:
+    """Rows of each answer that ListEditions shows, in its order."""
+
+    def run() -> Any:
+        with GatewayClient(world.homes[MAKER]) as client, errors_restored():
+            request = publication_service_pb2.ListEditionsRequest(manifest_digest=document)
+            return PublicationServiceStub(client.channel).ListEditions(request).editions[0]
+
+    status = await asyncio.to_thread(run)
+    return [list(edition_pb2.RowAnswer.FromString(sealed.payload).rows) for sealed in status.row_answers]
+
+
+async def test_rows_are_answered_for_and_shown(tmp_path: Path, database_url: str) -> None:
+    """Before the approval and after it, by whoever of the bureau; the same answer twice is one."""
+    async with city(tmp_path, database_url=database_url) as world:
+        edition = world.seal(1000, rejected=3)
+        await world.submit(edition)
+        document = answer(world, edition.digest, 2, 1003)
+        first = await world.decide(document, MAKER)
+        assert first.message.outcome == "edition.rows_answered"
+        assert (await world.decide(document, MAKER)).envelope == first.envelope
+        await world.approve(edition)
+        await world.decide(answer(world, edition.digest, 500, person=APPROVER), APPROVER)
+        assert await answered(world, edition.digest) == [[2, 1003], [500]]
+        logged = entries(world, "edition.rows_answered")
+        assert [(e.actor, e.manifest_digest, e.record_count) for e in logged] == [
+            (MAKER, edition.digest, 1000),
+            (APPROVER, edition.digest, 1000),
+        ]
+        assert [change.table for change in logged[0].changes] == ["row_answers"]
+
+
+async def test_an_answer_that_is_not_right_is_refused(tmp_path: Path) -> None:
+    """More rows than the source has, out of order, for nothing, in another's name, for another's edition."""
+    async with city(tmp_path) as world:
+        edition = world.seal(1000, rejected=3)
+        await world.submit(edition)
+        bureau = await world.admit("xinyi://test-city/other-bureau/person/sun-li", "TAX_BUREAU")
+        stranger = bureau.settings.holder
+        for document, holder, error, basis in (
+            (answer(world, edition.digest, *range(1, 1005)), MAKER, Invalid, "answer.rows"),
+            (answer(world, edition.digest, 2, 1), MAKER, Invalid, "answer.rows"),
+            (answer(world, edition.digest, 0), MAKER, Invalid, "answer.rows"),
+            (answer(world, b"\7" * 32, 1), MAKER, Unknown, "edition.unknown"),
+            (answer(world, edition.digest, 1), APPROVER, NotEntitled, "answer.person"),
+            (answer(world, edition.digest, 1, person=stranger), stranger, NotEntitled, "edition.origin"),
+        ):
+            with pytest.raises(error) as refused:
+                await world.decide(document, holder)
+            assert refused.value.basis == basis
+            check_signed(world, refused.value)
+        assert not await answered(world, edition.digest)
