@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
 from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any
@@ -54,7 +53,7 @@ class Caller:
     #: "xinyi://<city>/<party>/<machine or person>/<name>"
     holder: str
 
-    @cached_property
+    @property
     def party(self) -> str:
         city, party = self.holder.removeprefix("xinyi://").split("/")[:2]
         return f"{city}/{party}"
@@ -66,37 +65,30 @@ class Caller:
 
 def caller(context: grpc.aio.ServicerContext[Any, Any]) -> Caller:
     """Raises NotAuthenticated where the certificate names no party."""
-    return _named(tuple(context.auth_context().get("x509_subject_alternative_name", ())))
-
-
-@lru_cache(maxsize=1024)
-def _named(alternatives: tuple[bytes, ...]) -> Caller:
-    names = [name.decode("utf-8", "replace") for name in alternatives if name.startswith(b"xinyi://")]
+    names = [
+        name.decode("utf-8", "replace")
+        for name in context.auth_context().get("x509_subject_alternative_name", ())
+        if name.startswith(b"xinyi://")
+    ]
     if len(names) != 1 or _HOLDER.fullmatch(names[0]) is None:
         raise NotAuthenticated("the TLS certificate names no party", basis="certificate.uri")
     return Caller(names[0])
 
 
-class _Border:
-    """The server as services register with it: a raised ExchangeError becomes a status with trailers, and
-    anything else a bare INTERNAL.
+class _Border(grpc.aio.ServerInterceptor):
+    """Turns a raised ExchangeError into a status with trailers, and anything else into a bare INTERNAL.
 
-    One of the places where a broad except is right: nothing of an unexpected error may reach the peer. Each
-    handler is wrapped once, when it registers; an interceptor would wrap it anew for every call.
+    One of the places where a broad except is right: nothing of an unexpected error may reach the peer.
     """
 
-    def __init__(self, server: grpc.aio.Server, observe: Observer | None) -> None:
-        self._server = server
+    def __init__(self, observe: Observer | None) -> None:
         self._observe = observe
 
-    def add_generic_rpc_handlers(self, handlers: Any) -> None:
-        """Generated code registers every method by its name as well: that counts."""
-
-    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None:
-        guarded = {name: self._guarded(f"/{service}/{name}", handler) for name, handler in handlers.items()}
-        self._server.add_registered_method_handlers(service, guarded)
-
-    def _guarded(self, method: str, handler: Any) -> Any:
+    async def intercept_service(self, continuation: Any, details: Any) -> Any:
+        handler = await continuation(details)
+        if handler is None:
+            return None
+        method = details.method
         if handler.response_streaming:
             wrap = (
                 grpc.stream_stream_rpc_method_handler
@@ -209,6 +201,7 @@ async def serve(
         healthy: what health says, where the owner knows better than "it serves from the start".
     """
     server = grpc.aio.server(
+        interceptors=[_Border(observe)],
         options=[
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
             ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
@@ -217,12 +210,11 @@ async def serve(
             ("grpc.keepalive_permit_without_calls", 1),
         ],
     )
-    border = _Border(server, observe)
     for register, servicer in services:
-        register(servicer, border)
+        register(servicer, server)
     told = healthy if healthy is not None else Health()
     await told.set(serving=healthy is None)
-    health_pb2_grpc.add_HealthServicer_to_server(told.servicer, border)
+    health_pb2_grpc.add_HealthServicer_to_server(told.servicer, server)
     if reflection:
         from grpc_reflection.v1alpha import reflection as grpc_reflection
 
