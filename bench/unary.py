@@ -25,22 +25,17 @@ from adapters.party.gateway import GatewayClient
 from adapters.party.home import Home
 from audit import buckets, envelope, records
 from bench.founding import APPROVER, MAKER, PRODUCT, bank, home_name
+from bench.publishing import Sealed, now_ms, publish
 from xinyi import identifiers
 from xinyi.channel import dial, server_name
 from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2, feed_service_pb2, records_pb2
-from xinyi.v1 import publication_service_pb2 as publication
 from xinyi.v1.feed_service_pb2_grpc import FeedServiceStub
-from xinyi.v1.publication_service_pb2_grpc import PublicationServiceStub
 
 STAGES = (
     exchange_pb2.RECEIPT_STAGE_RECEIVED,
     exchange_pb2.RECEIPT_STAGE_ACCEPTED,
     exchange_pb2.RECEIPT_STAGE_APPLIED,
 )
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def _record() -> records_pb2.GradeRecord:
@@ -54,8 +49,8 @@ def _record() -> records_pb2.GradeRecord:
     )
 
 
-def _seal(home: Home, sequence: int, predecessor: bytes) -> tuple[envelope_pb2.Envelope, bytes, bytes]:
-    """(manifest, blinding key, chunk) of an edition with one record."""
+def _seal(home: Home, sequence: int, predecessor: bytes) -> Sealed:
+    """An edition with one record."""
     record, salt, key = _record(), os.urandom(32), os.urandom(32)
     data = record.SerializeToString(deterministic=True)
     entry = records.blinder(key)(record.taxpayer_id.encode()) + records.commitment(salt, data)
@@ -79,37 +74,16 @@ def _seal(home: Home, sequence: int, predecessor: bytes) -> tuple[envelope_pb2.E
         ),
         quality=edition_pb2.Quality(rows=1, accepted=1, rule_set="grade-rules/1"),
         grade_counts=[edition_pb2.GradeCount(grade=records_pb2.GRADE_A, records=1)],
-        issued_at_ms=_now(),
+        issued_at_ms=now_ms(),
         state_root=buckets.state_of([entry]).root(),
         state_count=1,
     )
-    return envelope.seal(manifest, home.signer()), key, records.chunk_bytes([(salt, data)])
-
-
-def _publish(
-    maker: GatewayClient, approver: GatewayClient, sequence: int, predecessor: bytes
-) -> bytes:
-    """Publishes one edition; returns its manifest's digest."""
-    manifest, key, chunk = _seal(maker.home, sequence, predecessor)
-    digest = envelope.digest(manifest)
-    stub = PublicationServiceStub(maker.channel)
-    stub.BeginEdition(publication.BeginEditionRequest(call=maker.wrap(manifest), blinding_key=key))
-    stub.PutChunks(iter([publication.PutChunksRequest(manifest_digest=digest, number=0, data=chunk)]))
-    stub.CommitEdition(publication.CommitEditionRequest(call=maker.wrap(manifest)))
-    approval = edition_pb2.Approval(
-        manifest_digest=digest,
-        origin=approver.home.party,
-        approved_by=approver.home.settings.holder,
-        approved_at_ms=_now(),
-    )
-    decide = PublicationServiceStub(approver.channel).DecideEdition
-    decide(publication.DecideEditionRequest(call=approver.call(approval)))
-    return digest
+    return Sealed(envelope.seal(manifest, home.signer()), key, [records.chunk_bytes([(salt, data)])])
 
 
 def _pull(client: GatewayClient) -> exchange_pb2.DeliveryPackage:
     request = exchange_pb2.PullRequest(
-        recipient=client.home.party, product=PRODUCT, requested_at_ms=_now(), nonce=os.urandom(16)
+        recipient=client.home.party, product=PRODUCT, requested_at_ms=now_ms(), nonce=os.urandom(16)
     )
     call = client.call(request)
     response = FeedServiceStub(client.channel).Pull(feed_service_pb2.PullCall(call=call))
@@ -130,7 +104,7 @@ def _receipts(home: Home, package: exchange_pb2.DeliveryPackage) -> Iterator[str
             root=manifest.root,
             accepted=manifest.record_count,
             signed_by=home.settings.holder,
-            signed_at_ms=_now(),
+            signed_at_ms=now_ms(),
         )
         yield base64.b64encode(envelope.seal(receipt, signer).SerializeToString()).decode()
 
@@ -143,7 +117,7 @@ def prepare(place: Path, banks: str, editions: str, file: Path) -> None:
     digest = b""
     with file.open("w") as out:
         for sequence in range(1, int(editions) + 1):
-            digest = _publish(maker, approver, sequence, digest)
+            digest = publish(maker, approver, _seal(maker.home, sequence, digest))
             for number, client in enumerate(clients, 1):
                 receipts = list(_receipts(client.home, _pull(client)))
                 out.write(json.dumps({"bank": number, "receipts": receipts}) + "\n")

@@ -29,12 +29,11 @@ from audit.disclosure.account import Question
 from audit.disclosure.report import report
 from audit.verification.policy import Policy
 from bench.founding import APPROVER, AUDITOR, CITY, MAKER, PRODUCT, bank, home_name
+from bench.publishing import Sealed, now_ms, publish
 from xinyi import checks, days, identifiers
-from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2, feed_service_pb2, records_pb2
-from xinyi.v1 import publication_service_pb2 as publication
+from xinyi.v1 import edition_pb2, exchange_pb2, feed_service_pb2, records_pb2
 from xinyi.v1 import subject_service_pb2 as pb
 from xinyi.v1.feed_service_pb2_grpc import FeedServiceStub
-from xinyi.v1.publication_service_pb2_grpc import PublicationServiceStub
 from xinyi.v1.subject_service_pb2_grpc import SubjectServiceStub
 
 YEARS = (2016, 2017, 2018)
@@ -45,10 +44,6 @@ STAGES = (
     exchange_pb2.RECEIPT_STAGE_ACCEPTED,
     exchange_pb2.RECEIPT_STAGE_APPLIED,
 )
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def _identifier(number: int) -> str:
@@ -79,18 +74,18 @@ class Feed:
         self._held: dict[int, bytes] = {}
         self._digests = buckets.Digests()
 
-    def full(self, year: int) -> tuple[envelope_pb2.Envelope, bytes, list[bytes]]:
+    def full(self, year: int) -> Sealed:
         """A new key and new salts; every record is told anew."""
         self._key, self._held, self._digests = os.urandom(32), {}, buckets.Digests()
         return self._seal(year, 1, self.names, edition_pb2.EDITION_KIND_FULL)
 
-    def delta(self, year: int, month: int) -> tuple[envelope_pb2.Envelope, bytes, list[bytes]]:
+    def delta(self, year: int, month: int) -> Sealed:
         told = random.sample(self.names, max(1, len(self.names) // SHARE))
         return self._seal(year, month, told, edition_pb2.EDITION_KIND_DELTA)
 
     def _seal(
         self, year: int, month: int, told: Iterable[str], kind: edition_pb2.EditionKind
-    ) -> tuple[envelope_pb2.Envelope, bytes, list[bytes]]:
+    ) -> Sealed:
         self._version, self._sequence = self._version + 1, self._sequence + 1
         blind, full = records.blinder(self._key), kind == edition_pb2.EDITION_KIND_FULL
         rows = sorted((blind(n.encode()), os.urandom(32), _record(n, self._version)) for n in told)
@@ -120,7 +115,7 @@ class Feed:
             ),
             quality=edition_pb2.Quality(rows=len(rows), accepted=len(rows), rule_set="grade-rules/1"),
             grade_counts=[edition_pb2.GradeCount(grade=records_pb2.GRADE_A, records=len(rows))],
-            issued_at_ms=_now(),
+            issued_at_ms=now_ms(),
             state_root=self._digests.root(),
             state_count=len(self.names),
         )  # fmt: skip
@@ -130,35 +125,13 @@ class Feed:
         envelope_ = envelope.seal(manifest, self._home.signer())
         self._last = envelope.digest(envelope_)
         pieces = [rows[i : i + size] for i in range(0, len(rows), size)]
-        return envelope_, self._key, [records.chunk_bytes((salt, raw) for _, salt, raw in p) for p in pieces]
-
-
-def _publish(
-    maker: GatewayClient, approver: GatewayClient, edition: tuple[envelope_pb2.Envelope, bytes, list[bytes]]
-) -> bytes:
-    manifest, key, chunks = edition
-    digest, stub = envelope.digest(manifest), PublicationServiceStub(maker.channel)
-    stub.BeginEdition(publication.BeginEditionRequest(call=maker.wrap(manifest), blinding_key=key))
-    stub.PutChunks(
-        publication.PutChunksRequest(manifest_digest=digest, number=number, data=data)
-        for number, data in enumerate(chunks)
-    )
-    stub.CommitEdition(publication.CommitEditionRequest(call=maker.wrap(manifest)))
-    approval = edition_pb2.Approval(
-        manifest_digest=digest,
-        origin=approver.home.party,
-        approved_by=approver.home.settings.holder,
-        approved_at_ms=_now(),
-    )
-    decide = PublicationServiceStub(approver.channel).DecideEdition
-    decide(publication.DecideEditionRequest(call=approver.call(approval)))
-    return digest
+        return Sealed(envelope_, self._key, [records.chunk_bytes((salt, raw) for _, salt, raw in p) for p in pieces])
 
 
 def _take(client: GatewayClient, held: bytes) -> None:
     """Pulls the next edition, and says that it was received, examined, applied."""
     request = exchange_pb2.PullRequest(
-        recipient=client.home.party, product=PRODUCT, last_held=held, requested_at_ms=_now(), nonce=os.urandom(16)
+        recipient=client.home.party, product=PRODUCT, last_held=held, requested_at_ms=now_ms(), nonce=os.urandom(16)
     )
     stub = FeedServiceStub(client.channel)
     package = stub.Pull(feed_service_pb2.PullCall(call=client.call(request))).package
@@ -172,7 +145,7 @@ def _take(client: GatewayClient, held: bytes) -> None:
             root=manifest.root,
             accepted=manifest.record_count,
             signed_by=client.home.settings.holder,
-            signed_at_ms=_now(),
+            signed_at_ms=now_ms(),
         )
         stub.SubmitReceipt(feed_service_pb2.SubmitReceiptRequest(call=client.call(receipt)))
 
@@ -184,7 +157,7 @@ def prepare(place: Path, banks: str, rows: str, subjects: Path) -> None:
     for year in YEARS:
         for month in range(1, 13):
             edition = feed.full(year) if month == 1 else feed.delta(year, month)
-            digest = _publish(maker, approver, edition)
+            digest = publish(maker, approver, edition)
             for client in clients:
                 _take(client, held)
             held = digest
@@ -210,7 +183,7 @@ def ask(place: Path, count: str, subjects: Path) -> None:
                 purpose="bench",
                 subject_commitment=checks.subject_commitment(salt, name),
                 product=PRODUCT,
-                requested_at_ms=_now(),
+                requested_at_ms=now_ms(),
                 nonce=os.urandom(16),
             )
             request = pb.FindSubjectRequest(
@@ -230,7 +203,7 @@ def ask(place: Path, count: str, subjects: Path) -> None:
         for name in names[:4]:
             started = time.perf_counter()
             _, history = client.find(Question(name), "bench", policy)
-            render(page_of(report(history, _now(), {})), "both")
+            render(page_of(report(history, now_ms(), {})), "both")
             reports.append(time.perf_counter() - started)
     # The first of each reads what the others find in memory.
     found = {

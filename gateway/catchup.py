@@ -16,8 +16,9 @@ from xinyi.errors import NotEntitled
 def due(conn: Connection, now_ms: int, recipient: str, product: str, held: bytes) -> list[bytes]:
     """Manifest digests in the order they are to be taken; empty where nothing is.
 
-    A recall that lies off the way comes first. Who may get nothing new is given its open recalls and no more: what it
-    took of them is not due again.
+    A recall that lies off the way comes first, and last once it was offered: a bank gives its receipts when it has
+    landed, and must come to what else there is before. Who may get nothing new is given its open recalls and no
+    more: what it took of them is not due again.
 
     Args:
         held: digest of the newest edition the recipient builds on, by its own word; `held_by` where it gives none.
@@ -32,10 +33,12 @@ def due(conn: Connection, now_ms: int, recipient: str, product: str, held: bytes
             raise
         return recalled
     ahead = ways.way(editions.ever_published(conn, product), held)
-    # A bank gives its receipts when it has landed: what it says it holds, it need not be given once more.
+    # For the same reason what it says it holds need not be given once more.
     on_way = ways.built_on(editions.ever_published(conn, product), held).union(ahead)
     off = [digest for digest in recalls.due(conn, recipient, product) if digest not in on_way]
-    return off + ahead
+    given = deliveries.deliveries_to(conn, recipient, product) if off else {}
+    first = [digest for digest in off if given[digest]["state"] == "QUEUED"]
+    return first + ahead + [digest for digest in off if digest not in first]
 
 
 def held_by(conn: Connection, recipient: str, product: str) -> bytes:

@@ -132,11 +132,12 @@ class Server:
     def _admin(self) -> psycopg.Connection[tuple[object, ...]]:
         return psycopg.connect(_text(self._url), autocommit=True)
 
-    def create(self) -> str:
-        """URL of a fresh, empty database."""
+    def create(self, template: str = "") -> str:
+        """URL of a fresh database: empty, or a copy of one to which nobody is connected."""
         name = f"xinyi_test_{secrets.token_hex(6)}"
+        like = f" TEMPLATE {make_url(template).database}" if template else ""
         with self._admin() as conn:
-            conn.execute(f"CREATE DATABASE {name}")
+            conn.execute(f"CREATE DATABASE {name}{like}")
         return _text(self._url.set(database=name))
 
     def drop(self, url: str) -> None:

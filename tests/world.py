@@ -86,6 +86,22 @@ class World:
     def address(self) -> str:
         return f"127.0.0.1:{self.service.port}"
 
+    async def restart(self) -> None:
+        """The gateway ends as a process does, and another one serves its home at the same address."""
+        await self.stop()
+        await self.start()
+
+    async def stop(self, grace_s: float = 0) -> None:
+        await self.service.stop(grace_s)
+        await asyncio.to_thread(self.gateway.close)
+
+    async def start(self) -> None:
+        """Behind `stop`: whatever lies in the home now is served, at the same address."""
+        settings = self.gateway.settings.model_copy(update={"listen": self.address})
+        self.gateway = await asyncio.to_thread(Gateway, settings, self.clock)
+        self.service = Service(self.gateway)
+        await self.service.start()
+
     # ── the operator's acts ────────────────────────────────────────────────────────────────────────────
 
     async def admit(self, holder: str, kind: str, *, activate: bool = True, signing: str = "") -> Home:
@@ -406,5 +422,4 @@ async def city(
             await world.bureau()
         yield world
     finally:
-        await service.stop(grace_s=0.2)
-        await asyncio.to_thread(gateway.close)
+        await world.stop(grace_s=0.2)

@@ -11,6 +11,7 @@ digest, each record to its commitment. So it is written without waiting for the 
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 import sys
@@ -188,16 +189,21 @@ class States:
         return self.path / f"{full.path.name}.db"
 
     def _derive(self, path: Path, full: Edition) -> None:
-        """A pass over all records of a FULL."""
-        with StateWriter(path.with_suffix(f".{os.getpid()}.new"), full.manifest.sequence) as writer:
-            blind, digests = records.blinder(full.blinding_key), buckets.Digests()
-            for number, same in groupby(entries_of(full), key=lambda e: buckets.number_of(blind(e.identifier))):
-                found = list(same)
-                entries = b"".join(blind(e.identifier) + records.commitment(e.salt, e.record) for e in found)
-                digests.update({number: buckets.digest(entries)})
-                writer.add({number: entries}, [e.offset for e in found])
-            writer.finish(full, digests)
-            writer.path.replace(path)
+        """A pass over all records of a FULL. A crash leaves a draft, which the next one writes over."""
+        with (self.path / ".lock").open("w") as lock:
+            # Two commands of one home may look for the same: one makes it after the other.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            with StateWriter(self.path / "deriving.new", full.manifest.sequence) as writer:
+                blind, digests = records.blinder(full.blinding_key), buckets.Digests()
+                for number, same in groupby(entries_of(full), key=lambda e: buckets.number_of(blind(e.identifier))):
+                    found = list(same)
+                    entries = b"".join(blind(e.identifier) + records.commitment(e.salt, e.record) for e in found)
+                    digests.update({number: buckets.digest(entries)})
+                    writer.add({number: entries}, [e.offset for e in found])
+                writer.finish(full, digests)
+                # Left by a crash beside a file that was deleted since: SQLite would play it back into this one.
+                path.with_name(f"{path.name}-journal").unlink(missing_ok=True)
+                writer.path.replace(path)
 
     def _advance(self, path: Path, chain: Sequence[Edition]) -> None:
         """Adds the editions that the file lacks; throws out those of another history (one was cancelled)."""

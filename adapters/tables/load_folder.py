@@ -9,7 +9,8 @@
 
 Every folder tells all records under objection and all that was taken back, so that none of them needs an older one
 but the changes, which need those back to the last FULL. A crash leaves at most a `.part` folder, or a folder that
-the next run makes again under the same number: loading it twice changes nothing.
+the next run makes again under the same number, or, where `state.json` names it already, under the next: loading it
+twice changes nothing.
 """
 
 from __future__ import annotations

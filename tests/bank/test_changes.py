@@ -345,6 +345,28 @@ def test_changes_land_in_a_file(offers: Offers, tmp_path: Path, encoding: str) -
     assert not list(tmp_path.glob("*.part"))
 
 
+def test_a_file_ahead_of_its_state_is_counted_as_it_stands(offers: Offers, tmp_path: Path) -> None:
+    """A crash behind the file's rename: the edition lands again, and what is said of it is what the file holds."""
+    file = tmp_path / "grade-a.csv"
+
+    class Dying(CsvTarget):
+        def _keep(self, *_: object) -> None:
+            raise Cut
+
+    chain = Chain(offers.maker)
+    offers.receive(chain.full(made_up_records(1100)))
+    Landing(offers.bank, lambda _: CsvTarget(file, "utf-8", COLUMNS)).land_all()
+    offers.receive(chain.delta(made_up_records(1105)[1100:], gone=[made_up_uscc(2)]))
+    with pytest.raises(Cut):
+        Landing(offers.bank, lambda _: Dying(file, "utf-8", COLUMNS)).land_all()
+    target = CsvTarget(file, "utf-8", COLUMNS)
+    Landing(offers.bank, lambda _: target).land_all()
+    landed = target.landed("grade-a")
+    assert landed is not None
+    assert (landed.sequence, landed.accepted, landed.rejected) == (2, 1104, 0)
+    assert len(file.read_text(encoding="utf-8").splitlines()) == 1 + 1104
+
+
 def test_a_lie_in_the_middle_of_a_chain_keeps_what_came_before(offers: Offers, sqlite_url: str) -> None:
     """Those behind it wait; once the edition is there as it was sealed, they follow."""
     chain = Chain(offers.maker)

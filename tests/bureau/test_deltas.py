@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import random
-from collections.abc import Iterable, Mapping
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -387,16 +389,30 @@ def test_the_index_is_made_again_from_the_folders(bureau: Bureau) -> None:
     bureau.check()
     assert bureau.standing(cancelled) == kept
     [index] = States(bureau.editions).path.glob("*.db")
-    for spoil in (lambda: index.unlink(), lambda: index.write_bytes(b"no database"), lambda: index.write_bytes(b"")):
+    spoils: list[Callable[[], object]] = [
+        lambda: index.unlink(),
+        lambda: index.write_bytes(b"no database"),
+        lambda: index.write_bytes(b""),
+        lambda: delete_behind_a_crash(index),
+    ]
+    for spoil in spoils:
         spoil()
         bureau.check()
         assert bureau.standing(first).keys() == dict(map(taxpayer, range(300))).keys()
 
 
+def delete_behind_a_crash(index: Path) -> None:
+    """What a program killed in a transaction leaves beside the file that is then deleted."""
+    journal = index.with_name(f"{index.name}-journal")
+    with closing(sqlite3.connect(index, isolation_level=None)) as connection:
+        connection.executescript("PRAGMA synchronous = OFF; BEGIN; DELETE FROM buckets;")
+        left = journal.read_bytes()
+    index.unlink()
+    journal.write_bytes(left)
+
+
 def test_an_index_that_lies_is_found_out(bureau: Bureau) -> None:
     """Digests come to the sealed root, buckets to their digests, records to their commitments."""
-    import sqlite3
-
     edition = bureau.full(dict(map(taxpayer, range(300))))
     [index] = States(bureau.editions).path.glob("*.db")
     with sqlite3.connect(index) as connection:

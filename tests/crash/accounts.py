@@ -50,8 +50,24 @@ class List:
         return cls(path, count, seed)
 
     @cached_property
-    def taxpayers(self) -> list[str]:
-        return sorted(row[0] for row in rows(self.count, self.seed))
+    def stands(self) -> dict[str, str]:
+        """Identifier → name of everybody who has a record now."""
+        return {row[0]: row[1] for row in rows(self.count, self.seed)}
+
+
+@dataclass(frozen=True)
+class Told:
+    """What an edition tells that builds on others: its file, and what stands behind it."""
+
+    path: Path
+    #: Identifier → name, None of who is gone: the records of the edition.
+    told: dict[str, str | None]
+    #: As of a List.
+    stands: dict[str, str]
+
+    @property
+    def count(self) -> int:
+        return len(self.told)
 
 
 @dataclass(frozen=True)
@@ -94,6 +110,24 @@ class Account:
             for row in self.deliveries()
             if row["manifest_digest"] == digest
         }
+
+    def delivery(self, digest: bytes, bank: str) -> str:
+        """Id of the delivery of an edition to a bank."""
+        [found] = (
+            row["delivery_id"]
+            for row in self.deliveries()
+            if (row["manifest_digest"], row["recipient"]) == (digest, f"{CITY}/{bank}")
+        )
+        return str(found)
+
+    def check_recalls(self, corrections: list[bytes], banks: list[str]) -> None:
+        """Each of these banks confirmed each of these corrections."""
+        with self.reading() as conn:
+            t = tables.recalls
+            found = conn.execute(select(t.c.correction, t.c.recipient, t.c.state)).all()
+        assert sorted(map(tuple, found)) == sorted(
+            (correction, f"{CITY}/{bank}", "CONFIRMED") for correction in corrections for bank in banks
+        )
 
     def wait_for(self, digest: bytes, bank: str, state: str) -> None:
         """Until the delivery has come so far."""
@@ -149,24 +183,36 @@ def _wait(come: Callable[[], bool], otherwise: str) -> None:
     raise AssertionError(otherwise)
 
 
-def check_bank(home: Path, digest: bytes, published: List) -> None:
-    """Every record of this month landed once, nothing left over in the spool, the evidence complete."""
+def check_bank(home: Path, digest: bytes, published: List | Told) -> None:
+    """Every record that stands landed once, nothing left over in the spool, the evidence complete."""
+    check_table(home, digest, published.stands)
+    held = json.loads((home / f"spool/held/{PRODUCT}.json").read_text())
+    assert held["manifest_digest"] == digest.hex()
+    check_taken(home, held["delivery_id"])
+
+
+def check_table(home: Path, digest: bytes, stands: dict[str, str], *, rejected: int = 0) -> None:
+    """The table shows these taxpayers, once each, as what this edition became.
+
+    Args: rejected — of its state, how many are not shown.
+    """
     with sqlite3.connect(home / "bank.db") as conn:
-        landed = [row[0] for row in conn.execute("SELECT taxpayer_id FROM grade_a ORDER BY taxpayer_id")]
+        landed = conn.execute("SELECT taxpayer_id, names FROM grade_a ORDER BY taxpayer_id").fetchall()
         shown = conn.execute("SELECT manifest_digest, accepted, rejected FROM xinyi_landings").fetchall()
         relations = conn.execute(
             "SELECT count(*) FROM sqlite_master WHERE name GLOB 'grade_a__*[0-9]'"
         ).fetchone()
     conn.close()
-    assert landed == published.taxpayers
-    assert shown == [(digest.hex(), published.count, 0)]
+    assert landed == sorted(stands.items())
+    assert shown == [(digest.hex(), len(stands), rejected)]
     assert relations[0] <= 2, "at most the edition before lies beside the one shown, until the next landing"
+
+
+def check_taken(home: Path, delivery: str) -> None:
+    """This delivery was taken, landed and receipted once, and nothing waits."""
     spool = home / "spool"
     for empty in ("incoming", "ready", "refused", "outbox"):
         assert _visible(spool / empty) == [], f"left over in {home.name}/spool/{empty}"
-    held = json.loads((spool / "held" / f"{PRODUCT}.json").read_text())
-    assert held["manifest_digest"] == digest.hex()
-    delivery = held["delivery_id"]
     assert delivery in _visible(spool / "landed")
     kept = spool / "landed" / delivery / "receipts"
     assert _visible(kept) == sorted(f"{stage}.dsse" for stage in STAGES)

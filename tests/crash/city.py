@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adapters.bureau.editions import Editions
-from tests.crash.accounts import Account, List, check_audit
-from tests.crash.founding import APPROVER, MAKER, BankPlan, found_city, home_of
+from tests.crash.accounts import Account, List, Told, check_audit
+from tests.crash.founding import APPROVER, CITY, MAKER, BankPlan, found_city, home_of
 from tests.crash.programs import Job, Service, free_port
 
 
 @dataclass(frozen=True)
 class Edition:
     digest: bytes
-    list: List
+    list: List | Told
 
 
 class City:
@@ -76,10 +76,15 @@ class City:
         self.approve_job(self.sealed()).finish()
         return self.published(published)
 
-    def published(self, published: List) -> Edition:
+    def published(self, published: List | Told) -> Edition:
         """Notes that the month's edition is out."""
         self.editions.append(Edition(self.sealed(), published))
         return self.editions[-1]
+
+    def decide(self, decision: str, bank: str) -> None:
+        """The operator suspends a bank, or activates it again."""
+        decided = (decision, f"{CITY}/{bank}", "--reason", "letter 17")
+        Job(self.place / "gateway", "xinyi-gateway", "partner", decided).finish()
 
     def check(self, *, delivered: Sequence[Edition]) -> None:
         """Every edition once, those of `delivered` at every bank once, and the log holds offline."""

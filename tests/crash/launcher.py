@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 _open, _write, _stat = os.open, os.write, os.stat
 
@@ -141,6 +141,11 @@ def wrap_sqlite(steps: Steps) -> None:
         def commit(self) -> None:
             with self.committing():
                 super().commit()
+
+        def __exit__(self, kind: Any, *_: object) -> Literal[False]:
+            # As it is in sqlite3, where it does not come by `commit`.
+            (self.commit if kind is None else self.rollback)()
+            return False
 
         @contextmanager
         def committing(self) -> Iterator[None]:

@@ -1,7 +1,7 @@
 """The programs under test as processes: a job that dies at one durable step, a service that is started again.
 
 How many kills are tried: evenly spread samples of all points, the first and the last among them.
-CRASH_EVERYWHERE=1 takes every point; that lasts three quarters of an hour.
+CRASH_EVERYWHERE=1 takes every point; that lasts two hours.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import pytest
 
 from tests.crash.programs import Point, points, steps_noted
 
-#: Four durable steps; `file` and the row of the table tell which of them took effect.
+#: Five durable steps; `file` and the row of the table tell which of them took effect.
 PROGRAM = """
 import os, sqlite3, sys
 from pathlib import Path
@@ -35,6 +35,9 @@ cursor.execute("BEGIN IMMEDIATE")
 cursor.execute("INSERT INTO t VALUES (1)")
 cursor.execute("UPDATE workers SET seen_at_ms = 2")
 conn.commit()
+with conn:
+    conn.execute("BEGIN IMMEDIATE")
+    conn.execute("INSERT INTO t VALUES (2)")
 """
 
 
@@ -66,6 +69,8 @@ def run(place: Path, point: Point) -> tuple[int, str, int]:
         (Point(3, "after"), "file:whole", 0),
         (Point(4, "before"), "file:whole", 0),
         (Point(4, "after"), "file:whole", 1),
+        (Point(5, "before"), "file:whole", 1),
+        (Point(5, "after"), "file:whole", 2),
     ],
     ids=str,
 )
@@ -76,11 +81,12 @@ def test_a_program_dies_where_it_is_told(tmp_path: Path, point: Point, files: st
 
 def test_every_step_is_noted_and_an_empty_commit_is_none(tmp_path: Path) -> None:
     """A program that is not to die tells what it did."""
-    assert run(tmp_path, Point(0, "before")) == (0, "file:whole", 1)
+    assert run(tmp_path, Point(0, "before")) == (0, "file:whole", 2)
     assert [step.split()[0] for step in steps_noted(tmp_path / "notes")] == [
         "create",
         "sync",
         "rename",
+        "commit",
         "commit",
     ]
 

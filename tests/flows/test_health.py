@@ -75,7 +75,7 @@ async def test_health_says_what_the_gateway_can_do(tmp_path: Path, monkeypatch: 
         watching.close()
         status = health_pb2.HealthCheckResponse
         assert seen == [status.SERVING, status.NOT_SERVING]
-        # What `city` stops once more at its end.
+        # What `city` stops at its end.
         world.service = Service(world.gateway)
         await world.service.start()
 

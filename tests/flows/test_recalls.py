@@ -16,6 +16,7 @@ from gateway.office import agreements, partners
 from gateway.office.inspection import read
 from gateway.store import deliveries, editions
 from tests.chain import Chain
+from tests.flows.parties import Bank
 from tests.flows.test_attempts import until_state
 from tests.flows.test_delivery import states, until
 from tests.flows.test_editions_over_time import SUBJECTS, chain_of, named
@@ -356,3 +357,19 @@ async def test_a_bureau_sees_kind_and_ground_and_the_operator_who_is_recalled(tm
         shown = (await ok("xinyi-gateway", "recall", "list", "--home", tmp_path / "gateway")).out
         assert bank.party in shown
         assert "CONFIRMED" in shown
+
+
+async def test_a_recall_off_the_way_keeps_nobody_from_what_is_new(tmp_path: Path) -> None:
+    """A FULL stands before the correction: one call brings both, although the receipts go last."""
+    async with city(tmp_path) as world:
+        bank = Bank(await world.bank("bank-1"))
+        chain = chain_of(world)
+        await world.publish(chain.full(SUBJECTS[:20]))
+        await bank.call()
+        correction = await wrong_then_corrected(world, chain)
+        await world.publish(last := chain.full(SUBJECTS[:30]))
+        caught = await bank.call()
+        assert (caught.database, caught.level, caught.recalls, caught.editions) == (1, 4, 1, 1)
+        assert recalls(world) == {"bank-1": "CONFIRMED"}
+        offers = [e.manifest_digest for e in entries(world, "delivery.offered")]
+        assert offers[1:] == [correction.digest, last.digest], "the correction first"
