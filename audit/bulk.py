@@ -9,17 +9,39 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Literal
 
 from sqlalchemy import Connection, LargeBinary, Select, Table, func, select
+from sqlalchemy.dialects import postgresql
 
 #: SQLite takes 32,766 values in a statement, PostgreSQL 65,535.
 MAX_VALUES = 30_000
+#: Keys of a table looked for in one statement.
+MAX_KEYS = 1024
 
 Key = tuple[Any, ...]
 Row = dict[str, Any]
 Conflict = Literal["fail", "keep", "replace"]
+#: A table, rows of it that all have the same columns, at least one, and what becomes of those whose place is taken.
+Write = tuple[Table, Sequence[Mapping[str, Any]], Conflict]
+
+
+@cache
+def column_names(table: Table) -> tuple[str, ...]:
+    return tuple(column.name for column in table.columns)
+
+
+@cache
+def key_names(table: Table) -> tuple[str, ...]:
+    """Of its primary key."""
+    return tuple(column.name for column in table.primary_key.columns)
+
+
+@cache
+def _binary(table: Table) -> tuple[int, ...]:
+    """Places of its binary columns."""
+    return tuple(i for i, column in enumerate(table.columns) if isinstance(column.type, LargeBinary))
 
 
 def insert_rows(
@@ -38,20 +60,41 @@ def insert_rows(
         conn.exec_driver_sql(_insert(table, columns, len(part), on, _placeholder(conn)), values)
 
 
+def write_rows(conn: Connection, writes: Sequence[Write]) -> None:
+    """Inserts rows of several tables, those that a foreign key names before those that name them.
+
+    SQLite takes a statement for each table, PostgreSQL one for all, with one parameter for each: every
+    statement there is a journey to the server, and it knows this one already, however many rows come.
+    """
+    if conn.dialect.name == "sqlite":
+        for table, rows, on in writes:
+            insert_rows(conn, table, rows, on)
+        return
+    if not writes:
+        return
+    shape = tuple((table, tuple(rows[0]), on) for table, rows, on in writes)
+    conn.exec_driver_sql(_insert_packed(shape), tuple(_pack(rows) for _, rows, _ in writes))
+
+
 def read_rows(
-    conn: Connection, table: Table, keys: Iterable[Key], by: Sequence[str] = ()
-) -> dict[Key, Row | None]:
-    """Rows by primary key, or by other columns that are unique together; None for those that are not there."""
-    wanted = list(dict.fromkeys(keys))
-    found: dict[Key, Row | None] = dict.fromkeys(wanted)
-    names = [column.name for column in table.columns]
-    key_names = tuple(by) or tuple(column.name for column in table.primary_key.columns)
-    step = MAX_VALUES // len(key_names)
-    for start in range(0, len(wanted), step):
-        part = wanted[start : start + step]
-        values = tuple(value for key in part for value in key)
-        for row in _read(conn, table, key_names, len(part), values):
-            found[tuple(row[names.index(name)] for name in key_names)] = dict(zip(names, row, strict=True))
+    conn: Connection, wanted: Mapping[Table, Iterable[Key]], by: Sequence[str] = ()
+) -> dict[Table, dict[Key, Row | None]]:
+    """Rows of several tables in one statement; None for those that are not there.
+
+    Args:
+        wanted: primary keys, or values of `by`: other columns that are unique together.
+    """
+    keys = {table: list(dict.fromkeys(some)) for table, some in wanted.items()}
+    found: dict[Table, dict[Key, Row | None]] = {table: dict.fromkeys(some) for table, some in keys.items()}
+    while any(keys.values()):
+        part = {table: some[:MAX_KEYS] for table, some in keys.items() if some}
+        keys = {table: some[MAX_KEYS:] for table, some in keys.items()}
+        for table, rows in _read(conn, part, tuple(by)).items():
+            key_at = [column_names(table).index(name) for name in by or key_names(table)]
+            found[table] |= {
+                tuple(row[i] for i in key_at): dict(zip(column_names(table), row, strict=True))
+                for row in rows
+            }
     return found
 
 
@@ -80,18 +123,29 @@ def read_numbered(conn: Connection, query: Select[Any]) -> list[bytes]:
 
 
 def _read(
-    conn: Connection, table: Table, key: tuple[str, ...], count: int, values: tuple[Any, ...]
-) -> list[list[Any]]:
-    if conn.dialect.name != "sqlite":
-        cursor = conn.exec_driver_sql(_select(table, key, count, _placeholder(conn)), values)
-        return [list(row) for row in cursor.fetchall()]
-    packed: str = conn.exec_driver_sql(_select_packed(table, key, count), values).scalar_one()
-    rows: list[list[Any]] = json.loads(packed)
-    binary = [i for i, column in enumerate(table.columns) if isinstance(column.type, LargeBinary)]
-    for row in rows:
-        for i in binary:
-            row[i] = None if row[i] is None else bytes.fromhex(row[i])
-    return rows
+    conn: Connection, keys: Mapping[Table, list[Key]], by: tuple[str, ...]
+) -> dict[Table, list[list[Any]]]:
+    """All rows of a table come as one JSON text, binary columns in hex: one step instead of one for every row."""
+    values: list[Any] = []
+    counts = []
+    for table, some in keys.items():
+        # Only powers of two: the database meets few statements, and need not prepare each anew.
+        count = 1 << (len(some) - 1).bit_length()
+        counts.append((table, count))
+        for key in [*some, *[some[-1]] * (count - len(some))]:
+            values += key
+    packed = conn.exec_driver_sql(_select(tuple(counts), by, conn.dialect.name), tuple(values)).one()
+    found = {table: json.loads(text) for table, text in zip(keys, packed, strict=True)}
+    for table, rows in found.items():
+        for row in rows:
+            for i in _binary(table):
+                row[i] = None if row[i] is None else bytes.fromhex(row[i])
+    return found
+
+
+def _pack(rows: Sequence[Mapping[str, Any]]) -> str:
+    """As JSON, bytes in hex."""
+    return json.dumps([*map(dict, rows)], default=lambda value: bytes(value).hex())
 
 
 def _placeholder(conn: Connection) -> str:
@@ -105,33 +159,61 @@ def _quoted(names: Iterable[str]) -> str:
 @lru_cache(maxsize=1024)
 def _insert(table: Table, columns: tuple[str, ...], count: int, on: Conflict, mark: str) -> str:
     row = "(" + ", ".join([mark] * len(columns)) + ")"
-    key = [column.name for column in table.primary_key.columns]
+    return f"{_into(table, columns)} VALUES {', '.join([row] * count)}{_on_conflict(table, columns, on)}"
+
+
+@lru_cache(maxsize=1024)
+def _insert_packed(shape: tuple[tuple[Table, tuple[str, ...], Conflict], ...]) -> str:
+    """Foreign keys are looked at when the whole statement is done."""
+    inserts = []
+    for table, columns, on in shape:
+        binary = {column_names(table)[i] for i in _binary(table)}
+        values = ", ".join(f"decode(\"{name}\", 'hex')" if name in binary else f'"{name}"' for name in columns)
+        types = ", ".join(
+            f'"{name}" {"text" if name in binary else _type(table, name)}' for name in columns
+        )
+        rows = f"SELECT {values} FROM json_to_recordset(%s) AS rows({types})"
+        inserts.append(f"{_into(table, columns)} {rows}{_on_conflict(table, columns, on)}")
+    *before, last = inserts
+    parts = [f"part_{number} AS ({insert})" for number, insert in enumerate(before)]
+    return f"WITH {', '.join(parts)} {last}" if parts else last
+
+
+def _type(table: Table, name: str) -> str:
+    return table.columns[name].type.compile(postgresql.dialect())  # type: ignore[no-untyped-call]
+
+
+def _into(table: Table, columns: tuple[str, ...]) -> str:
+    return f'INSERT INTO "{table.name}" ({_quoted(columns)})'
+
+
+def _on_conflict(table: Table, columns: tuple[str, ...], on: Conflict) -> str:
+    key = key_names(table)
     others = [name for name in columns if name not in key]
-    end = {
+    return {
         "fail": "",
         "keep": " ON CONFLICT DO NOTHING",
         "replace": f" ON CONFLICT ({_quoted(key)}) DO UPDATE SET "
         + ", ".join(f'"{name}" = excluded."{name}"' for name in others),
     }[on]
-    return f'INSERT INTO "{table.name}" ({_quoted(columns)}) VALUES {", ".join([row] * count)}{end}'
 
 
 @lru_cache(maxsize=1024)
-def _select(table: Table, key: tuple[str, ...], count: int, mark: str) -> str:
-    columns = _quoted(column.name for column in table.columns)
-    return f'SELECT {columns} FROM "{table.name}" WHERE {_where(key, count, mark)}'
-
-
-@lru_cache(maxsize=1024)
-def _select_packed(table: Table, key: tuple[str, ...], count: int) -> str:
-    """All rows as one JSON text, binary columns in hex: one step instead of one for every row."""
-    packed = ", ".join(
-        f'CASE WHEN "{c.name}" IS NULL THEN NULL ELSE hex("{c.name}") END'
-        if isinstance(c.type, LargeBinary)
-        else f'"{c.name}"'
-        for c in table.columns
-    )
-    return f'SELECT json_group_array(json_array({packed})) FROM "{table.name}" WHERE {_where(key, count, "?")}'
+def _select(counts: tuple[tuple[Table, int], ...], by: tuple[str, ...], dialect: str) -> str:
+    """One row, a column for each table."""
+    array, pack, hexed, mark = {
+        "sqlite": ("json_array", "json_group_array({})", 'hex("{}")', "?"),
+        "postgresql": ("json_build_array", "coalesce(json_agg({}), '[]')::text", "encode(\"{}\", 'hex')", "%s"),
+    }[dialect]
+    columns = []
+    for table, count in counts:
+        values = ", ".join(
+            f'CASE WHEN "{name}" IS NOT NULL THEN {hexed.format(name)} END' if i in _binary(table) else f'"{name}"'
+            for i, name in enumerate(column_names(table))
+        )
+        rows = pack.format(f"{array}({values})")
+        columns.append(f'(SELECT {rows} FROM "{table.name}" WHERE {_where(by or key_names(table), count, mark)})')
+    return f"SELECT {', '.join(columns)}"
 
 
 def _where(key: tuple[str, ...], count: int, mark: str) -> str:

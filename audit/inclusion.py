@@ -49,7 +49,7 @@ class Prover:
         Raises Unknown for a leaf this log never had, Unavailable for one that the head does not cover yet,
         ProofInvalid where the tree in the database does not lead to the head.
         """
-        rows = read_rows(conn, log_entries, [(leaf,) for leaf in leaves], by=("leaf",))
+        rows = read_rows(conn, {log_entries: [(leaf,) for leaf in leaves]}, by=("leaf",))[log_entries]
         tree, found = _Tree(conn, head.size, self), []
         for leaf in leaves:
             row = rows[leaf,]

@@ -256,11 +256,6 @@ class Tree:
             self._conn.execute(insert(log_tiles).values(level=level, number=number, hashes=data))
 
 
-def append(conn: Connection, rows: Sequence[dict[str, bytes]]) -> None:
-    """Pending entries {leaf, salt, opening}; durable when the caller's transaction commits."""
-    insert_rows(conn, log_entries, rows)
-
-
 def _integrate(conn: Connection, first: int, limit: int) -> list[bytes]:
     """Gives pending entries their positions from `first` on; returns their leaves in that order.
 
@@ -563,5 +558,5 @@ def lock(conn: Connection, number: int) -> None:
 
 
 def new_entry(salt: bytes, opening: bytes) -> dict[str, bytes]:
-    """Row of a pending entry."""
+    """Row of a pending entry; durable when the transaction that writes it commits."""
     return {"leaf": entries.leaf(salt, opening), "salt": salt, "opening": opening}

@@ -16,7 +16,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
@@ -27,7 +27,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from audit import entries, log
 from audit import envelope as envelopes
-from audit.bulk import Key, insert_rows, read_rows
+from audit.bulk import Key, Write, column_names, key_names, read_rows, write_rows
 from audit.keys import Signer, keyid
 from gateway.store import tables
 from gateway.store.db import Database
@@ -56,10 +56,13 @@ def wall_clock() -> int:
 class Exchange:
     """One exchange in the making: what it reads, what it writes, what it is logged as."""
 
-    def __init__(self, conn: Connection, now_ms: int, cache: _Cache | None = None) -> None:
+    def __init__(
+        self, conn: Connection, now_ms: int, cache: _Cache | None = None, salts: Iterator[bytes] | None = None
+    ) -> None:
         self.conn = conn
         self.now_ms = now_ms
         self._cache = cache if cache is not None else _Cache(conn)
+        self._salts = salts if salts is not None else _salts(1)
         self._adds: list[tuple[Table, Row]] = []
         self._replaces: list[tuple[Table, Row]] = []
         self._removes: list[tuple[Table, Key]] = []
@@ -149,7 +152,7 @@ class Exchange:
             since_ms=since_ms,
         )
         self._changes = []
-        row = log.new_entry(os.urandom(32), entry.SerializeToString(deterministic=True))
+        row = log.new_entry(next(self._salts), entry.SerializeToString(deterministic=True))
         self._entries.append(row)
         if documents and (name := delivery_id or manifest_digest.hex()):
             self._adds.append((tables.entries_by_name, {"name": name, "leaf": row["leaf"]}))
@@ -158,10 +161,10 @@ class Exchange:
     def _note(self, table: Table, row: Row) -> None:
         if table.name not in _LOGGED:
             return
-        if len(row) != len(table.columns):
-            missing = {column.name for column in table.columns} ^ row.keys()
+        if len(row) != len(column_names(table)):
+            missing = set(column_names(table)) ^ row.keys()
             raise ValueError(f"a row of {table.name} is written whole; check {sorted(missing)}")
-        key = {column.name: row[column.name] for column in table.primary_key.columns}
+        key = {name: row[name] for name in key_names(table)}
         self._changes.append(
             log_pb2.RowChange(
                 table=table.name, key=entries.canonical_json(key), row_sha256=entries.row_digest(row)
@@ -171,6 +174,13 @@ class Exchange:
     def check_complete(self) -> None:
         if self._changes:
             raise ValueError("business rows were written after the exchange was logged, or it never was")
+
+
+def _salts(at_once: int) -> Iterator[bytes]:
+    """Fresh random salts. To draw them lets go of the interpreter lock: once for many, not once for each."""
+    while True:
+        drawn = os.urandom(32 * at_once)
+        yield from (drawn[start : start + 32] for start in range(0, len(drawn), 32))
 
 
 class _Cache:
@@ -185,8 +195,9 @@ class _Cache:
         for table, key in needs:
             if key not in self._rows.setdefault(table, {}):
                 wanted.setdefault(table, []).append(key)
-        for table, keys in wanted.items():
-            self._rows[table] |= read_rows(self._conn, table, keys)
+        if wanted:
+            for table, rows in read_rows(self._conn, wanted).items():
+                self._rows[table] |= rows
 
     def get(self, table: Table, key: Key) -> Row | None:
         self.prefetch([(table, key)])
@@ -205,7 +216,7 @@ class _Cache:
 
 
 def _key(table: Table, row: Row) -> Key:
-    return tuple(row[column.name] for column in table.primary_key.columns)
+    return tuple([row[name] for name in key_names(table)])
 
 
 class _Batch:
@@ -216,13 +227,14 @@ class _Batch:
         self._now_ms = now_ms
         self._pending: list[Exchange] = []
         self._keys: set[str] = set()
+        self._salts = _salts(len(works))
         self._cache = _Cache(conn)
         self._cache.prefetch(need for work in works for need in work.needs)
 
     def run(self, work: Work[Any]) -> Any:
         if work.key is None or work.key in self._keys:
             self.flush()
-        exchange = Exchange(self._conn, self._now_ms, self._cache)
+        exchange = Exchange(self._conn, self._now_ms, self._cache, self._salts)
         result = work.run(exchange)
         exchange.check_complete()
         for table, row in (*exchange._replaces, *exchange._adds):
@@ -237,13 +249,10 @@ class _Batch:
         return result
 
     def flush(self) -> None:
-        """Writes in foreign-key order, one statement per table."""
+        """Writes table by table, in foreign-key order."""
         pending, self._pending = self._pending, []
         self._keys.clear()
         documents = {digest: data for exchange in pending for digest, data in exchange._documents.items()}
-        if documents:
-            rows = [{"digest": digest, "envelope": data} for digest, data in documents.items()]
-            insert_rows(self._conn, tables.documents, rows, "keep")
         adds: dict[Table, list[Row]] = {}
         replaces: dict[Table, dict[Key, Row]] = {}
         for exchange in pending:
@@ -251,17 +260,18 @@ class _Batch:
                 adds.setdefault(table, []).append(row)
             for table, row in exchange._replaces:
                 replaces.setdefault(table, {})[_key(table, row)] = row
+        entries_ = [row for exchange in pending for row in exchange._entries]
+        writes: list[Write] = [
+            (tables.documents, [{"digest": digest, "envelope": data} for digest, data in documents.items()], "keep")
+        ]
         for table in _ORDER:
-            if table in replaces:
-                insert_rows(self._conn, table, list(replaces[table].values()), "replace")
-            if table in adds:
-                insert_rows(self._conn, table, adds[table])
+            writes.append((table, list(replaces.get(table, {}).values()), "replace"))
+            writes.append((table, adds.get(table, []), "fail"))
+        writes.append((log.log_entries, entries_, "fail"))
+        write_rows(self._conn, [write for write in writes if write[1]])
         for table, removed in (remove for exchange in pending for remove in exchange._removes):
             columns = zip(table.primary_key.columns, removed, strict=False)
             self._conn.execute(delete(table).where(*(column == value for column, value in columns)))
-        entries_ = [row for exchange in pending for row in exchange._entries]
-        if entries_:
-            log.append(self._conn, entries_)
 
 
 class Door:
@@ -331,23 +341,28 @@ class Door:
     def _serve(self) -> None:
         crowded = False
         while (first := self._queue.get()) is not None:
-            batch = [first]
-            # A lone caller never waits; once several came together, a short wait gathers the next group.
-            deadline = time.monotonic() + (GATHER_S if crowded else 0)
-            stop = False
-            while len(batch) < MAX_BATCH:
-                try:
-                    work = self._queue.get(timeout=max(0.0, deadline - time.monotonic()))
-                except queue.Empty:
-                    break
-                if work is None:
-                    stop = True
-                    break
-                batch.append(work)
+            # A lone caller never waits; once several came together, a short wait gathers the next group. It is
+            # slept through: to be woken by everyone who comes would take turns from those who are on their way.
+            if crowded:
+                time.sleep(GATHER_S)
+            batch, stop = self._gather(first)
             crowded = len(batch) > 1
             self._commit(batch)
             if stop:
                 return
+
+    def _gather(self, first: Work[Any]) -> tuple[list[Work[Any]], bool]:
+        """Whatever waits, and whether the door is to close behind it."""
+        batch = [first]
+        while len(batch) < MAX_BATCH:
+            try:
+                work = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if work is None:
+                return batch, True
+            batch.append(work)
+        return batch, False
 
     def _commit(self, batch: list[Work[Any]]) -> None:
         try:

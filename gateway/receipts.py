@@ -7,6 +7,7 @@ from typing import Any
 
 from audit import envelope
 from audit.envelope import Opened
+from audit.keys import keyid
 from gateway import recalls
 from gateway.exchange import Exchange, Need
 from gateway.reception import Reception
@@ -30,7 +31,10 @@ async def accept_receipt(reception: Reception, call: exchange_pb2.Call, who: Cal
         outcome, leaf = record_receipt(x, received, who.party, who.holder)
         return reception.acknowledge(x, received.digest, outcome, leaf)
 
-    needs = needs_of(received.digest, received.message, who.party)
+    needs = [
+        *needs_of(received.digest, received.message, who.party),
+        (tables.keys, (keyid(reception.signer.key),)),  # looked at when the acknowledgement is sealed
+    ]
     sealed = await reception.door.run(work, key=received.message.delivery_id, needs=needs)
     return await reception.answer(sealed, received.head)
 

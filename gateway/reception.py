@@ -4,11 +4,11 @@ gateway answers or refuses, signed and logged. Shared by the services; knows no 
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TypeVar
 
 import structlog
@@ -32,6 +32,8 @@ M = TypeVar("M", bound=Message)
 
 #: A key or partner change by another process counts here after at most this long.
 DIRECTORY_AGE_S = 1.0
+#: Consistency proofs that are kept, each under 2 KiB.
+REMEMBERED_PROOFS = 1024
 
 logger = structlog.get_logger()
 
@@ -74,7 +76,8 @@ class Reception:
         self.holder = holder
         self.refusals = Refusals(door, self.signer, holder)
         self._keyring: tuple[float, Keyring] | None = None
-        self._consistency = lru_cache(maxsize=1024)(self._prove_consistency)
+        #: Consistency by the sizes asked for: many answers are given between two heads.
+        self._proofs: dict[tuple[int, int], asyncio.Future[tuple[bytes, list[bytes]]]] = {}
 
     # ── receiving ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -149,8 +152,19 @@ class Reception:
         if from_size in (0, newest.size):
             return exchange_pb2.LogEvidence(checkpoint=newest.note, from_size=from_size)
         with self.proving():
-            note, proof = await self.database.in_thread(lambda: self._consistency(from_size, newest.size))
+            note, proof = await self._consistency(from_size, newest.size)
         return exchange_pb2.LogEvidence(checkpoint=note, from_size=from_size, consistency=proof)
+
+    async def _consistency(self, from_size: int, to_size: int) -> tuple[bytes, list[bytes]]:
+        """Proven once for all who show the same head, those who ask meanwhile included; failures are not kept."""
+        sizes = (from_size, to_size)
+        if (proof := self._proofs.get(sizes)) is None:
+            proof = asyncio.ensure_future(self.database.in_thread(lambda: self._prove_consistency(from_size)))
+            self._proofs[sizes] = proof
+            proof.add_done_callback(lambda done: done.exception() and self._proofs.pop(sizes, None))
+            while len(self._proofs) > REMEMBERED_PROOFS:
+                del self._proofs[next(iter(self._proofs))]
+        return await asyncio.shield(proof)
 
     @contextmanager
     def proving(self) -> Iterator[None]:
@@ -166,11 +180,11 @@ class Reception:
                 "what was sent is recorded; the log cannot prove its head now: ask again with the same document"
             ) from error
 
-    def _prove_consistency(self, from_size: int, _to_size: int) -> tuple[bytes, tuple[bytes, ...]]:
+    def _prove_consistency(self, from_size: int) -> tuple[bytes, list[bytes]]:
         with self.database.reading() as conn:
             head, proof = self.log.consistency(conn, from_size)
         assert head is not None  # from_size > 0 was verified under our key
-        return head.note, tuple(proof)
+        return head.note, proof
 
     # ── refusing ───────────────────────────────────────────────────────────────────────────────────────
 

@@ -14,7 +14,7 @@ from gateway.metrics import LOG_SIGNED_AT, LOG_SIZE
 from xinyi.errors import Unavailable, VerificationError
 
 #: Entries that come together are signed together: a checkpoint covers whatever gathered in this time.
-GATHER_S = 0.05
+GATHER_S = 0.1
 #: Without a wake-up (another process logged something) the log is looked at this often.
 IDLE_S = 0.5
 

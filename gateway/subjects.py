@@ -173,7 +173,8 @@ class Inquiry:
 
     def _documents(self, digests: Sequence[bytes]) -> dict[bytes, envelope_pb2.Envelope]:
         """Raises LookupError: a document named by a row of ours must be there."""
-        rows = read_rows(self._then, tables.documents, [(digest,) for digest in digests])
+        wanted = {tables.documents: [(digest,) for digest in digests]}
+        rows = read_rows(self._then, wanted)[tables.documents]
         missing = [digest for (digest,), row in rows.items() if row is None]
         if missing:
             raise LookupError(f"document {missing[0].hex()} is missing from the store")
@@ -185,7 +186,8 @@ class Inquiry:
 
     def _acknowledged(self, documents: dict[bytes, envelope_pb2.Envelope]) -> dict[bytes, bytes]:
         """Document → leaf of the exchange it made, as its acknowledgement names it."""
-        rows = read_rows(self._then, tables.answers, [(digest,) for digest in documents])
+        wanted = {tables.answers: [(digest,) for digest in documents]}
+        rows = read_rows(self._then, wanted)[tables.answers]
         answers = {digest: row["answer"] for (digest,), row in rows.items() if row is not None}
         sealed = self._documents(list(answers.values()))
         return {

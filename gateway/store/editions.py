@@ -10,8 +10,9 @@ from gateway.store.rows import Row, first, rows
 from gateway.store.tables import answers, chunks, documents, editions, intakes, keys, row_answers, states
 from xinyi.v1 import edition_pb2, envelope_pb2
 
-#: Chunks read in one query while an edition streams out: bounds memory at about 6 MiB, twice that read ahead.
-READ_AHEAD = 32
+#: Chunks read in one query while an edition streams out: bounds memory at about 1.5 MiB, twice that read ahead,
+#: and what each database thread keeps of it for its next read.
+READ_AHEAD = 8
 
 
 def find_document(conn: Connection, digest: bytes) -> envelope_pb2.Envelope | None:

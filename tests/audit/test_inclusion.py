@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from audit import log as logs
+from audit.bulk import insert_rows
 from audit.inclusion import Prover
 from audit.keys import FileSigner, generate_private_key
 from audit.log import Log
@@ -33,7 +34,7 @@ def test_many_proofs_are_those_of_one_at_a_time(tmp_path: Path, database_url: st
     for count in (1, 1, 1, 4, 120, 129, 1, 3, 290):
         rows = [logs.new_entry(bytes([n % 256]) * 32, b"%d" % (len(leaves) + n)) for n in range(count)]
         with engine.begin() as conn:
-            logs.append(conn, rows)
+            insert_rows(conn, logs.log_entries, rows)
         leaves += [row["leaf"] for row in rows]
         head = log.sequence()
         assert head is not None
@@ -46,7 +47,7 @@ def test_many_proofs_are_those_of_one_at_a_time(tmp_path: Path, database_url: st
 
     pending = logs.new_entry(b"\1" * 32, b"pending")
     with engine.begin() as conn:
-        logs.append(conn, [pending])
+        insert_rows(conn, logs.log_entries, [pending])
     with engine.connect() as conn:
         with pytest.raises(Unavailable):
             prover.prove(conn, head, [leaves[0], pending["leaf"]])

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import Engine, delete, func, select, update
 
 from audit import checkpoint, log, merkle
+from audit.bulk import insert_rows
 from audit.checkpoint import Checkpoint, VerifierKey
 from audit.keys import FileSigner
 from audit.log import HeadStore, Log
@@ -43,7 +44,7 @@ class Stores:
     def add(self, count: int) -> None:
         with self.data.begin() as conn:
             for _ in range(count):
-                log.append(conn, [log.new_entry(os.urandom(32), os.urandom(8))])
+                insert_rows(conn, log.log_entries, [log.new_entry(os.urandom(32), os.urandom(8))])
 
     def lose(self, size: int) -> None:
         """The database as it was when it had `size` leaves: a backup, brought back."""
@@ -51,7 +52,8 @@ class Stores:
             leaves = list(conn.execute(select(log.log_entries).order_by(log.log_entries.c.id)).mappings())
             for table in (log.log_entries, log.log_tiles, log.log_checkpoints):
                 conn.execute(delete(table))
-            log.append(conn, [{k: row[k] for k in ("leaf", "salt", "opening")} for row in leaves[:size]])
+            rows = [{k: row[k] for k in ("leaf", "salt", "opening")} for row in leaves[:size]]
+            insert_rows(conn, log.log_entries, rows)
             log._integrate(conn, 0, size)
             log.Tree(conn, 0).append([merkle.leaf_hash(row["leaf"]) for row in leaves[:size]])
 

@@ -97,7 +97,7 @@ async def test_a_proof_that_fails_after_the_commit_refuses_nothing(tmp_path: Pat
         def fail(*_: object) -> list[bytes]:
             raise merkle.ProofInvalid("made up")
 
-        world.gateway.reception._consistency = fail  # type: ignore[assignment]
+        world.gateway.reception._prove_consistency = fail  # type: ignore[assignment]
         await world.bank("bank-2")
         world.gateway.log.sequence()
         with pytest.raises(ExchangeError) as failed:

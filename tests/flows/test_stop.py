@@ -21,8 +21,9 @@ from xinyi.errors import Conflict
 from xinyi.v1 import edition_pb2, exchange_pb2, feed_service_pb2
 from xinyi.v1.feed_service_pb2_grpc import FeedServiceStub
 
-#: More than is read ahead at once, and more than the network holds for a bank that does not read.
-RECORDS = 60_000
+#: More than is read ahead at once, and more than the network holds for a bank that does not read: about 7 MB here,
+#: of 10.
+RECORDS = 90_000
 
 
 @pytest.fixture(autouse=True)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import time
 import traceback
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 
-from audit.bulk import insert_rows
+from audit.bulk import insert_rows, read_rows, write_rows
 from audit.log import head_metadata
 from gateway.office.founding import Plan, found
 from gateway.store import migrations, tables
-from gateway.store.db import check_apart, open_engine, same_database
+from gateway.store.db import FRESH_S, check_apart, open_engine, same_database
 from xinyi.errors import Invalid
 
 SECRET = b"the blinding key of an edition"
@@ -72,3 +74,86 @@ def test_another_name_of_the_server_hides_nothing(tmp_path: Path, postgresql_url
     with engine.connect() as conn:
         assert conn.execute(text("SELECT to_regclass('log_entries')")).scalar() is None
     engine.dispose()
+
+
+def test_rows_of_several_tables_come_and_go_together(database_url: str) -> None:
+    """One table after the other or all at once: the same rows, nulls and bytes included."""
+    engine = open_engine(database_url)
+    migrations.upgrade(engine)
+    parties = [_party(str(number)) for number in range(5)]
+    documents = [{"digest": bytes([number]), "envelope": b"\0\xff'\"\\"} for number in range(3)]
+    product = {
+        "product": "p", "version": 1, "enabled": 1, "disclosure_class": 1, "record_schema": "", "definition": "级"
+    }  # fmt: skip
+    edition = {
+        "manifest_digest": b"m", "origin": "0", "product": "p", "year": 2018, "month": 4, "kind": 1, "sequence": 1,
+        "state": "HELD", "record_count": 1 << 40, "root": b"", "blinding_key": b"k", "issued_by": "", "approval": None,
+        "changed_at_ms": 1, "note": "", "sequence_slot": None,
+    }  # fmt: skip
+    with engine.begin() as conn:
+        write_rows(
+            conn,
+            [
+                (tables.documents, documents, "keep"),
+                (tables.parties, parties, "fail"),
+                (tables.products, [product], "replace"),
+                (tables.editions, [edition], "fail"),
+            ],
+        )
+        write_rows(
+            conn,
+            [
+                (tables.documents, [documents[0] | {"envelope": b"another"}], "keep"),
+                (tables.parties, [parties[4] | {"state": "ACTIVE"}], "replace"),
+            ],
+        )
+        write_rows(conn, [])
+        found = read_rows(
+            conn,
+            {
+                tables.parties: [(str(number),) for number in (4, 0, 9, 2, 0)],
+                tables.documents: [(b"\0",)],
+                tables.editions: [(b"m",), (b"n",)],
+                tables.receipts: [("d", 1), ("e", 2), ("f", 3)],
+            },
+        )
+        with pytest.raises(IntegrityError):
+            write_rows(conn, [(tables.documents, documents[:1], "fail"), (tables.parties, parties[:1], "keep")])
+    engine.dispose()
+    assert found[tables.parties] == {
+        ("4",): parties[4] | {"state": "ACTIVE"}, ("0",): parties[0], ("9",): None, ("2",): parties[2]
+    }  # fmt: skip
+    assert found[tables.documents] == {(b"\0",): documents[0]}
+    assert found[tables.editions] == {(b"m",): edition, (b"n",): None}
+    assert found[tables.receipts] == dict.fromkeys([("d", 1), ("e", 2), ("f", 3)])
+
+
+def _party(name: str) -> dict[str, Any]:
+    return {"party": name, "kind": "BANK", "display_name": "", "state": "TESTING", "changed_at_ms": 0}
+
+
+@pytest.mark.postgresql
+def test_a_connection_that_died_is_replaced(postgresql_url: str) -> None:
+    """At once where it was idle for a while; else the one who takes it fails, and nobody after."""
+    engine = open_engine(postgresql_url)
+    other = open_engine(postgresql_url)
+
+    def backend() -> int:
+        with engine.connect() as conn:
+            return int(conn.execute(text("SELECT pg_backend_pid()")).scalar_one())
+
+    def end(process: int) -> None:
+        with other.begin() as conn:
+            conn.execute(text("SELECT pg_terminate_backend(:process)"), {"process": process})
+
+    first = backend()
+    assert backend() == first
+    end(first)
+    with pytest.raises(OperationalError):
+        backend()
+    second = backend()
+    end(second)
+    time.sleep(FRESH_S + 0.1)
+    assert backend() not in (first, second)
+    for opened in (engine, other):
+        opened.dispose()

@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives import serialization
 from audit import certificates
 from gateway.cli import app
 from gateway.config import Settings
-from gateway.delivery import CHINA
 from tests.gateway.test_admin import check_state_is_the_log_s, log_of
 from tests.terminal import Outcome, Terminal
+from xinyi.days import CHINA
 from xinyi.v1 import notice_pb2
 
 
