@@ -77,6 +77,8 @@ class Policy:
             if not isinstance(value.get(name), kind):
                 raise Invalid(f"the policy lacks {name}, or it is no {kind.__name__}", basis="policy.file")
         limits = value.get("limits", {})
+        if not isinstance(limits, dict):
+            raise Invalid("limits of the policy are a table", basis="policy.limits")
         known = {limit.name for limit in fields(Limits)}
         for unknown in sorted((value.keys() - needed.keys() - {"limits"}) | (limits.keys() - known)):
             raise Invalid(f"the policy has an unknown setting {unknown!r:.60}", basis="policy.file")

@@ -392,8 +392,10 @@ class RandomYear(RuleBasedStateMachine):
     def correct_for_suspended(self, bank: int, what: dict[int, str], wrong: int, whom: list[tuple[int, str]]) -> None:
         """A bank that has no right to the month is told of the correction behind it, and of that alone."""
         member = self.banks[bank]
-        if not member.suspended:
-            self.decide_on(member, "suspend")
+        if member.suspended:
+            self.decide_on(member, "activate")
+        self.call(member)
+        self.decide_on(member, "suspend")
         self.month(what, "changes", 20, restart=False)
         self.correct(wrong, whom)
         self.call(member)
