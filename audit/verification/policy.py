@@ -46,7 +46,7 @@ class Policy:
     #: Parties whose manifests and approvals count.
     bureaus: frozenset[str]
     #: Pinned document keys. For a party that is named here no other key counts, but for one that an older
-    #: key of the same holder introduced in the log.
+    #: key of the same holder introduced in the log: what others sealed is undecided.
     keys: tuple[party_pb2.PublicKey, ...]
     limits: Limits = field(default_factory=Limits)
 
