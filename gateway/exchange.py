@@ -31,7 +31,6 @@ from audit.bulk import Key, Write, column_names, key_names, write_rows
 from audit.keys import Signer, keyid
 from gateway.row_cache import RowCache, key_of
 from gateway.store import tables
-from gateway.store.cache import RowCache, key_of
 from gateway.store.db import Database
 from gateway.work import Need as Need
 from gateway.work import Outcome, Work, settle
