@@ -15,6 +15,7 @@ from adapters.bank.receipts import Receipts, read_envelope
 from adapters.bank.rows import COLUMNS
 from adapters.bank.settings import BankSettings
 from adapters.bank.spool import Spool
+from adapters.bank.targets import open_target
 from adapters.party.home import Home
 from adapters.tables.csv_file import CsvTarget
 from adapters.tables.landing import SqlTarget
@@ -311,3 +312,39 @@ def test_somebody_who_drops_the_list_gets_it_again(offers: Offers, sqlite_url: s
     with engine.connect() as conn:
         assert conn.execute(text("SELECT count(*) FROM xinyi_recalls")).scalar() == 1
     engine.dispose()
+
+
+@pytest.mark.parametrize("further", [False, True])
+@pytest.mark.parametrize("form", ["sqlite", "csv", "oracle-files"])
+def test_a_target_made_anew_from_the_spool_tells_of_the_recall(
+    offers: Offers, tmp_path: Path, further: bool, form: str
+) -> None:
+    """The correction came before its turn; the list comes back with the rows, once, and as it was received."""
+    chain = Chain(offers.maker)
+    first = chain.full(made_up_records(40))
+    offers.receive(first)
+    land(offers.bank, f"sqlite:///{tmp_path}/lost.db")
+    chain.delta()
+    delivery = receive(offers, chain.correction(first.digest, [renamed(3, "更正")], gone=[made_up_uscc(2)]))
+    land(offers.bank, f"sqlite:///{tmp_path}/lost.db")
+    if further:
+        offers.receive(chain.full(list(chain.truth.values())))
+        land(offers.bank, f"sqlite:///{tmp_path}/lost.db")
+    receipts = signed(offers.bank, delivery)
+    url = {"sqlite": f"sqlite:///{tmp_path}/new.db", "csv": f"csv:///{tmp_path}/new.csv"}.get(
+        form, f"oracle-files:///{tmp_path}/loads"
+    )
+
+    def told_back(url: str) -> set[tuple[str, str, int]]:
+        target = open_target(url, "grade_a")
+        try:
+            return {(row.taxpayer_id, row.what, row.received_at_ms) for row in target.recalled("grade-a")}
+        finally:
+            target.close()
+
+    landing = Landing(offers.bank, lambda _: open_target(url, "grade_a"))
+    assert [(r.sequence, r.recall) for r in landing.land_all(["grade-a"])] == [(4 if further else 1, False), (3, True)]
+    assert told_back(url) == told_back(f"sqlite:///{tmp_path}/lost.db")
+    assert len(told_back(url)) == 2
+    assert landing.land_all(["grade-a"]) == []
+    assert signed(offers.bank, delivery) == receipts
