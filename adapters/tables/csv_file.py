@@ -61,6 +61,9 @@ class CsvTarget:
             raise Conflict(f"{self._path} holds {landed.product}; name another file", basis="landing.table")
         return landed if self._path.exists() else None
 
+    def lost(self, product: str) -> str:
+        return str(self._path) if self._state.exists() and not self._path.exists() else ""
+
     def stage(self, sequence: int) -> None:
         self._begin(self._part)
         self._hidden = {}

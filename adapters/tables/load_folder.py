@@ -85,7 +85,18 @@ class LoadFolder:
         landed = Landed(**state.landed)
         if landed.product != product:
             raise Conflict(f"{self._path} holds {landed.product}; name another folder", basis="landing.table")
-        return landed if all((self._path / name).is_dir() for name in state.folders) else None
+        return landed if not self._lost(state) else None
+
+    def lost(self, product: str) -> str:
+        return self._lost(self._state())
+
+    def _lost(self, state: _State) -> str:
+        """A folder of what is shown, or its rows."""
+        for name in state.folders:
+            rows = self._full if name == state.folders[0] else self._changes
+            if not any((self._path / name).glob(f"{rows.name}.{self._format.ending}")):
+                return str(self._path / name)
+        return ""
 
     def _state(self) -> _State:
         try:
