@@ -113,6 +113,21 @@ async def test_what_goes_wrong_has_its_exit_code(tmp_path: Path) -> None:
         assert (typo.code, "did you mean spool" in typo.err) == (2, True)
 
 
+async def test_who_asks_too_often_is_told_to_come_later(tmp_path: Path) -> None:
+    """6, and only where nothing came of it: what was fetched or landed is done."""
+    async with city(tmp_path) as world:
+        bank = await world.bank("bank-1")
+        home = ("--home", bank.path)
+        edition = world.seal(20)
+        await world.publish(edition)
+        for _ in range(5):
+            assert (await world.pull(bank, edition.digest)).unchanged
+        await ok("xinyi-bank", "fetch", *home)
+        await ok("xinyi-bank", "catch-up", *home)
+        again = await run("xinyi-bank", "catch-up", *home)
+        assert (again.code, "[poll.too_often]" in again.err) == (6, True)
+
+
 async def test_landing_where_the_command_line_says(tmp_path: Path) -> None:
     """--to and --csv instead of the settings."""
     async with city(tmp_path) as world:
