@@ -16,7 +16,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 @contextmanager
 def named(path: Path) -> Iterator[None]:
-    """A full disk says which file it was for: the system names none where writing fails, but only where opening does."""
+    """A full disk says which file it was for: the system names one where opening fails, none where writing does."""
     try:
         yield
     except OSError as error:
