@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from xinyi.fields import check_date, check_digest, check_name, check_no_identifier, check_sentence, check_time, require
+from xinyi.fields import (
+    check_date,
+    check_digest,
+    check_name,
+    check_no_identifier,
+    check_sentence,
+    check_time,
+    require,
+)
 from xinyi.v1 import notice_pb2
 
 _KINDS = frozenset(notice_pb2.NoticeKind.values()) - {notice_pb2.NOTICE_KIND_UNSPECIFIED}

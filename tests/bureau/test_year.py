@@ -243,11 +243,12 @@ async def test_a_wrong_grade_is_corrected_recalled_and_the_loans_on_it_found(tmp
         with loans.open("w", newline="") as stream:
             writer = csv.writer(stream)
             writer.writerow(["bank", "loan", "taxpayer_id", "granted_on"])
-            writer.writerows([banks[n % 12].party, f"L{n}", rows[n * 6][0], today] for n in range(9))
-            # Nobody's business: a firm that was right, one granted before the bank knew, an unknown bank.
+            # The whole party, or its name in this city.
+            names = [bank.party if n % 2 else bank.party.split("/")[1] for n, bank in enumerate(banks)]
+            writer.writerows([names[n % 12], f"L{n}", rows[n * 6][0], today] for n in range(9))
+            # Nobody's business: a firm that was right, one granted before the bank knew.
             writer.writerow([banks[0].party, "right", rows[100][0], today])
             writer.writerow([banks[0].party, "before", rows[0][0], "2018-04-25"])
-            writer.writerow(["elsewhere/bank", "foreign", rows[0][0], today])
         told = (
             await ok("xinyi-bureau", "recall", report["manifest"], "--loans", loans, *bureau.maker, "--json")
         ).json
@@ -256,6 +257,16 @@ async def test_a_wrong_grade_is_corrected_recalled_and_the_loans_on_it_found(tmp
         assert {r["why"] for r in told["recipients"]} == {""}
         assert [loan["loan"] for loan in told["loans"]] == [f"L{n}" for n in range(9)]
         assert {(loan["grade"], loan["true_grade"]) for loan in told["loans"]} == {("A", "B")}
+        assert told["loans_read"] == 11
+        # A row that cannot be looked up is no loan that relied on nothing.
+        for bank, taxpayer, basis in (
+            ("elsewhere/bank", rows[0][0], "loans.bank"),
+            (banks[0].party, rows[0][0][:-1], "loans.taxpayer_id"),
+        ):
+            loans.write_text(f"bank,loan,taxpayer_id,granted_on\n{bank},L1,{taxpayer},{today}\n")
+            refused = await run("xinyi-bureau", "recall", report["manifest"], "--loans", loans, *bureau.maker)
+            assert (refused.code, basis in refused.err, "loans.csv, row 2" in refused.err) == (3, True, True)
+            assert taxpayer not in refused.err
 
 
 async def test_a_correction_in_the_public_product_says_gone_and_no_more(tmp_path: Path) -> None:
