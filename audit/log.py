@@ -343,7 +343,8 @@ class Log:
         """Raises HeadConflict where `start` would, and where a conflict waits to be settled. Writes nothing."""
         head = self._heads.read()
         if head is None:
-            return self._check_unsigned()
+            self._check_unsigned()
+            return
         with self._reading.connect() as conn:
             self._check_covers(conn, head)
 
