@@ -208,9 +208,21 @@ async def test_who_lost_a_grade_is_accepted_by_its_number_and_answered_for(tmp_p
         assert again.json == answered.json
         assert [q["row"] for q in await questions("--edition", edition[:12])] == [202]
         assert [q["answer"] for q in await questions("--all")] == ["mended", "mended", ""]
+        twice = await run("xinyi-bureau", "answer", edition, "5", "--as", "excluded", "--reason", "x", *bureau.maker)
+        assert (twice.code, "answer.answered" in twice.err) == (3, True)
+        elsewhere = await run("xinyi-bureau", "questions", *bureau.approver)
+        assert (elsewhere.code, "home that published" in elsewhere.err) == (3, True)
         # The manifest of a DELTA: the row is bad still, so its taxpayer keeps what it has, which is nothing.
         delta = await bureau.published(file, "2019-03", "--kind", "delta")
         assert (delta["kept"], delta["records"]) == (0, 0)
+        # Of a cancelled edition nothing is asked.
+        before = await questions()
+        report = await bureau.publish(file, "2019-04")
+        assert len(await questions()) > len(before)
+        await ok("xinyi-bureau", "cancel", report["manifest"], "--reason", "wrong month", *bureau.maker)
+        assert await questions() == before
+        cancelled = await run("xinyi-bureau", "questions", "--edition", report["manifest"], *bureau.maker)
+        assert (cancelled.code, "was cancelled" in cancelled.err) == (3, True)
 
 
 async def test_a_wrong_grade_is_corrected_recalled_and_the_loans_on_it_found(tmp_path: Path) -> None:
