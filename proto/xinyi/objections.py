@@ -58,7 +58,9 @@ def check_objection_decision(decision: objection_pb2.ObjectionDecision) -> None:
     check_digest(decision.objection, "objection_decision.objection")
     require(decision.outcome in _OUTCOMES, "objection_decision.outcome", "it is not said how it was decided")
     if decision.outcome in CORRECTED:
-        check_digest(decision.correction, "objection_decision.correction")
+        basis = "objection_decision.correction"
+        require(bool(decision.correction), basis, "this outcome names the published CORRECTION that follows from it")
+        check_digest(decision.correction, basis)
     else:
         require(not decision.correction, "objection_decision.correction", "nothing is corrected by this outcome")
     check_holder(decision.decided_by, "objection_decision.decided_by", person=True)

@@ -313,10 +313,13 @@ async def test_an_objection_from_its_filing_to_the_correction(tmp_path: Path) ->
         assert filed.code == 0, filed.err
         assert filed.json["due_on"] == "2018-03-12"
         assert "unconfirmed" in filed.json["term"]
+        assert "before the edition's month, 2018-04, began" in filed.err
         assert (await file("2018-1", rows[0][0])).json == filed.json
         other = await file("2018-1", rows[1][0])
         assert (other.code, "decision.other" in other.err) == (3, True)
         assert (await file("2018-2", rows[1][0])).code == 0
+        twice = await file("2018-3", rows[1][0])
+        assert (twice.code, "objection 2018-2 " in twice.err) == (3, True)
 
         async def shown() -> Any:
             return (await ok("xinyi-bureau", "objection", "list", *bureau.approver, "--json")).json
@@ -332,7 +335,8 @@ async def test_an_objection_from_its_filing_to_the_correction(tmp_path: Path) ->
         right = listed(tmp_path / "may.csv", [[*rows[0][:3], "B", rows[0][4]]])
         report = await bureau.correct(right, "2018-05", wrong["manifest"][:12])
         upheld = ("xinyi-bureau", "objection", "decide", "2018-1", "--outcome", "upheld", *bureau.approver)
-        assert (await run(*upheld)).code == 3
+        bare = await run(*upheld)
+        assert (bare.code, "name it with --correction" in bare.err) == (3, True)
         assert (await bureau.approve(report["manifest"])).code == 0
         decided = await ok(*upheld, "--correction", report["manifest"], "--json")
         assert decided.json["correction"] == report["manifest"]
