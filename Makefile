@@ -12,10 +12,12 @@ PROTOS := $(wildcard proto/xinyi/v1/*.proto)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint proto baseline lock clean
+.PHONY: help env demo test bench lint proto baseline lock clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+env: $(READY) ## the environment alone
 
 demo: $(READY) ## a month in the life of a city, as real processes on this machine
 	$(BIN)/python -m examples.demo $(ARGS)

@@ -335,13 +335,23 @@ class Log:
         self._settle_conflicts()
         head = self._heads.read()
         if head is None:
-            with self._reading.connect() as conn:
-                if conn.execute(select(log_checkpoints.c.size).limit(1)).scalar() is not None:
-                    raise HeadConflict(
-                        "the log has checkpoints but the head store is empty: wrong head store?"
-                    )
+            self._check_unsigned()
             return None
         return self._adopt(head)
+
+    def check(self) -> None:
+        """Raises HeadConflict where `start` would, and where a conflict waits to be settled. Writes nothing."""
+        head = self._heads.read()
+        if head is None:
+            self._check_unsigned()
+            return
+        with self._reading.connect() as conn:
+            self._check_covers(conn, head)
+
+    def _check_unsigned(self) -> None:
+        with self._reading.connect() as conn:
+            if conn.execute(select(log_checkpoints.c.size).limit(1)).scalar() is not None:
+                raise HeadConflict("the log has checkpoints but the head store is empty: wrong head store?")
 
     def check_signer(self) -> None:
         """Signs the newest head once more. Raises SignatureInvalid where that is no signature of this log's key,

@@ -33,7 +33,7 @@ from gateway.services.objections import Objections
 from gateway.services.publication import Publication
 from gateway.services.subjects import Subjects
 from gateway.store import parties
-from gateway.store.db import Database, check_apart, open_engine
+from gateway.store.db import Database, check_apart, open_head_store
 from xinyi.errors import ExchangeError, Unavailable
 from xinyi.processes import Processes
 from xinyi.server import Health, listening, serve
@@ -60,7 +60,8 @@ log = structlog.get_logger()
 class Gateway:
     """Everything but the network: the stores, the log, the door. Admin commands use just this.
 
-    Raises HeadConflict where this log must not go on, Invalid where the head store is no store of its own.
+    Raises HeadConflict where this log must not go on, SettingsInvalid where the head store is not there, Invalid where
+    it is no store of its own.
     """
 
     def __init__(self, settings: Settings, clock: Clock = wall_clock) -> None:
@@ -69,7 +70,7 @@ class Gateway:
         self.holder = settings.holder
         self.signer = settings.signer()
         self.database = Database(settings.database_url)
-        self._head_engine = open_engine(settings.head_store_url)
+        self._head_engine = open_head_store(settings.head_store_url)
         check_apart(self.database.engine, self._head_engine)
         heads = HeadStore(self._head_engine, settings.log_origin, settings.log_key())
         self.log = Log(self.database.engine, heads, settings.log_origin, settings.log_signer())

@@ -35,6 +35,7 @@ from gateway.store.db import Database
 from gateway.work import Need as Need
 from gateway.work import Outcome, Work, settle
 from xinyi.errors import Conflict, Unavailable
+from xinyi.fields import check_no_identifier
 from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2, log_pb2
 
 T = TypeVar("T")
@@ -133,7 +134,11 @@ class Exchange:
         detail: str = "",
         since_ms: int = 0,
     ) -> bytes:
-        """Ends the exchange's business rows and writes its log entry. Returns the 33-byte leaf."""
+        """Ends the exchange's business rows and writes its log entry. Returns the 33-byte leaf.
+
+        Raises Invalid where `detail`, an operator's words among it, holds an identifier.
+        """
+        check_no_identifier(detail, "the reason or detail")
         entry = log_pb2.LogEntry(
             kind=kind,
             recorded_at_ms=self.now_ms,

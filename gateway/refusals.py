@@ -28,6 +28,7 @@ from xinyi.errors import (
     TooManyRequests,
     VerificationError,
 )
+from xinyi.fields import TEXT_IDENTIFIER
 from xinyi.server import Caller
 from xinyi.v1 import envelope_pb2, exchange_pb2
 
@@ -140,7 +141,8 @@ class Refusals:
             if _count(x.conn, row["party"], day) >= self.a_day:
                 return None
             # One entry stands for all of a day's polls: it names none of them.
-            keep = document if known and not poll else None
+            # A document with an identifier in its free text is told by its digest alone.
+            keep = document if known and not poll and refusal.basis != TEXT_IDENTIFIER else None
             refusal.leaf = x.log(
                 "refused",
                 actor=request.caller.holder,

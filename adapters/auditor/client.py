@@ -12,6 +12,7 @@ from adapters.party.gateway import GatewayClient
 from audit import entries
 from audit.checkpoint import Checkpoint, TlogProof
 from audit.envelope import digest, parse_strict
+from xinyi import checks
 from xinyi.channel import UNARY_DEADLINE_S, errors_restored
 from xinyi.errors import DigestMismatch, Unavailable, Unknown
 from xinyi.v1 import envelope_pb2, exchange_pb2, log_pb2
@@ -73,6 +74,8 @@ class LogClient:
             nonce=os.urandom(16),
         )
         asked.MergeFrom(query)
+        # Before it is sealed: a purpose that names a taxpayer does not leave this machine.
+        checks.check_log_query(asked)
         return self._gateway.call(asked)
 
     def entries(self, query: exchange_pb2.LogQuery) -> Iterator[ShownEntry]:

@@ -53,6 +53,8 @@ class SubjectClient:
             requested_at_ms=time.time_ns() // 1_000_000,
             nonce=os.urandom(16),
         )
+        # Before it is sealed: a purpose that names the subject does not leave this machine.
+        checks.check_subject_query(query)
         call = self._gateway.call(query)
         request = pb.FindSubjectRequest(
             call=call, identifier=question.identifier, salt=salt, recipient=question.recipient

@@ -212,8 +212,10 @@ def _manifest(
     if not chunks.count and place.kind == FULL:
         raise Invalid("no row of this table became a record: see the report", basis="manifest.record_count")
     if not chunks.count and place.kind == CORRECTION:
+        broken = tally.report()["rules"]
+        which = "".join(f"; {rule['rule']}: rows {', '.join(map(str, rule['first_rows']))}" for rule in broken)
         raise Invalid(
-            "nothing is left to correct: each row says what stands already, or was not accepted (`inspect`)",
+            f"nothing is left to correct: each row says what stands already, or was not accepted{which}",
             basis="manifest.record_count",
         )
     if whole or previous is None or told.comparison is None:

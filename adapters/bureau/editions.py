@@ -125,11 +125,12 @@ class Editions:
     def resolve(self, prefix: str) -> Edition:
         """The one edition whose digest begins so. Raises Invalid."""
         found = [edition for edition in self.all() if edition.path.name.startswith(prefix.lower())]
-        if len(prefix) < 6 or len(found) != 1:
-            raise UsageInvalid(
-                f"{prefix}: {len(found)} editions of this home begin so; give six digits or more",
-                basis="edition.digest",
-            )
+        if len(prefix) < 6:
+            raise UsageInvalid(f"{prefix}: give six digits of the edition's digest or more", basis="edition.digest")
+        if len(found) != 1:
+            said = "more editions of this home begin so: give more digits"
+            none = "no edition of this home begins so; `status` shows those of all homes"
+            raise UsageInvalid(f"{prefix}: {said if found else none}", basis="edition.digest")
         return found[0]
 
     @contextmanager

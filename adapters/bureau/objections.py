@@ -112,6 +112,11 @@ def decide(client: GatewayClient, shown: Objection, outcome: str, correction: by
         raise Invalid(
             f"{outcome}: an objection is upheld, partly, denied or undecidable", basis="objection_decision.outcome"
         )
+    if word in ("OBJECTION_OUTCOME_UPHELD", "OBJECTION_OUTCOME_PARTLY") and not correction:
+        raise Invalid(
+            f"{outcome}: publish the correction that follows, and name it with --correction",
+            basis="objection_decision.correction",
+        )
     document = objection_pb2.ObjectionDecision(
         objection=bytes.fromhex(shown.document),
         outcome=word,

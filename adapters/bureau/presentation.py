@@ -72,10 +72,11 @@ def show_report(report: Mapping[str, Any], *, mend: str = "") -> None:
 def _show_state(report: Mapping[str, Any]) -> None:
     """What an edition comes to; a table that is only inspected comes to nothing yet."""
     state = report["state"]
+    same = "the same as before" if state["same_as_before"] else "not the same as before"
+    compared = f"{same} by the state root" if report["sequence"] > 1 else "the first; state root"
     console.print(
         f"{report['kind']}: {report['gone']:,} of these gone, {report['kept']:,} taxpayers keep their record and "
-        f"{report['lost']:,} lose it for want of a decision; {state['records']:,} records stand now, "
-        f"{'the same as before' if state['same_as_before'] else 'not the same as before'} by the state root "
+        f"{report['lost']:,} lose it for want of a decision; {state['records']:,} records stand now, {compared} "
         f"{state['root']}"
     )
 

@@ -20,6 +20,7 @@ from adapters.party.gateway import GatewayClient
 from adapters.party.home import Home
 from adapters.tables.reading import Table
 from xinyi.errors import Conflict, Invalid, Unknown, VerificationError
+from xinyi.fields import check_sentence
 from xinyi.processes import Crew
 from xinyi.v1 import edition_pb2
 from xinyi.v1 import publication_service_pb2 as pb
@@ -58,6 +59,9 @@ def publish(
 
     Raises Conflict where another edition has to be dealt with first.
     """
+    if reason:
+        # The whole manifest is checked in the end; a large file need not be read for this.
+        check_sentence(reason, "manifest.reason")
     if not table.certain:
         raise Invalid(
             f"{table.name} looks like {table.encoding}, which its bytes cannot prove: "

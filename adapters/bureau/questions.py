@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
@@ -20,7 +20,7 @@ from adapters.party.gateway import GatewayClient
 from adapters.party.home import Home
 from audit.envelope import open_sealed, signer_of_party
 from xinyi import checks
-from xinyi.errors import DigestMismatch, Invalid, SignatureInvalid
+from xinyi.errors import Conflict, DigestMismatch, Invalid, SignatureInvalid
 from xinyi.v1 import edition_pb2
 from xinyi.v1 import publication_service_pb2 as pb
 
@@ -44,6 +44,32 @@ class Question:
     cells: dict[str, str]
     #: "mended", "excluded", "superseded"; empty while nobody has answered.
     answer: str
+
+
+def find_asked(
+    editions: Editions, statuses: Mapping[bytes, pb.EditionStatus], prefix: str = ""
+) -> list[Edition]:
+    """Editions of this home whose rows want an answer: those of a cancelled one want none.
+
+    Args:
+        statuses: every edition that the gateway shows, by its digest.
+        prefix: digits of one edition's digest; all of this home where empty.
+
+    Raises Conflict where the one is cancelled, or this home published none of what the gateway shows.
+    """
+    live = {digest for digest, status in statuses.items() if status.state != "CANCELLED"}
+    if prefix:
+        found = editions.resolve(prefix)
+        if found.digest in statuses.keys() - live:
+            raise Conflict(f"edition {found.path.name[:16]} was cancelled: nothing is asked", basis="edition.state")
+        return [found]
+    own = editions.all()
+    if live and not own:
+        raise Conflict(
+            "the rows lie in the home that published, and this one has published nothing: ask there",
+            basis="questions.home",
+        )
+    return [edition for edition in own if edition.digest in live or edition.digest not in statuses]
 
 
 def ask(editions: Sequence[Edition], answers: dict[bytes, Answers], *, answered: bool, most: int) -> list[Question]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import date
@@ -115,10 +115,13 @@ class Relied:
     true_grade: str
 
 
-def read_loans(path: Path) -> Iterator[Loan]:
-    """A CSV in UTF-8 with the columns bank (whole party), loan, taxpayer_id, granted_on (ISO date).
+def read_loans(path: Path, banks: Collection[str], city: str) -> Iterator[Loan]:
+    """A CSV in UTF-8 with the columns bank (whole party, or its name in this city), loan, taxpayer_id, granted_on
+    (ISO date).
 
-    Raises Invalid naming file, row and field.
+    Args: banks — the whole parties that were given anything of the product, as the gateway shows them.
+
+    Raises Invalid naming file, row and field: a row that is passed over would read as a loan that relied on nothing.
     """
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.DictReader(file, strict=True)
@@ -134,7 +137,20 @@ def read_loans(path: Path) -> Iterator[Loan]:
                     raise Invalid(
                         f"{path.name}, row {rows.line_num}: granted_on is no date like 2018-04-25", basis="loans.field"
                     ) from None
-                yield Loan(row["bank"], row["loan"], identifiers.normalise(row["taxpayer_id"]), granted)
+                bank = row["bank"] if "/" in row["bank"] else f"{city}/{row['bank']}"
+                if bank not in banks:
+                    raise Invalid(
+                        f"{path.name}, row {rows.line_num}: bank {row['bank']} was given nothing of this product: "
+                        "write <city>/<party>, or the party's name in this city, or take the row out",
+                        basis="loans.bank",
+                    )
+                taxpayer = identifiers.normalise(row["taxpayer_id"])
+                if not identifiers.readings(taxpayer):
+                    raise Invalid(
+                        f"{path.name}, row {rows.line_num}: taxpayer_id passes no check of an identifier: mend it",
+                        basis="loans.taxpayer_id",
+                    )
+                yield Loan(bank, row["loan"], taxpayer, granted)
         except (csv.Error, UnicodeDecodeError) as error:
             raise Invalid(f"{path.name}, row {rows.line_num}: {error}", basis="loans.file") from error
 
@@ -169,6 +185,11 @@ def relied(
                         *(_grade(record), _grade(right[identifier])),
                     )
                     break
+
+
+def banks_of(editions: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Whole parties that were offered any of these editions."""
+    return {delivery["recipient"] for edition in editions for delivery in edition["deliveries"]}
 
 
 def _known(editions: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[int, int, str]]]:

@@ -94,11 +94,13 @@ def check_lost(manifest: edition_pb2.Manifest, accepted: int) -> None:
     the rows are mended and published anew, or a person answers for the very number.
     """
     lost = lost_of(manifest.quality)
+    if accepted and not lost:
+        raise Conflict("nobody loses a record by this edition: leave --accept-lost out", basis="edition.lost")
     if lost != accepted:
         raise Conflict(
             f"{lost} taxpayers of the preceding edition are not in this one, because no row about them was accepted "
             "(`questions` lists them first). Have the rows mended and cancel this edition"
-            + (f", or approve with --accept-lost {lost}" if lost else ": nothing is lost, leave --accept-lost out"),
+            f", or approve with --accept-lost {lost}",
             basis="edition.lost",
         )
 

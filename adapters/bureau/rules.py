@@ -55,7 +55,9 @@ RULES = {
     "grade.unknown": Rule(REJECTED, "the grade is missing, or no word for it stands in the profile"),
     "decision.unknown": Rule(REJECTED, "no word for this kind of decision stands in the profile"),
     "date.form": Rule(REJECTED, "a date fits no format of the profile, or a validity ends before it begins"),
-    "record.grades_differ": Rule(QUARANTINED, "the rows of this identifier carry different grades"),
+    "record.grades_differ": Rule(
+        QUARANTINED, "the rows of this identifier carry different grades, or some say gone and some do not"
+    ),
     "record.decisions_differ": Rule(QUARANTINED, "the rows of this identifier differ in year, kind or dates"),
     "record.too_many": Rule(QUARANTINED, "this identifier has more names or tax offices than a record holds"),
     "change.unknown": Rule(REJECTED, "no word for this kind of change stands in the profile"),

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 
 from adapters.tables.profile import Profile
 from adapters.tables.reading import Table, open_table
+from xinyi import days
 from xinyi.errors import UsageInvalid
+from xinyi.fields import FIRST_YEAR
 from xinyi.settings import SOURCE_PASSWORD, secret
 from xinyi.v1 import edition_pb2
 
@@ -64,9 +67,22 @@ def check_coverage(profile: Profile, *, changes: bool) -> None:
         )
 
 
-def parse_period(text: str) -> edition_pb2.Period:
-    """Year and month, "2019-04". Raises Invalid."""
+def parse_period(text: str, today: date | None = None) -> edition_pb2.Period:
+    """Year and month, "2019-04", from 2014 to the month after this one: a list may be ready before its month begins.
+
+    Args: today — in China; now where None.
+
+    Raises Invalid.
+    """
     year, _, month = text.partition("-")
     if not (year.isdigit() and month.isdigit() and len(year) == 4 and 1 <= int(month) <= 12):
         raise UsageInvalid(f"{text}: a period is a year and a month, 2019-04", basis="manifest.period")
+    day = today or days.today()
+    if int(year) < FIRST_YEAR:
+        raise UsageInvalid(f"{text}: periods begin with {FIRST_YEAR}-01", basis="manifest.period")
+    if 12 * int(year) + int(month) > 12 * day.year + day.month + 1:
+        raise UsageInvalid(
+            f"{text}: that is to come; the period of an edition is at most the month after this one",
+            basis="manifest.period",
+        )
     return edition_pb2.Period(year=int(year), month=int(month))

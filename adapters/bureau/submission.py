@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import Message
 
@@ -17,10 +17,10 @@ from adapters.party.gateway import GatewayClient
 from adapters.party.home import Home
 from audit import envelope
 from audit.envelope import Opened
-from xinyi import files
+from xinyi import checks, files
 from xinyi.channel import UNARY_DEADLINE_S, errors_restored
 from xinyi.errors import Contradiction, Refused
-from xinyi.v1 import envelope_pb2, exchange_pb2
+from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2
 from xinyi.v1 import publication_service_pb2 as pb
 
 if TYPE_CHECKING:
@@ -29,6 +29,13 @@ if TYPE_CHECKING:
 #: Seconds for a stream of chunks besides those its size takes at 1 MB/s.
 _STREAM_DEADLINE_S = 120.0
 _BYTES_PER_S = 1_000_000
+_CHECKS: dict[type[Message], Callable[[Any], None]] = {
+    edition_pb2.Approval: checks.check_approval,
+    edition_pb2.HoldRelease: checks.check_hold_release,
+    edition_pb2.Cancellation: checks.check_cancellation,
+    edition_pb2.Stop: checks.check_stop,
+    edition_pb2.RowAnswer: checks.check_row_answer,
+}
 
 
 def submit(client: GatewayClient, edition: Edition, progress: Callable[[int], None]) -> str:
@@ -77,7 +84,11 @@ def decide(
     """Sends an Approval, HoldRelease, Cancellation, Stop or RowAnswer, sealed by this person.
 
     Args: about — tells decisions of one kind on one edition apart, where there may be several.
+
+    Raises Invalid for one that breaks a rule: nothing is sealed then.
     """
+    # Before anything is sealed: what a person typed may not be fit to stand in a seal.
+    _CHECKS[type(decision)](decision)
     stub, digest = _stub(client), decision.manifest_digest  # type: ignore[attr-defined]
 
     def send(call: exchange_pb2.Call) -> exchange_pb2.Answer:

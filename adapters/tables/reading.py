@@ -272,7 +272,9 @@ def _decode(data: bytes, encoding: str, name: str, offset: int) -> str:
         return data.decode(encoding)
     except UnicodeDecodeError as error:
         raise Invalid(
-            f"{name} is not {encoding}: byte {offset + error.start} cannot be read", basis="source.encoding"
+            f"{name} is not {encoding}: byte {offset + error.start} cannot be read; state what it is, "
+            "--encoding utf-8 or gb18030, or in the profile",
+            basis="source.encoding",
         ) from error
 
 

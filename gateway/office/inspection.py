@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from audit import certificates, checkpoint, custody, log
 from gateway.config import Settings
 from gateway.store import migrations, tables
-from gateway.store.db import open_engine
+from gateway.store.db import check_apart, open_engine, open_head_store
 from xinyi.errors import ExchangeError
 from xinyi.server import is_address
 from xinyi.v1 import exchange_pb2
@@ -78,22 +78,22 @@ def _databases(settings: Settings) -> Iterator[str]:
     try:
         engine = open_engine(settings.database_url)
         migrations.check_current(engine)
-        engine.dispose()
     except ExchangeError as error:
-        yield error.explanation
+        return (yield error.explanation)
     except SQLAlchemyError as error:
-        yield f"the database cannot be opened ({type(error).__name__}): is it running, is the URL right?"
+        return (yield f"the database cannot be opened ({type(error).__name__}): is it running, is the URL right?")
     try:
-        heads = open_engine(settings.head_store_url)
-        log.HeadStore(heads, settings.log_origin, settings.log_key()).read()
+        heads = open_head_store(settings.head_store_url)
+        check_apart(engine, heads)
+        store = log.HeadStore(heads, settings.log_origin, settings.log_key())
+        # What `serve` refuses: a restored or stale copy of the database.
+        log.Log(engine, store, settings.log_origin, settings.log_signer()).check()
         heads.dispose()
     except ExchangeError as error:
         yield error.explanation
     except SQLAlchemyError as error:
-        yield (
-            f"the head store cannot be read ({type(error).__name__}): it is made once, by `init`. "
-            "Bring it back; never replace it by an empty one (docs/operations.md)"
-        )
+        yield f"the log cannot be compared with the head store ({type(error).__name__})"
+    engine.dispose()
 
 
 def _address(settings: Settings) -> Iterator[str]:

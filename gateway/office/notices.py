@@ -10,8 +10,9 @@ from cryptography.hazmat.primitives import serialization
 
 from audit.keys import Signer
 from gateway.exchange import Exchange
-from gateway.rules.notices import check_period, check_replaces
+from gateway.rules.notices import check_period, check_replaces, check_same_kind
 from gateway.store import notices, tables
+from gateway.store.editions import get_document
 from xinyi.days import day_of
 from xinyi.errors import Conflict, UsageInvalid
 from xinyi.notices import check_change_notice
@@ -68,6 +69,8 @@ def announce(
         replaced = notices.find_notice(x.conn, notice.replaces)
         check_replaces(replaced, notice.replaces)
         assert replaced is not None  # check_replaces refused otherwise
+        sealed = get_document(x.conn, replaced["document"])
+        check_same_kind(notice_pb2.ChangeNotice.FromString(sealed.payload), notice)
         x.replace(tables.notices, replaced | {"replaced_by": notice.number})
     sealed = x.seal(notice, signer)
     digest = x.document(sealed)

@@ -6,6 +6,7 @@ from gateway.exchange import Exchange
 from gateway.rules import partners as rules
 from gateway.store import parties, tables
 from xinyi.errors import Unknown, UsageInvalid
+from xinyi.fields import check_no_identifier
 
 
 def decide(x: Exchange, party: str, decision: str, reason: str, actor: str) -> str:
@@ -23,3 +24,4 @@ def decide(x: Exchange, party: str, decision: str, reason: str, actor: str) -> s
 def check_reason(reason: str) -> None:
     if not reason.strip():
         raise UsageInvalid("state a reason: it stands in the log", basis="reason")
+    check_no_identifier(reason, "the reason")

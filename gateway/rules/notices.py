@@ -41,3 +41,13 @@ def check_replaces(replaced: Mapping[str, Any] | None, number: str) -> None:
             f"notice {number} was replaced by {replaced['replaced_by']}: replace that one",
             basis="notice.replaces",
         )
+
+
+def check_same_kind(replaced: notice_pb2.ChangeNotice, notice: notice_pb2.ChangeNotice) -> None:
+    """Raises Invalid where a notice would take the place of one about something else, which nobody would see again."""
+    if replaced.kind != notice.kind:
+        word = notice_pb2.NoticeKind.Name(replaced.kind).removeprefix("NOTICE_KIND_").lower()
+        raise Invalid(
+            f"notice {replaced.number} is one of kind {word}: only such a one takes its place; announce this beside it",
+            basis="notice.replaces",
+        )

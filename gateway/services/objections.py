@@ -61,6 +61,11 @@ class Objections(ObjectionServiceServicer):
             raise Invalid(
                 "no record under this blinded key is in force after that edition", basis="objection.blinded_key"
             )
+        if (other := store.find_open(x.conn, objection.manifest_digest, objection.blinded_key)) is not None:
+            raise Conflict(
+                f"objection {other['number']} to this record is open: decide it first, it marks the record already",
+                basis="objection.open",
+            )
         if store.count_open(x.conn, objection.origin, objection.product) >= rules.MOST_OPEN:
             raise Conflict(
                 f"{rules.MOST_OPEN} objections are open, and a delivery marks no more: decide some first",

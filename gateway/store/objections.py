@@ -29,6 +29,12 @@ def open_objections(conn: Connection, origin: str, product: str) -> list[Row]:
     return rows(conn, query)
 
 
+def find_open(conn: Connection, manifest_digest: bytes, blinded_key: bytes) -> Row | None:
+    """The one about a record of an edition that is not decided."""
+    same = (_c.manifest_digest == manifest_digest, _c.blinded_key == blinded_key, _c.state == "OPEN")
+    return first(conn, select(objections).where(*same).order_by(_c.filed_on, _c.number).limit(1))
+
+
 def count_open(conn: Connection, origin: str, product: str) -> int:
     query = select(func.count()).where(_c.origin == origin, _c.product == product, _c.state == "OPEN")
     return conn.execute(query).scalar_one()

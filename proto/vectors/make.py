@@ -192,6 +192,7 @@ MANIFEST: list[tuple[str, str, Change]] = [
         ("of nothing", "manifest.record_count", {"record_count": 0, "chunk_roots": []}),
         ("of no edition", "manifest.corrects", {"corrects": b""}),
         ("without reason", "manifest.reason", {"reason": ""}),
+        ("an identifier in the reason", "text.identifier", {"reason": f"grade of {uscc()} was wrong"}),
         ("from a whole file", "manifest.coverage", {"source.coverage": 1}),
         ("with more gone than it says", "manifest.comparison", {"comparison.gone": 7}),
     ]),
@@ -268,6 +269,7 @@ def _decision_cases(word: str, by: str) -> list[tuple[str, str, Change]]:
         ("by a machine", f"{word}.{by}", {by: MACHINE}),
         ("without reason", f"{word}.reason", {"reason": ""}),
         ("reason of 501 characters", f"{word}.reason", {"reason": "r" * 501}),
+        ("an identifier in the reason", "text.identifier", {"reason": f"row of {uscc()}"}),
         ("no time", f"{word}.{at}", {f"{at}_ms": 0}),
     ]
 
@@ -421,6 +423,8 @@ QUERY: list[tuple[str, str, Change]] = [
     ("export", "", _WHOLE | {"export": True, "with_records": True}),
     ("by a machine", "query.asked_by", {"asked_by": MACHINE}),
     ("no purpose", "query.purpose", {"purpose": ""}),
+    ("an identifier in the purpose", "text.identifier", {"purpose": f"dispute of {uscc().lower()}"}),
+    ("a digest in the purpose", "", {"purpose": "entry " + b"e".hex() * 32}),
     ("party without city", "query.filters", {"party": "bank-1"}),
     ("kind in capitals", "query.filters", {"kind": "Receipt"}),
     ("ends before it begins", "query.time", {"until_ms": TIME - 1}),
@@ -450,6 +454,7 @@ ROW_ANSWER: list[tuple[str, str, Change]] = [
     ("for a row twice", "answer.rows", {"rows": [7, 7]}),
     ("without outcome", "answer.outcome", {"outcome": 0}),
     ("without reason", "answer.reason", {"reason": ""}),
+    ("an identifier in the reason", "text.identifier", {"reason": f"纳税人{uscc()}，已更正"}),
     ("by a machine", "answer.answered_by", {"answered_by": MACHINE}),
     ("no time", "answer.answered_at", {"answered_at_ms": 0}),
 ]
@@ -487,6 +492,11 @@ SUBJECT_QUERY: list[tuple[str, str, Change]] = [
     ("of one product", "", {"product": "grade-a"}),
     ("by a machine", "subject.asked_by", {"asked_by": MACHINE}),
     ("no purpose", "subject.purpose", {"purpose": ""}),
+    (
+        "an identifier in full width in the purpose",
+        "text.identifier",
+        {"purpose": uscc().translate({code: code + 0xFEE0 for code in range(0x21, 0x7F)})},
+    ),
     ("no commitment", "subject.commitment", {"subject_commitment": b""}),
     ("product in capitals", "subject.product", {"product": "Grade-A"}),
     ("no time", "subject.requested_at", {"requested_at_ms": 0}),
@@ -518,6 +528,7 @@ def objection() -> objection_pb2.Objection:
 OBJECTION: list[tuple[str, str, Change]] = [
     ("as it is", "", {}),
     ("number with a blank", "objection.number", {"number": "2019 7"}),
+    ("an identifier as number", "text.identifier", {"number": uscc().lower()}),
     ("no origin", "objection.origin", {"origin": ""}),
     ("no product", "objection.product", {"product": ""}),
     ("of no edition", "objection.manifest_digest", {"manifest_digest": b""}),
@@ -576,6 +587,7 @@ NOTICE: list[tuple[str, str, Change]] = [
     ("no kind", "notice.kind", {"kind": 0}),
     ("no date", "notice.effective_on", {"effective_on": "soon"}),
     ("no Chinese text", "notice.text", {"text_zh": ""}),
+    ("an identifier in the Chinese text", "text.identifier", {"text_zh": f"{old_number()}的记录"}),
     ("no English text", "notice.text", {"text_en": ""}),
     ("certificate without fingerprint", "notice.fingerprint", {"fingerprint": b""}),
     ("fingerprint of a contract", "notice.fingerprint", {"kind": 1}),

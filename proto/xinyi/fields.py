@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import datetime
 import re
+import unicodedata
 
+from xinyi import identifiers
 from xinyi.errors import Invalid
 from xinyi.v1 import edition_pb2
 
 FIRST_YEAR, LAST_YEAR = 2014, 2100
+#: The rule of a text that holds an identifier; what breaks it is kept nowhere.
+TEXT_IDENTIFIER = "text.identifier"
 
 # 2014-01-01 and 2101-01-01 UTC: a time outside is in another unit or from a broken clock.
 _FIRST_MS, _LAST_MS = 1_388_534_400_000, 4_133_980_800_000
@@ -23,6 +27,9 @@ _NAME = re.compile(_WORD)
 _RULE = re.compile(r"[a-z0-9_]+(?:\.[a-z0-9_]+)*")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+#: A run in which an identifier has room.
+_RUN = re.compile(r"[0-9A-Z]{15,}")
+_HEX = re.compile(r"[0-9A-F]+")
 
 
 def require(holds: bool, basis: str, explanation: str) -> None:
@@ -38,6 +45,41 @@ def is_text(text: str, most: int) -> bool:
 def is_rule(text: str) -> bool:
     """The name of a rule or a code: lower-case words with dots."""
     return _RULE.fullmatch(text) is not None
+
+
+def holds_identifier(text: str) -> bool:
+    """Whether a text holds what reads as an enterprise's or a person's identifier, in whatever width and case.
+
+    Digests and fingerprints pass: a run of hex digits alone counts only where it is an identifier from its first
+    character to its last, so never one of 64 digits, nor an edition's first 16. In any other run a USCC or a
+    resident number is found at every place, a number of 15 from where the letters before it end. The checks catch
+    by accident as well: one number of 15 digits in ten, for instance.
+    """
+    if len(text) < 15:
+        return False
+    return any(map(_is_identifier, _RUN.findall(unicodedata.normalize("NFKC", text).upper())))
+
+
+def _is_identifier(run: str) -> bool:
+    if identifiers.readings(run) or identifiers.is_resident_like(run):
+        return True
+    if _HEX.fullmatch(run) and not run.isdecimal():
+        return False
+    number = run.lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    windows = (run[at : at + 18] for at in range(len(run) - 17))
+    return bool(identifiers.readings(number)) or any(
+        identifiers.is_uscc(window) or identifiers.is_resident_like(window) for window in windows
+    )
+
+
+def check_no_identifier(text: str, field: str) -> None:
+    """Free text goes into seals, the log and to others: no taxpayer is named in it. The text is never quoted."""
+    require(
+        not holds_identifier(text),
+        TEXT_IDENTIFIER,
+        f"{field} holds what reads as the identifier of an enterprise or a person, and would stand in the log for "
+        "good: write it without, and point to rows, or to a document by a number of its own",
+    )
 
 
 def check_party(party: str, basis: str) -> None:
@@ -76,6 +118,7 @@ def check_nonce(nonce: bytes, basis: str) -> None:
 
 def check_sentence(text: str, basis: str) -> None:
     require(is_text(text, 500), basis, "1 to 500 characters are needed")
+    check_no_identifier(text, basis)
 
 
 def check_time(time_ms: int, basis: str) -> None:

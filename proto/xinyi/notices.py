@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from xinyi.fields import check_date, check_digest, check_name, check_sentence, check_time, require
+from xinyi.fields import (
+    check_date,
+    check_digest,
+    check_name,
+    check_no_identifier,
+    check_sentence,
+    check_time,
+    require,
+)
 from xinyi.v1 import notice_pb2
 
 _KINDS = frozenset(notice_pb2.NoticeKind.values()) - {notice_pb2.NOTICE_KIND_UNSPECIFIED}
@@ -12,6 +20,7 @@ _PRINTED = (notice_pb2.NOTICE_KIND_CERTIFICATE, notice_pb2.NOTICE_KIND_KEY)
 
 def check_change_notice(notice: notice_pb2.ChangeNotice) -> None:
     check_name(notice.number, "notice.number")
+    check_no_identifier(notice.number, "notice.number")
     require(notice.kind in _KINDS, "notice.kind", "it is not said what changes")
     check_date(notice.effective_on, "notice.effective_on")
     check_sentence(notice.text_zh, "notice.text")

@@ -10,6 +10,7 @@ from xinyi.fields import (
     check_digest,
     check_holder,
     check_name,
+    check_no_identifier,
     check_party,
     check_time,
     is_text,
@@ -27,6 +28,7 @@ CORRECTED = (objection_pb2.OBJECTION_OUTCOME_UPHELD, objection_pb2.OBJECTION_OUT
 def check_term(term: objection_pb2.Term, basis: str) -> None:
     require(term.nature in _NATURES and term.unit in _UNITS, basis, "whom it binds, or its unit, is not said")
     require(is_text(term.basis, 200), basis, "a term names its article, clause or decision")
+    check_no_identifier(term.basis, basis)
     require(term.amount >= 1, basis, "a term takes a day at least")
     working = term.unit == objection_pb2.TERM_UNIT_WORKING_DAYS
     require(
@@ -39,6 +41,7 @@ def check_term(term: objection_pb2.Term, basis: str) -> None:
 def check_objection(objection: objection_pb2.Objection) -> None:
     """That the due date follows from the term shows beside the calendar only (xinyi.calendar)."""
     check_name(objection.number, "objection.number")
+    check_no_identifier(objection.number, "objection.number")
     check_party(objection.origin, "objection.origin")
     check_name(objection.product, "objection.product")
     check_digest(objection.manifest_digest, "objection.manifest_digest")
@@ -55,7 +58,9 @@ def check_objection_decision(decision: objection_pb2.ObjectionDecision) -> None:
     check_digest(decision.objection, "objection_decision.objection")
     require(decision.outcome in _OUTCOMES, "objection_decision.outcome", "it is not said how it was decided")
     if decision.outcome in CORRECTED:
-        check_digest(decision.correction, "objection_decision.correction")
+        basis = "objection_decision.correction"
+        require(bool(decision.correction), basis, "this outcome names the published CORRECTION that follows from it")
+        check_digest(decision.correction, basis)
     else:
         require(not decision.correction, "objection_decision.correction", "nothing is corrected by this outcome")
     check_holder(decision.decided_by, "objection_decision.decided_by", person=True)

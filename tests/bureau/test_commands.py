@@ -36,6 +36,8 @@ async def test_an_edition_by_commands(tmp_path: Path) -> None:
 
         nobody = await run("xinyi-bureau", "approve", edition, *approver, "--json")
         assert (nobody.code, nobody.out.strip(), "not approved" in nobody.err) == (7, "", True), "nobody to answer"
+        needless = await run("xinyi-bureau", "approve", edition, "--yes", "--accept-lost", 5, *approver)
+        assert (needless.code, "leave --accept-lost out" in needless.err) == (3, True)
         own = await run("xinyi-bureau", "approve", edition, "--yes", *maker, "--json")
         assert (own.code, own.out) == (3, "")
         approved = await ok("xinyi-bureau", "approve", edition, "--yes", *approver, "--json")
@@ -54,5 +56,14 @@ async def test_an_edition_by_commands(tmp_path: Path) -> None:
             ("review", edition[:3]),
         ):
             assert (await run("xinyi-bureau", *slip, *maker)).code == 2, slip
+        for words, said in (
+            (("publish", file, *of[:-1], "1999-01"), "periods begin with 2014-01"),
+            (("publish", file, *of[:-1], "2999-01"), "that is to come"),
+            (("publish", file, *of, "--kind", "quarterly"), "quarterly: an edition is full or delta"),
+            (("comparison", "0" * 64), "no edition of this home begins so"),
+            (("comparison", "0" * 5), "give six digits"),
+        ):
+            refused = await run("xinyi-bureau", *words, *maker)
+            assert (refused.code, said in " ".join(refused.err.replace("│", " ").split())) == (2, True), refused.err
         cancelled = await run("xinyi-bureau", "cancel", edition, "--reason", "late", *maker, "--json")
         assert (cancelled.code, cancelled.out) == (3, "")

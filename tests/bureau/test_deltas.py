@@ -346,6 +346,10 @@ def test_a_correction_speaks_of_those_alone_who_stood_in_the_corrected_edition(b
         (made_up_uscc(60), "correction.subject"),
         (made_up_uscc(99), "correction.subject"),
     ]
+    with pytest.raises(Invalid) as refused:
+        bureau.changes([("other", made_up_uscc(99), (name, office, "B"))], CORRECTION, corrects=wrong)
+    assert "correction.subject: rows 2" in refused.value.explanation
+    assert made_up_uscc(99) not in refused.value.explanation
     bureau.truth = dict(map(taxpayer, range(3, 50))) | dict([taxpayer(60)])
     bureau.check()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import random
 from collections import Counter
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from audit import records
 from examples import generate
 from proto.vectors.make import old_number, uscc
 from xinyi import checks
-from xinyi.errors import Invalid
+from xinyi.errors import Invalid, UsageInvalid
 from xinyi.identifiers import organisation_check_character, uscc_check_character
 from xinyi.processes import Processes
 from xinyi.v1 import records_pb2
@@ -464,3 +465,31 @@ def test_a_broken_row_keeps_nothing_of_a_person(tmp_path: Path, cells: list[str]
     assert rows.tally.outcomes[WITHHELD] == 1
     told = (tmp_path / "mend.csv").read_text(encoding="utf-8-sig") + str(describe(rows))
     assert not any(word in told for word in ("19491231", "张伟", "11010519"))
+
+
+@pytest.mark.parametrize(
+    ("text", "taken"),
+    [
+        ("2014-01", True),
+        ("2018-06", True),
+        ("2018-07", False),
+        ("2019-01", False),
+        ("2013-12", False),
+        ("1999-01", False),
+        ("2018-13", False),
+        ("2018", False),
+    ],
+)
+def test_a_period_is_no_month_that_cannot_be(text: str, taken: bool) -> None:
+    """From 2014 to the month after this one."""
+    if taken:
+        assert f"{sources.parse_period(text, date(2018, 5, 31)).year}" == text[:4]
+        return
+    with pytest.raises(UsageInvalid) as refused:
+        sources.parse_period(text, date(2018, 5, 31))
+    assert text in refused.value.explanation
+
+
+def test_december_is_followed_by_january() -> None:
+    """The month after this one may be the next year's."""
+    assert sources.parse_period("2019-01", date(2018, 12, 1)).year == 2019

@@ -208,9 +208,21 @@ async def test_who_lost_a_grade_is_accepted_by_its_number_and_answered_for(tmp_p
         assert again.json == answered.json
         assert [q["row"] for q in await questions("--edition", edition[:12])] == [202]
         assert [q["answer"] for q in await questions("--all")] == ["mended", "mended", ""]
+        twice = await run("xinyi-bureau", "answer", edition, "5", "--as", "excluded", "--reason", "x", *bureau.maker)
+        assert (twice.code, "answer.answered" in twice.err) == (3, True)
+        elsewhere = await run("xinyi-bureau", "questions", *bureau.approver)
+        assert (elsewhere.code, "home that published" in elsewhere.err) == (3, True)
         # The manifest of a DELTA: the row is bad still, so its taxpayer keeps what it has, which is nothing.
         delta = await bureau.published(file, "2019-03", "--kind", "delta")
         assert (delta["kept"], delta["records"]) == (0, 0)
+        # Of a cancelled edition nothing is asked.
+        before = await questions()
+        report = await bureau.publish(file, "2019-04")
+        assert len(await questions()) > len(before)
+        await ok("xinyi-bureau", "cancel", report["manifest"], "--reason", "wrong month", *bureau.maker)
+        assert await questions() == before
+        cancelled = await run("xinyi-bureau", "questions", "--edition", report["manifest"], *bureau.maker)
+        assert (cancelled.code, "was cancelled" in cancelled.err) == (3, True)
 
 
 async def test_a_wrong_grade_is_corrected_recalled_and_the_loans_on_it_found(tmp_path: Path) -> None:
@@ -243,11 +255,12 @@ async def test_a_wrong_grade_is_corrected_recalled_and_the_loans_on_it_found(tmp
         with loans.open("w", newline="") as stream:
             writer = csv.writer(stream)
             writer.writerow(["bank", "loan", "taxpayer_id", "granted_on"])
-            writer.writerows([banks[n % 12].party, f"L{n}", rows[n * 6][0], today] for n in range(9))
-            # Nobody's business: a firm that was right, one granted before the bank knew, an unknown bank.
+            # The whole party, or its name in this city.
+            names = [bank.party if n % 2 else bank.party.split("/")[1] for n, bank in enumerate(banks)]
+            writer.writerows([names[n % 12], f"L{n}", rows[n * 6][0], today] for n in range(9))
+            # Nobody's business: a firm that was right, one granted before the bank knew.
             writer.writerow([banks[0].party, "right", rows[100][0], today])
             writer.writerow([banks[0].party, "before", rows[0][0], "2018-04-25"])
-            writer.writerow(["elsewhere/bank", "foreign", rows[0][0], today])
         told = (
             await ok("xinyi-bureau", "recall", report["manifest"], "--loans", loans, *bureau.maker, "--json")
         ).json
@@ -256,6 +269,16 @@ async def test_a_wrong_grade_is_corrected_recalled_and_the_loans_on_it_found(tmp
         assert {r["why"] for r in told["recipients"]} == {""}
         assert [loan["loan"] for loan in told["loans"]] == [f"L{n}" for n in range(9)]
         assert {(loan["grade"], loan["true_grade"]) for loan in told["loans"]} == {("A", "B")}
+        assert told["loans_read"] == 11
+        # A row that cannot be looked up is no loan that relied on nothing.
+        for bank, taxpayer, basis in (
+            ("elsewhere/bank", rows[0][0], "loans.bank"),
+            (banks[0].party, rows[0][0][:-1], "loans.taxpayer_id"),
+        ):
+            loans.write_text(f"bank,loan,taxpayer_id,granted_on\n{bank},L1,{taxpayer},{today}\n")
+            refused = await run("xinyi-bureau", "recall", report["manifest"], "--loans", loans, *bureau.maker)
+            assert (refused.code, basis in refused.err, "loans.csv, row 2" in refused.err) == (3, True, True)
+            assert taxpayer not in refused.err
 
 
 async def test_a_correction_in_the_public_product_says_gone_and_no_more(tmp_path: Path) -> None:
@@ -290,10 +313,13 @@ async def test_an_objection_from_its_filing_to_the_correction(tmp_path: Path) ->
         assert filed.code == 0, filed.err
         assert filed.json["due_on"] == "2018-03-12"
         assert "unconfirmed" in filed.json["term"]
+        assert "before the edition's month, 2018-04, began" in filed.err
         assert (await file("2018-1", rows[0][0])).json == filed.json
         other = await file("2018-1", rows[1][0])
         assert (other.code, "decision.other" in other.err) == (3, True)
         assert (await file("2018-2", rows[1][0])).code == 0
+        twice = await file("2018-3", rows[1][0])
+        assert (twice.code, "objection 2018-2 " in twice.err) == (3, True)
 
         async def shown() -> Any:
             return (await ok("xinyi-bureau", "objection", "list", *bureau.approver, "--json")).json
@@ -309,7 +335,8 @@ async def test_an_objection_from_its_filing_to_the_correction(tmp_path: Path) ->
         right = listed(tmp_path / "may.csv", [[*rows[0][:3], "B", rows[0][4]]])
         report = await bureau.correct(right, "2018-05", wrong["manifest"][:12])
         upheld = ("xinyi-bureau", "objection", "decide", "2018-1", "--outcome", "upheld", *bureau.approver)
-        assert (await run(*upheld)).code == 3
+        bare = await run(*upheld)
+        assert (bare.code, "name it with --correction" in bare.err) == (3, True)
         assert (await bureau.approve(report["manifest"])).code == 0
         decided = await ok(*upheld, "--correction", report["manifest"], "--json")
         assert decided.json["correction"] == report["manifest"]

@@ -164,11 +164,14 @@ async def test_marks_follow_the_record_into_the_next_year_and_leave_with_it(tmp_
 
 
 async def test_many_objections_are_listed_and_marked(tmp_path: Path) -> None:
-    """Open ones first, then by due date; two about one record are one mark, of the one that was filed first."""
+    """Open ones first, then by due date; two about one enterprise are one mark, of the one that was filed first."""
     async with city(tmp_path) as world:
         bank = await world.bank("bank-1")
-        edition = Chain(world.homes[MAKER]).full(made_up_records(1500))
+        chain = Chain(world.homes[MAKER])
+        edition = chain.full(made_up_records(1500))
         await world.publish(edition)
+        later = chain.full(made_up_records(1500))
+        await world.publish(later)
         filed = {}
         for number, subject, filed_on, due_on in (
             ("1", 3, "2018-02-12", "2018-03-09"),
@@ -176,9 +179,8 @@ async def test_many_objections_are_listed_and_marked(tmp_path: Path) -> None:
             ("3", 3, "2018-02-09", "2018-03-07"),
             ("4", 9, "2018-02-08", "2018-03-06"),
         ):
-            document = objection(
-                world, edition, made_up_uscc(subject), number=number, filed_on=filed_on, due_on=due_on
-            )
+            of = later if number == "1" else edition
+            document = objection(world, of, made_up_uscc(subject), number=number, filed_on=filed_on, due_on=due_on)
             filed[number], _ = await send(world, document, MAKER)
         await send(world, decision(world, filed["4"]), APPROVER)
 
@@ -250,6 +252,21 @@ async def test_a_number_stands_for_one_objection(tmp_path: Path) -> None:
         with pytest.raises(Contradiction) as refused:
             await send(world, objection(world, edition, made_up_uscc(8)), MAKER)
         assert refused.value.basis == "objection.number"
+
+
+async def test_a_record_is_objected_to_once_at_a_time(tmp_path: Path) -> None:
+    """A second objection waits until the first one, which is named, is decided."""
+    async with city(tmp_path) as world:
+        edition = world.seal(20)
+        await world.publish(edition)
+        first, _ = await send(world, objection(world, edition), MAKER)
+        again = objection(world, edition, number="2018-8")
+        with pytest.raises(Conflict) as refused:
+            await send(world, again, MAKER)
+        assert refused.value.basis == "objection.open"
+        assert "objection 2018-7 " in refused.value.explanation
+        await send(world, decision(world, first), APPROVER)
+        await send(world, again, MAKER)
 
 
 async def test_who_took_it_in_does_not_decide_and_nobody_decides_twice(tmp_path: Path) -> None:

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from adapters.party.gateway import GatewayClient
+from gateway.store import tables
+from proto.vectors.make import uscc
 from tests.flows.test_rights import check_signed, entries
 from tests.world import APPROVER, MAKER, World, city
 from xinyi.channel import errors_restored
-from xinyi.errors import Invalid, NotEntitled, Unknown
+from xinyi.errors import Conflict, Invalid, NotEntitled, Unknown
 from xinyi.v1 import edition_pb2, publication_service_pb2
 from xinyi.v1.publication_service_pb2_grpc import PublicationServiceStub
 
@@ -80,3 +83,46 @@ async def test_an_answer_that_is_not_right_is_refused(tmp_path: Path) -> None:
             assert refused.value.basis == basis
             check_signed(world, refused.value)
         assert not await answered(world, edition.digest)
+
+
+async def test_an_answer_that_names_a_taxpayer_is_refused_and_not_kept(tmp_path: Path) -> None:
+    """The refusal is signed and logged; what was said stands nowhere at the gateway."""
+    async with city(tmp_path) as world:
+        edition = world.seal(1000, rejected=3)
+        await world.submit(edition)
+        named = answer(world, edition.digest, 2)
+        named.reason = f"the number of {uscc()} was cut"
+        with pytest.raises(Invalid) as refused:
+            await world.decide(named, MAKER)
+        assert refused.value.basis == "text.identifier"
+        check_signed(world, refused.value)
+        [entry] = entries(world, "refused")
+        assert not entry.documents
+        with world.gateway.database.reading() as conn:
+            kept = conn.execute(select(tables.documents.c.envelope)).scalars().all()
+        assert kept
+        assert not any(uscc().encode() in document for document in kept)
+
+
+async def test_a_row_is_answered_for_once_and_not_after_a_cancellation(tmp_path: Path) -> None:
+    """A second answer would win in silence: it is refused with the first one's name."""
+    async with city(tmp_path) as world:
+        edition = world.seal(1000, rejected=3)
+        await world.submit(edition)
+        first = answer(world, edition.digest, 2, 7)
+        await world.decide(first, MAKER)
+        with pytest.raises(Conflict) as refused:
+            await world.decide(answer(world, edition.digest, 5, 7, person=APPROVER), APPROVER)
+        assert refused.value.basis == "answer.answered"
+        assert f"row 7 was answered for already: mended, by {MAKER}" in refused.value.explanation
+        assert await answered(world, edition.digest) == [[2, 7]]
+        cancelled = edition_pb2.Cancellation(
+            manifest_digest=edition.digest,
+            cancelled_by=MAKER,
+            reason="wrong month",
+            cancelled_at_ms=world.clock(),
+        )
+        await world.decide(cancelled, MAKER)
+        with pytest.raises(Conflict) as refused:
+            await world.decide(answer(world, edition.digest, 500), MAKER)
+        assert refused.value.basis == "edition.state"

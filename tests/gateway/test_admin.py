@@ -245,6 +245,8 @@ def test_states_change_with_a_reason(bank: Home, home: Path, terminal: Terminal)
     assert terminal(app, "partner", "suspend", "test-city/nobody", "--reason", "x").code == 3
     assert terminal(app, "partner", "suspend", BANK).code == 2
     assert terminal(app, "partner", "suspend", BANK, "--reason", " ").code == 2
+    named = terminal(app, "partner", "suspend", BANK, "--reason", "about 91110108MA00000070")
+    assert (named.code, "text.identifier" in named.err, "MA0000" in named.err) == (3, True, False)
     assert len(log_of(home)) == before
     check_state_is_the_log_s(home)
 

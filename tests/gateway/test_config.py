@@ -9,7 +9,7 @@ import pytest
 
 from audit import checkpoint
 from audit.log import HeadStore
-from gateway.app import Gateway
+from gateway.app import Gateway, open_gateway
 from gateway.config import Settings
 from gateway.office.inspection import problems
 from gateway.store.db import open_engine
@@ -97,6 +97,30 @@ def test_check_says_that_the_log_may_not_go_on(home: Path) -> None:
     assert [line for line in problems(home) if "a head of 99 leaves" in line]
     with pytest.raises(HeadConflict):
         Gateway(settings)
+
+
+def test_check_compares_the_database_with_the_head_store(home: Path) -> None:
+    """A restored copy is found before `serve` refuses it, and nothing is written."""
+    shutil.copy(home / "gateway.db", home / "backup.db")
+    with open_gateway(Settings.load(home)) as gateway:
+        gateway.door.run_sync(lambda x: x.log("partner.active", actor=gateway.holder))
+    assert problems(home) == []
+    (home / "gateway.db-wal").unlink(missing_ok=True)
+    (home / "backup.db").rename(home / "gateway.db")
+    assert [line for line in problems(home) if "restored or stale copy" in line]
+    with pytest.raises(HeadConflict):
+        Gateway(Settings.load(home))
+
+
+def test_a_head_store_that_is_missing_is_said_and_not_made(home: Path) -> None:
+    """By `check` and by whatever opens the gateway, `serve` too."""
+    for file in home.glob("head.db*"):
+        file.unlink()
+    assert [line for line in problems(home) if "head store cannot be read (its file is missing)" in line]
+    with pytest.raises(SettingsInvalid) as refused:
+        Gateway(Settings.load(home))
+    assert refused.value.basis == "settings.head_store"
+    assert not (home / "head.db").exists()
 
 
 def test_check_says_everything_at_once(home: Path) -> None:

@@ -95,6 +95,8 @@ def test_a_number_is_given_once_and_a_notice_is_replaced_once(home: Path, termin
     assert "notice.number" in add(terminal, "2018-1", "product", 41).err
     assert "notice.number" in add(terminal, "2018 1", "product", 41).err
     assert "notice.replaces" in add(terminal, "2018-2", "product", 50, "--replaces", "2018-7").err
+    other = add(terminal, "2018-2", "maintenance", 50, "--replaces", "2018-1")
+    assert (other.code, "is one of kind product" in other.err) == (3, True)
     assert add(terminal, "2018-2", "product", 50, "--replaces", "2018-1").code == 0
     assert "replaced by 2018-2" in add(terminal, "2018-3", "product", 50, "--replaces", "2018-1").err
     assert [row["number"] for row in listed(terminal)] == ["2018-2"]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from proto.vectors import make
-from xinyi import checks
+from xinyi import checks, fields
 from xinyi.errors import Invalid
 from xinyi.grade_columns import GradeColumns
 from xinyi.v1 import records_pb2
@@ -91,3 +91,41 @@ def test_a_chunk_has_1_to_1024_records(size: int) -> None:
     with pytest.raises(Invalid) as refused:
         checks.check_grade_records(chunk([make.grade_record()] * size))
     assert refused.value.basis == "chunk.records"
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("row 17, taxpayer {uscc}", True),
+        ("纳税人{uscc}的等级有误", True),
+        ("taxpayer{lower}x", True),
+        ("{wide}", True),
+        ("old number {old}.", True),
+        ("number:{old_wide}", True),
+        ("ID{old}", True),
+        ("registered as 110108000000016", True),
+        ("person 11010519491231002X", True),
+        ("sole trader 11010519491231002X01", True),
+        ("grades of one district are wrong", False),
+        ("supervisor's letter 2018-17 of 2018-04-25, 1,024 rows", False),
+        ("manifest {digest}", False),
+        ("edition {digest:.16}", False),
+        ("letter 20180425123456789012345", False),
+    ],
+)
+def test_free_text_names_no_taxpayer(text: str, holds: bool) -> None:
+    """In whatever width and case, within other text; digests, dates and counts pass, and nothing is quoted."""
+    uscc, old = make.uscc(), make.old_number()
+    wide = str.maketrans({chr(code): chr(code + 0xFEE0) for code in range(0x21, 0x7F)})
+    for n in range(200):
+        digest = random.Random(n).randbytes(32).hex()
+        parts = {"uscc": uscc, "lower": uscc.lower(), "wide": uscc.translate(wide), "digest": digest}
+        written = text.format(old=old, old_wide=old.translate(wide), **parts)
+        if not holds:
+            fields.check_sentence(written, "stop.reason")
+            continue
+        with pytest.raises(Invalid) as refused:
+            fields.check_sentence(written, "stop.reason")
+        assert refused.value.basis == "text.identifier"
+        assert "stop.reason" in refused.value.explanation
+        assert not re.search("[0-9]{3}", str(refused.value))

@@ -29,9 +29,10 @@ def questions(
 
     opened = Home.open(home)
     editions = Editions(opened.state)
-    own = [editions.resolve(edition)] if edition else editions.all()
     with GatewayClient(opened) as client:
-        answers = {s.manifest_digest: asked.answers_of(s, opened) for s in list_editions(client)}
+        statuses = {status.manifest_digest: status for status in list_editions(client)}
+    own = asked.find_asked(editions, statuses, edition)
+    answers = {digest: asked.answers_of(status, opened) for digest, status in statuses.items()}
     # One more than is shown tells whether there are more.
     found = asked.ask(own, answers, answered=everything, most=most + 1)
     if json:
@@ -48,6 +49,9 @@ def questions(
                 for q in found[:most]
             ],
         )
+    away = [d for d, s in statuses.items() if not edition and s.state != "CANCELLED" and editions.find(d) is None]
+    if away:
+        notices.print(f"{len(away)} editions are not of this home: ask about their rows in the home that published.")
     if len(found) > most:
         notices.print(f"There are more: --most {most} were shown. All stand in the mend.csv of each edition.")
 

@@ -83,7 +83,8 @@ def approve(
         reviewing.check_may_approve(status, manifest.message, opened)
         if not json:
             presentation.show_manifest(status, manifest)
-        reviewing.check_lost(manifest.message, accept_lost)
+        if status.state == "READY":  # else it only goes out again
+            reviewing.check_lost(manifest.message, accept_lost)
         if not (yes or _confirmed("Publish this edition to all entitled banks?")):
             notices.print("not approved: nothing was published")
             raise typer.Exit(Exit.NOTHING)

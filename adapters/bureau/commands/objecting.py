@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from adapters.party.terminal import HomeOption, JsonOption
-from xinyi.terminal import console, group, outcome, print_json, table
+from xinyi.terminal import console, group, notices, outcome, print_json, table
 
 objection = group("Objections of enterprises to their grades: taken in by one person, decided by another.")
 Number = Annotated[str, typer.Argument(metavar="NUMBER", help="The bureau's own number of the objection.")]
@@ -39,6 +39,10 @@ def file(
     with GatewayClient(opened) as client:
         known = Editions(opened.state).resolve(edition) if edition else newest_published(client, product)
         done, document = objections.file(client, product, subject, number, filed_on.date(), known)
+    of = known.manifest.period
+    if (filed_on.year, filed_on.month) < (of.year, of.month):
+        # Not refused: the gateway cannot tell a typing error from an objection to a list that hung out before.
+        notices.print(f"Filed before the edition's month, {of.year}-{of.month:02d}, began: is the day right?")
     told = {"outcome": done, "number": number, "due_on": document.due_on, "term": objections.term_words(document.term)}
     outcome(told, f"{done} {number}: due on {document.due_on}, {told['term']}", as_json=json)
 

@@ -99,8 +99,10 @@ def publish(
     from adapters.bureau import sources
     from adapters.bureau.building import DELTA, FULL
 
-    if kind not in ("", "full", "delta") or (changes and kind == "full"):
-        raise typer.BadParameter("full or delta; what a file of changes tells is a delta", param_hint="--kind")
+    if kind not in ("", "full", "delta"):
+        raise typer.BadParameter(f"{kind}: an edition is full or delta", param_hint="--kind")
+    if changes and kind == "full":
+        raise typer.BadParameter("what a file of changes tells is a delta", param_hint="--kind")
     _publish(
         home,
         sources.opened(source, profile, encoding, table=table, query=query),
