@@ -87,6 +87,8 @@ def record_receipt(
         tables.deliveries,
         dict(delivery) | {"state": state, "last_error": "", "changed_at_ms": x.now_ms},
     )
+    if state in rules.TAKEN and delivery["state"] not in rules.TAKEN:
+        recalls.open_late(x, delivery, edition)
     recalls.confirm(x, receipt, party)
     return _log(x, f"receipt.{rules.stage_word(receipt.stage)}", opened, delivery, party, actor)
 
