@@ -207,10 +207,16 @@ def check_receipt(
     receipt: Opened[exchange_pb2.DeliveryReceipt],
     delivery: Opened[exchange_pb2.Delivery],
     manifest: Opened[edition_pb2.Manifest],
+    since_ms: int = 0,
 ) -> None:
-    """The recipient's receipt is for this delivery, and its root and counts are the manifest's."""
+    """The recipient's receipt is for this delivery, in its time, and its root and counts are the manifest's.
+
+    Args: since_ms — when the latest earlier stage of the delivery was signed; 0 for none.
+    """
     message = receipt.message
     checks.check_delivery_receipt(message)
+    since_ms = max(since_ms, delivery.message.offered_at_ms)
+    checks.check_receipt_time(message.signed_at_ms, since_ms=since_ms, now_ms=entry.recorded_at_ms)
     if entry.kind != "receipt.repeated":  # of whichever stage
         _check_same("stage", message.stage, STAGES.get(entry.kind))
     _check_same("delivery_digest", message.delivery_digest, delivery.digest)

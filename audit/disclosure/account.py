@@ -267,11 +267,10 @@ class _Account:
             check_names(offered, delivery.digest)
             exchanges.check_delivery(offered.entry, delivery, statement.manifest, statement.approval)
             check_order([statement.published, offered, *confirmed])
-            receipts = tuple(
-                self._receipt(envelope, logged, delivery, statement)
-                for envelope, logged in zip(message.receipts, confirmed, strict=True)
-            )
-            return Disclosure(statement, delivery, offered, receipts)
+            receipts: list[Receipt] = []
+            for envelope, logged in zip(message.receipts, confirmed, strict=True):
+                receipts.append(self._receipt(envelope, logged, delivery, statement, receipts))
+            return Disclosure(statement, delivery, offered, tuple(receipts))
 
     def _receipt(
         self,
@@ -279,10 +278,13 @@ class _Account:
         logged: Logged,
         delivery: Opened[exchange_pb2.Delivery],
         statement: Statement,
+        before: Iterable[Receipt],
     ) -> Receipt:
         receipt = open_sealed(envelope, exchange_pb2.DeliveryReceipt, self._keyring)
         check_names(logged, receipt.digest)
-        exchanges.check_receipt(logged.entry, receipt, delivery, statement.manifest)
+        repeated = logged.entry.kind == "receipt.repeated"
+        since_ms = 0 if repeated else max((one.signed_at_ms for one in before), default=0)
+        exchanges.check_receipt(logged.entry, receipt, delivery, statement.manifest, since_ms)
         return Receipt(receipt, logged)
 
     # 7

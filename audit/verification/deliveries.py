@@ -71,8 +71,9 @@ def _check_mark(
 
 def receipt(entry: Entry) -> None:
     receipt, delivery, manifest = _receipted(entry)
+    since_ms = entry.register.last_signed_ms(receipt.message.delivery_id)
     first = entry.register.take(receipt.message, delivery.message.recipient)
-    exchanges.check_receipt(entry.message, receipt, delivery, manifest)
+    exchanges.check_receipt(entry.message, receipt, delivery, manifest, since_ms)
     if not first:
         raise Invalid("an earlier leaf has another receipt of this stage", basis="receipt.conflict")
 

@@ -13,7 +13,7 @@ CREATE TABLE published (manifest BLOB PRIMARY KEY, origin TEXT, product TEXT, se
     corrects BLOB) WITHOUT ROWID;
 CREATE TABLE stopped (manifest BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE receipts (delivery TEXT, stage INTEGER, document BLOB, root BLOB, accepted INTEGER, rejected INTEGER,
-    PRIMARY KEY (delivery, stage)) WITHOUT ROWID;
+    signed INTEGER, PRIMARY KEY (delivery, stage)) WITHOUT ROWID;
 CREATE TABLE taken (manifest BLOB, recipient TEXT, stage INTEGER,
     PRIMARY KEY (manifest, recipient, stage)) WITHOUT ROWID;
 CREATE TABLE recalls (correction BLOB, recipient TEXT, PRIMARY KEY (correction, recipient)) WITHOUT ROWID;
@@ -101,8 +101,13 @@ class Register(Scratch):
             "INSERT OR IGNORE INTO taken VALUES (?, ?, ?)", receipt.manifest_digest, recipient, receipt.stage
         )
         said = (receipt.delivery_digest, receipt.root, receipt.accepted, receipt.rejected)
-        row = (receipt.delivery_id, receipt.stage, *said)
-        return self._add("INSERT OR IGNORE INTO receipts VALUES (?, ?, ?, ?, ?, ?)", *row)
+        row = (receipt.delivery_id, receipt.stage, *said, receipt.signed_at_ms)
+        return self._add("INSERT OR IGNORE INTO receipts VALUES (?, ?, ?, ?, ?, ?, ?)", *row)
+
+    def last_signed_ms(self, delivery_id: str) -> int:
+        """When the latest receipt of a delivery was signed, by its bank's clock; 0 where there is none."""
+        row = self._one("SELECT max(signed) FROM receipts WHERE delivery = ?", delivery_id)
+        return row[0] or 0 if row is not None else 0
 
     def find_receipt(self, delivery_id: str, stage: int) -> ReceiptNote | None:
         row = self._one(

@@ -112,6 +112,12 @@ def is_receipted(conn: Connection, delivery_id: str, document: bytes) -> bool:
     )
 
 
+def last_signed_ms(conn: Connection, delivery_id: str) -> int:
+    """When the bank signed the latest of a delivery's receipts, by its own clock; 0 where there is none."""
+    signed = (exchange_pb2.DeliveryReceipt.FromString(sealed.payload) for sealed in receipts_of(conn, delivery_id))
+    return max((receipt.signed_at_ms for receipt in signed), default=0)
+
+
 def receipts_of(conn: Connection, delivery_id: str) -> list[envelope_pb2.Envelope]:
     """The bank's sealed receipts, oldest first."""
     query = (

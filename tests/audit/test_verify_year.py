@@ -618,6 +618,25 @@ def test_two_receipts_of_one_stage_are_found(told: Year, check: Check) -> None:
     assert reasons(report) == {"receipt.conflict"}
 
 
+@pytest.mark.parametrize(
+    ("stage", "minutes"), [("RECEIVED", -10), ("RECEIVED", 40), ("ACCEPTED", 10), ("ACCEPTED", 28)]
+)
+def test_a_receipt_out_of_its_time_is_found(told: Year, check: Check, stage: str, minutes: int) -> None:
+    """Before the Delivery, behind its own entry, or before the stage it follows on; some minutes are the clocks'."""
+    story, minute = told.story, 60_000
+    story.later_ms = 30 * minute
+    edition = told.february()
+    story.bring_out(edition)
+    delivery = story.offer(edition)
+    if stage == "ACCEPTED":
+        story.receive(edition, delivery, signed_at_ms=NOW_MS + 30 * minute)
+    value = exchange_pb2.ReceiptStage.Value(f"RECEIPT_STAGE_{stage}")
+    story.receive(edition, delivery, stage=value, signed_at_ms=NOW_MS + minutes * minute)
+    report = check(story)
+    assert verdicts(report) == ({} if minutes == 28 else {"receipts": FALSE})
+    assert reasons(report) == (set() if minutes == 28 else {"receipt.time"})
+
+
 def test_a_repeated_receipt_says_what_the_first_one_said(cast: Cast, told: Year, check: Check) -> None:
     story, edition = told.story, told["january"]
     delivery = story.offer(edition)
