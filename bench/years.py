@@ -26,7 +26,7 @@ from adapters.party.gateway import GatewayClient
 from adapters.party.home import Home
 from audit import buckets, envelope, merkle, records
 from audit.disclosure.account import Question
-from audit.disclosure.report import report
+from audit.disclosure.report import Scope, report
 from audit.verification.policy import Policy
 from bench.founding import APPROVER, AUDITOR, CITY, MAKER, PRODUCT, bank, home_name
 from bench.publishing import Sealed, now_ms, publish
@@ -203,7 +203,8 @@ def ask(place: Path, count: str, subjects: Path) -> None:
         for name in names[:4]:
             started = time.perf_counter()
             _, history = client.find(Question(name), "bench", policy)
-            render(page_of(report(history, now_ms(), {})), "both")
+            scope = Scope(home.settings.holder, "bench", "", policy)
+            render(page_of(report(history, now_ms(), {}, scope)), "both")
             reports.append(time.perf_counter() - started)
     # The first of each reads what the others find in memory.
     found = {

@@ -110,8 +110,9 @@ def tell_report(city: City, firms: list[tuple[str, ...]]) -> None:
     # What it knew in February stays proven, whatever was corrected since.
     story.run("xinyi-audit", "verify-known", work / "known-in-february", *policy)
     page = work / "subject-report.html"
-    city.auditor.run("subject-report", firms[NEVER_A][0], "--format", "html", "-o", page, *policy)
-    city.auditor.run("subject-report", firms[NEVER_A][0], "--lang", "en", *policy)
+    asked = ("subject-report", firms[NEVER_A][0], "--purpose", "asked by the firm", *policy)
+    city.auditor.run(*asked, "--format", "html", "-o", page)
+    city.auditor.run(*asked, "--lang", "en")
     city.auditor.run("export", work / "export-3", "--records", "--purpose", "quarterly review")
     story.run("xinyi-audit", "verify", work / "export-3", *policy)
     print("✓ the bank knew A in February, and knows it no more: each with proof that holds without the gateway")

@@ -16,7 +16,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
@@ -27,8 +27,9 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from audit import entries, log
 from audit import envelope as envelopes
-from audit.bulk import Key, Write, column_names, key_names, read_rows, write_rows
+from audit.bulk import Key, Write, column_names, key_names, write_rows
 from audit.keys import Signer, keyid
+from gateway.row_cache import RowCache, key_of
 from gateway.store import tables
 from gateway.store.db import Database
 from gateway.work import Need as Need
@@ -58,11 +59,11 @@ class Exchange:
     """One exchange in the making: what it reads, what it writes, what it is logged as."""
 
     def __init__(
-        self, conn: Connection, now_ms: int, cache: _Cache | None = None, salts: Iterator[bytes] | None = None
+        self, conn: Connection, now_ms: int, cache: RowCache | None = None, salts: Iterator[bytes] | None = None
     ) -> None:
         self.conn = conn
         self.now_ms = now_ms
-        self._cache = cache if cache is not None else _Cache(conn)
+        self._cache = cache if cache is not None else RowCache(conn)
         self._salts = salts if salts is not None else _salts(1)
         self._adds: list[tuple[Table, Row]] = []
         self._replaces: list[tuple[Table, Row]] = []
@@ -188,42 +189,6 @@ def _salts(at_once: int) -> Iterator[bytes]:
         yield from (drawn[start : start + 32] for start in range(0, len(drawn), 32))
 
 
-class _Cache:
-    """Rows by primary key, as the shared transaction sees them, what it has yet to write included."""
-
-    def __init__(self, conn: Connection) -> None:
-        self._conn = conn
-        self._rows: dict[Table, dict[Key, Row | None]] = {}
-
-    def prefetch(self, needs: Iterable[Need]) -> None:
-        wanted: dict[Table, list[Key]] = {}
-        for table, key in needs:
-            if key not in self._rows.setdefault(table, {}):
-                wanted.setdefault(table, []).append(key)
-        if wanted:
-            for table, rows in read_rows(self._conn, wanted).items():
-                self._rows[table] |= rows
-
-    def get(self, table: Table, key: Key) -> Row | None:
-        self.prefetch([(table, key)])
-        row = self._rows[table][key]
-        return None if row is None else dict(row)
-
-    def put(self, table: Table, key: Key, row: Row) -> None:
-        self._rows.setdefault(table, {})[key] = row
-
-    def drop(self, table: Table, key: Key) -> None:
-        """No row whose key begins so is there any more."""
-        rows = self._rows.setdefault(table, {})
-        for known in [key, *rows]:
-            if known[: len(key)] == key:
-                rows[known] = None
-
-
-def _key(table: Table, row: Row) -> Key:
-    return tuple([row[name] for name in key_names(table)])
-
-
 class _Batch:
     """One shared transaction: collects what its exchanges write and flushes it table by table."""
 
@@ -233,7 +198,7 @@ class _Batch:
         self._pending: list[Exchange] = []
         self._keys: set[str] = set()
         self._salts = _salts(len(works))
-        self._cache = _Cache(conn)
+        self._cache = RowCache(conn)
         self._cache.prefetch(need for work in works for need in work.needs)
 
     def run(self, work: Work[Any]) -> Any:
@@ -243,7 +208,7 @@ class _Batch:
         result = work.run(exchange)
         exchange.check_complete()
         for table, row in (*exchange._replaces, *exchange._adds):
-            self._cache.put(table, _key(table, row), row)
+            self._cache.put(table, key_of(table, row), row)
         for table, key in exchange._removes:
             self._cache.drop(table, key)
         self._pending.append(exchange)
@@ -264,7 +229,7 @@ class _Batch:
             for table, row in exchange._adds:
                 adds.setdefault(table, []).append(row)
             for table, row in exchange._replaces:
-                replaces.setdefault(table, {})[_key(table, row)] = row
+                replaces.setdefault(table, {})[key_of(table, row)] = row
         entries_ = [row for exchange in pending for row in exchange._entries]
         writes: list[Write] = [
             (tables.documents, [{"digest": digest, "envelope": data} for digest, data in documents.items()], "keep")

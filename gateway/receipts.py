@@ -72,7 +72,11 @@ def record_receipt(
     if earlier is not None:
         given = editions.get_document(x.conn, earlier["document"])
         if not rules.repeats(receipt, exchange_pb2.DeliveryReceipt.FromString(given.payload)):
-            raise Contradiction("another receipt of this stage was given before", basis="receipt.conflict")
+            raise Contradiction(
+                "another receipt of this stage was given before: a second copy of this home may be live; stop one for "
+                "good (integration guide for a bank, receipt.conflict)",
+                basis="receipt.conflict",
+            )
         return _log(x, "receipt.repeated", opened, delivery, party, actor)
     state = rules.state_after(delivery, receipt.stage)
     digest = opened.digest

@@ -53,9 +53,10 @@ ZONES = {
     "store": _zone("gateway.store", "wire", "sqlalchemy"),
     "migrations": _zone("gateway.store.migrations", "store log edge", "alembic sqlalchemy"),
     "core": _zone(
-        "gateway.exchange gateway.delivery gateway.reception gateway.refusals gateway.receipts gateway.intake "
-        "gateway.metrics gateway.work gateway.states gateway.preparation gateway.recalls gateway.catchup gateway.polls "
-        "gateway.disputes gateway.row_answers gateway.watching gateway.bucket_paths gateway.subjects",
+        "gateway.exchange gateway.row_cache gateway.delivery gateway.reception gateway.refusals gateway.receipts "
+        "gateway.intake gateway.metrics gateway.work gateway.states gateway.preparation gateway.recalls "
+        "gateway.catchup gateway.polls gateway.disputes gateway.row_answers gateway.watching "
+        "gateway.bucket_paths gateway.subjects",
         "wire proof log rules store",
         "sqlalchemy structlog prometheus_client",
     ),

@@ -54,7 +54,15 @@ def history(directory: Path, policy: Policy, question: Question) -> History:
         tuple(told.contests(found)),
         head,
         question.recipient,
+        exported=True,
     )
+
+
+def is_registered(directory: Path, policy: Policy, party: str) -> bool:
+    """Whether the log registers any key of a party."""
+    export = Export(directory, line_bytes=policy.limits.line_bytes)
+    entries = (log_pb2.LogEntry.FromString(read_opening(line).opening) for _, line in export.lines("openings.jsonl"))
+    return any(entry.kind == "key.registered" and entry.counterparty == party for entry in entries)
 
 
 def legal_basis(directory: Path, policy: Policy) -> dict[str, str]:

@@ -13,14 +13,15 @@ from audit.verification.policy import Policy
 from xinyi.terminal import console, notices
 
 
-def answer_text(answer: dict[str, Any]) -> None:
+def answer_text(answer: dict[str, Any], now: str = "now") -> None:
+    """Args: now — of which moment the head is, and so what is held true."""
     for feed in answer["answers"]:
         say(f"{feed['product']} of {feed['origin']}")
         if "known" in feed:
             say(f"  on {answer['day']} {answer['recipient']} knew:")
             _known(feed["known"], with_record=bool(answer["subject"]))
         if "true" in feed:
-            say("  held true now:")
+            say(f"  held true {now}:")
             _true(feed["true"], with_record=bool(answer["subject"]))
     say(f"head: {answer['head']['size']} leaves, root {answer['head']['root']}")
     for sentence in answer["not_proven"]:

@@ -66,6 +66,11 @@ class SubjectClient:
         self._gateway.advance(answers[-1].evidence, call.document)
         return found, history
 
+    def is_registered(self, purpose: str, party: str) -> bool:
+        """Whether the log registers any key of a party. A look at the log by itself."""
+        query = exchange_pb2.LogQuery(purpose=purpose, kind="key.registered", party=party)
+        return any(entry.entry.counterparty == party for entry in LogClient(self._gateway).entries(query))
+
     def registrations(self, purpose: str, party: str = "") -> tuple[EntryProof, ...]:
         """Entries that register keys, of one party or of all, each with its proof. A look at the log by itself."""
         log = LogClient(self._gateway)

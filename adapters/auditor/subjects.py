@@ -13,7 +13,8 @@ import typer
 
 from adapters.party.terminal import HomeOption, JsonOption
 from xinyi import days
-from xinyi.errors import UsageInvalid
+from xinyi.errors import Invalid, Unknown, UsageInvalid
+from xinyi.fields import check_party
 from xinyi.terminal import Exit, emit, notices, print_json
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from audit.disclosure.account import Question
     from audit.disclosure.folder import KnownFolder
     from audit.disclosure.history import History
+    from audit.disclosure.report import Scope
     from audit.verification.policy import Policy
 
 PolicyOption = Annotated[
@@ -62,7 +64,9 @@ def as_of(
     bank: Annotated[str, typer.Option(help="<city>/<party>, or the party's name in your city")] = "",
     day: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="until its end in China")] = None,
     product: Annotated[str, typer.Option(help="all of them without one")] = "",
-    subject: Annotated[str, typer.Option(help="the taxpayer's identifier; editions alone without one")] = "",
+    subject: Annotated[
+        str | None, typer.Option(help="the taxpayer's identifier; editions alone without one")
+    ] = None,
     true: Annotated[bool, typer.Option("--true", help="What is held true today, corrections included.")] = False,
     purpose: PurposeOption = "",
     output: Annotated[Path | None, typer.Option("-o", "--output", help="folder to make for the proofs")] = None,
@@ -78,14 +82,16 @@ def as_of(
     from adapters.auditor.known import answer_text
     from audit.disclosure.account import Question
     from audit.disclosure.answer import as_of as answer
-    from xinyi.identifiers import normalise
 
     if not bank and not true:
         raise typer.BadParameter("name a bank with --bank and a day with --day, or ask for --true")
     if bool(bank) != (day is not None):
         raise typer.BadParameter("--bank and --day belong together")
-    question = Question(normalise(subject), product, _party(home, bank, export))
     asked = day.date() if day is not None else days.today()
+    if asked > days.today():
+        raise UsageInvalid(f"--day {asked} is yet to come: nobody knows what will be known then", basis="day")
+    identifier = _identifier(subject) if subject is not None else ""
+    question = Question(identifier, product, _party(home, bank, export))
     with _source(home, policy, export, purpose, keys_from_log=keys_from_log) as source:
         history = source.ask(question, asked if bank else None, output)
     found = answer(history, question.recipient, asked, truth=true)
@@ -102,7 +108,7 @@ def verify_known(
     policy: Annotated[Path, typer.Option(help="Your own policy: log key, gateway, bureaus, pinned keys.")],
     json: JsonOption = False,
 ) -> None:
-    """Verify a folder that `as-of -o` wrote, and answer its question again from it alone.
+    """Verify a folder that `as-of -o` wrote, and answer its question again from it alone, and what was held true then.
 
     Example: xinyi-audit verify-known ./dispute-7 --policy policy.toml
     """
@@ -113,21 +119,22 @@ def verify_known(
 
     kept, trusted = KnownFolder.read(folder), load_policy(policy)
     history = kept.verify(trusted)
+    _check_published(history, kept.asked.question.product)
     day = date.fromisoformat(kept.asked.day) if kept.asked.day else days.today()
-    found = answer(history, kept.asked.question.recipient, day, truth=not kept.asked.day)
+    found = answer(history, kept.asked.question.recipient, day, truth=True)
     if not kept.shows_asker(trusted):
         found["not_proven"].append("who asked: the policy pins no key of theirs")
     if json:
         print_json({"verdict": "holds", **found})
     else:
-        answer_text(found)
+        answer_text(found, now="when it was asked")
         notices.print("holds", markup=False)
 
 
 def subject_report(
     home: HomeOption,
     subject: Annotated[str, typer.Argument(metavar="USCC", help="the taxpayer's identifier")],
-    purpose: PurposeOption = "the subject's right to know",
+    purpose: PurposeOption = "",
     product: Annotated[str, typer.Option(help="all of them without one")] = "",
     lang: Language = Language.BOTH,
     format: Form = Form.TEXT,
@@ -138,7 +145,7 @@ def subject_report(
 ) -> None:
     """Everything that was disclosed about one subject: what, to whom, when, on which basis, by whom, with proofs.
 
-    Example: xinyi-audit subject-report 91… --lang zh --format html -o report.html
+    Example: xinyi-audit subject-report 91… --purpose "asked by the subject" --lang zh --format html -o report.html
     """
     from adapters.auditor.report.html import render as as_html
     from adapters.auditor.report.page import page_of
@@ -146,11 +153,11 @@ def subject_report(
     from audit.disclosure.account import Question
     from audit.disclosure.report import report
     from audit.entries import canonical_json
-    from xinyi.identifiers import normalise
 
+    question = Question(_identifier(subject), product)
     with _source(home, policy, export, purpose, keys_from_log=keys_from_log) as source:
-        history = source.ask(Question(normalise(subject), product), None, None)
-        found = report(history, _now_ms(), source.legal_basis())
+        history = source.ask(question, None, None)
+        found = report(history, _now_ms(), source.legal_basis(), source.scope(product))
     if format is Form.JSON:
         written = canonical_json(found).encode() + b"\n"
     elif format is Form.HTML:
@@ -191,6 +198,11 @@ class _Online:
                 self.client, question, self.purpose, self.policy, day=told, registrations=registrations
             )
         say_keys(registrations, self.policy)
+        _check_published(history, question.product)
+        # A bureau's person may not search the log: for them a party without deliveries just knew nothing.
+        may_search = not self.scope(question.product).bureau
+        if question.recipient and not history.disclosures and may_search:
+            _check_known(question.recipient, known=subjects.is_registered(self.purpose, question.recipient))
         if output is not None:
             write_folder(output, dict(kept.files()))
         return history
@@ -198,23 +210,39 @@ class _Online:
     def legal_basis(self) -> dict[str, str]:
         return {}
 
+    def scope(self, product: str) -> Scope:
+        from audit.disclosure.report import Scope
+
+        return Scope(self.client.home.settings.holder, self.purpose, product, self.policy)
+
 
 @dataclass
 class _Exported:
     directory: Path
     policy: Policy
+    purpose: str
 
     def ask(self, question: Question, day: date | None, output: Path | None) -> History:
-        from adapters.auditor.exported import history
+        from adapters.auditor.exported import history, is_registered
 
         if output is not None:
             raise UsageInvalid("an export is its own proof: keep it; -o is for accounts of a gateway", basis="output")
-        return history(self.directory, self.policy, question)
+        found = history(self.directory, self.policy, question)
+        _check_published(found, question.product)
+        if question.recipient and not found.disclosures:
+            known = is_registered(self.directory, self.policy, question.recipient)
+            _check_known(question.recipient, known=known)
+        return found
 
     def legal_basis(self) -> dict[str, str]:
         from adapters.auditor.exported import legal_basis
 
         return legal_basis(self.directory, self.policy)
+
+    def scope(self, product: str) -> Scope:
+        from audit.disclosure.report import Scope
+
+        return Scope("", self.purpose, product, self.policy)
 
 
 @contextmanager
@@ -225,11 +253,18 @@ def _source(
     from adapters.auditor.settings import load_policy, policy_of
     from adapters.party.gateway import GatewayClient
     from adapters.party.home import Home
+    from audit.keys import is_person
 
+    if export is None and not is_person(machine := Home.open(home).settings.holder):
+        raise UsageInvalid(
+            f"this home is {machine}'s, and openings are shown to persons alone: ask from the home of an auditor's or "
+            "the bureau's person (xinyi-audit init --holder xinyi://<city>/<party>/person/<name>)",
+            basis="query.person",
+        )
     trusted = load_policy(policy) if policy is not None else policy_of(Home.open(home))
     if export is not None:
         _check_export(export, trusted)
-        yield _Exported(export, trusted)
+        yield _Exported(export, trusted, purpose)
         return
     if not purpose:
         raise typer.BadParameter("say why with --purpose: it stands in the log beside your name")
@@ -248,13 +283,44 @@ def _check_export(directory: Path, policy: Policy) -> None:
         raise typer.Exit(Exit.FALSE if report.verdict is Verdict.FALSE else Exit.UNDECIDED)
 
 
+def _identifier(typed: str) -> str:
+    """Normalised. Raises UsageInvalid for what no record can hold: the gateway takes in none with another."""
+    from xinyi.identifiers import broken_rule, normalise
+
+    identifier = normalise(typed)
+    if broken := broken_rule(identifier):
+        raise UsageInvalid(
+            f"what you typed is no identifier of an enterprise: {broken}; no edition can hold it", basis="subject"
+        )
+    return identifier
+
+
+def _check_published(history: History, product: str) -> None:
+    """Raises Unknown: that nobody ever knew anything of a product that is none would be no answer."""
+    if product and not history.statements:
+        raise Unknown(f"no edition of {product} was ever published that may be shown here", basis="product")
+
+
+def _check_known(party: str, *, known: bool) -> None:
+    """Raises Unknown, as for products."""
+    if not known:
+        raise Unknown(
+            f"no such party is known to the log: no delivery and no key registration names {party}", basis="party"
+        )
+
+
 def _party(home: Path, name: str, export: Path | None) -> str:
     """A name without a city is one of the gateway's city."""
-    if not name or "/" in name:
-        return name
-    from adapters.party.home import Home
+    if name and "/" not in name:
+        from adapters.party.home import Home
 
-    return f"{Home.open(home).settings.gateway.party.split('/')[0]}/{name}"
+        name = f"{Home.open(home).settings.gateway.party.split('/')[0]}/{name}"
+    try:
+        if name:
+            check_party(name, "party")
+    except Invalid as error:
+        raise UsageInvalid(f"--bank: {error.explanation}", basis=error.basis) from error
+    return name
 
 
 def _now_ms() -> int:

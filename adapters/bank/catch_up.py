@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import structlog
 
 from adapters.bank.chain import Link, read_link
-from adapters.bank.fetch import refused_before
+from adapters.bank.fetch import TOO_OFTEN, refused_before
 from adapters.bank.landing import Landing
 from adapters.bank.outcome import Result
 from adapters.bank.package import Held
@@ -50,7 +50,7 @@ def catch_up(
         fetch: takes into the spool what is newer than what it holds.
 
     Raises as `fetch` and `land` do, and Conflict where an edition that was refused here stands in the way. What was
-    fetched before, now or in an earlier run, has landed all the same.
+    fetched before, now or in an earlier run, has landed all the same; then a poll too many is no failure.
     """
     wanted = list(products)
     before = {product: (landing.shown(product), spool.held(product)) for product in wanted}
@@ -75,8 +75,11 @@ def catch_up(
 def _fetch_and_land(landing: Landing, fetch: Callable[[], object], products: list[str]) -> list[Result]:
     try:
         fetch()
-    except ExchangeError:
-        landing.land_all(products)  # a recall that came before must not wait for a right to more
+    except ExchangeError as error:
+        results = landing.land_all(products)  # a recall that came before must not wait for a right to more
+        if results and error.basis == TOO_OFTEN:
+            log.warning("catch_up.too_often")  # what there was has landed
+            return results
         raise
     return landing.land_all(products)
 

@@ -25,7 +25,7 @@ from adapters.bank.spool import Intake, Spool, SpooledEdition, check_same_delive
 from adapters.party.home import Home
 from audit.chunk_stream import Examine, SealedChunk
 from audit.records import examine_chunk
-from xinyi.errors import Conflict, ExchangeError, Unavailable
+from xinyi.errors import Conflict, ExchangeError, TooManyRequests, Unavailable
 from xinyi.processes import Crew
 from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2
 
@@ -37,6 +37,9 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+#: The gateway's answer to a poll that finds nothing, where such polls come too often.
+TOO_OFTEN = "poll.too_often"
 
 #: Chunks of a verified package from a chunk on: (number, bytes).
 ChunkSource = Callable[[VerifiedPackage, int], Iterable[tuple[int, bytes]]]
@@ -180,14 +183,20 @@ def offers(receiver: Receiver, client: BankClient, product: str) -> Iterator[exc
     """What the gateway offers, one edition behind the other, until nothing is newer than what is held.
 
     Whoever takes them out receives each before the next. A recall that is held already may be offered again, as
-    long as its receipts have not gone: that ends it, too.
+    long as its receipts have not gone: that ends it, too. So does a poll that is refused as one too many behind an
+    edition: nothing is newer.
     """
     seen: set[bytes] = set()
     while True:
         # What is here is not asked for: the gateway would take it for lost, and seal it anew.
         advance(receiver.spool, product, receiver.trust)
         held = receiver.spool.held(product)
-        answer = client.ask(product, held.manifest_digest if held else b"")
+        try:
+            answer = client.ask(product, held.manifest_digest if held else b"")
+        except TooManyRequests as error:
+            if not seen or error.basis != TOO_OFTEN:
+                raise
+            return
         package = answer.package
         if answer.unchanged or package.manifest.payload in seen:
             return
@@ -219,7 +228,8 @@ def fetch_from_folder(receiver: Receiver, folder: Folder, home: Home) -> list[Fe
 
 
 def each(take: Callable[[T], R | None], things: Iterable[T]) -> list[R]:
-    """What came of all things that something came of. The first failure is raised when all are through."""
+    """What came of all things that something came of. The first failure is raised when all are through; one by a
+    limit of requests last."""
     fetched: list[R] = []
     failure: ExchangeError | None = None
     for thing in things:
@@ -227,7 +237,8 @@ def each(take: Callable[[T], R | None], things: Iterable[T]) -> list[R]:
             result = take(thing)
         except ExchangeError as error:
             log.warning("fetch.failed", code=error.code, basis=error.basis)
-            failure = failure or error
+            # That one product was asked for too often is the least that a scheduler must know.
+            failure = error if failure is None or isinstance(failure, TooManyRequests) else failure
         else:
             if result is not None:
                 fetched.append(result)

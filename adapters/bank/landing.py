@@ -106,7 +106,12 @@ class Landing:
                 failures.append(self._put_aside(edition, None, error))
         for product in sorted(wanted):
             with self.product(product) as work:
-                for links, land in ((work.begun, work.land), (work.early, work.recall), (work.due, work.land)):
+                for links, land in (
+                    (work.begun, work.land),
+                    (work.early, work.recall),
+                    (work.due, work.land),
+                    (work.untold, work.recall),
+                ):
                     for link in links():
                         self._land(link, land, results, failures)
         if failures:

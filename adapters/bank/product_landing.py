@@ -95,6 +95,17 @@ class ProductLanding:
             found = [link for link in found if not link.landed or link.digest.hex() not in noted]
         return found
 
+    def untold(self) -> list[Link]:
+        """CORRECTIONs that landed here, but of which the target tells nothing: it was lost and made anew, or is
+        another one. A FULL brings what is right now, not what was taken back."""
+        found = [
+            link
+            for link in self._chain()
+            if link.manifest.kind == CORRECTION and link.landed and link.whole and link.manifest.record_count
+        ]
+        noted = {row.correction for row in self._target.recalled(self._product)} if found else set()
+        return [link for link in found if link.digest.hex() not in noted]
+
     def land(self, edition: SpooledEdition, package: VerifiedPackage) -> Result:
         """Call under the delivery's lock.
 

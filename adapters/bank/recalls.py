@@ -7,8 +7,8 @@ was wrong, to the day on which it was told: days in China, both included.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from adapters.tables.target import Recalled
 from audit.envelope import parse_strict
 from xinyi import identifiers
 from xinyi.days import day_of
-from xinyi.errors import Invalid, Unknown
+from xinyi.errors import Invalid, Unknown, UsageInvalid
 from xinyi.v1 import exchange_pb2
 
 COLUMNS = ("loan", "taxpayer_id", "granted_on")
@@ -41,27 +41,55 @@ class Relied:
     recalled_on: str
 
 
-def relied_on(loans: Path, recalled: Iterable[Recalled], spool: Spool, receipts: Receipts) -> Iterator[Relied]:
+@dataclass
+class Reliance:
+    """What became of a file of loans."""
+
+    #: Loans in the file.
+    read: int = 0
+    #: How many of them relied on a recalled grade.
+    relied: int = 0
+    #: One by correction: a loan may have relied on several grades that were wrong.
+    found: list[Relied] = field(default_factory=list)
+
+
+def never_landed(products: Sequence[str]) -> UsageInvalid:
+    """To be raised where targets know of no edition: that is another answer than that nothing was recalled."""
+    return UsageInvalid(
+        f"nothing of {', '.join(products)} has landed there, so what was recalled is not known there either: name "
+        "where it lands by --to or --csv",
+        basis="recalls.target",
+    )
+
+
+def relied_on(loans: Path, recalled: Iterable[Recalled], spool: Spool, receipts: Receipts) -> Reliance:
     """
     Args:
         loans: CSV with the columns of COLUMNS, others may stand beside them.
 
     Raises Invalid where a line of it cannot be read, Unknown where the spool has lost when an edition was known.
     """
+    reliance = Reliance()
     by_taxpayer: dict[str, list[Recalled]] = {}
     for row in recalled:
         by_taxpayer.setdefault(row.taxpayer_id, []).append(row)
     known: dict[str, date] = {}
     for loan, taxpayer, granted in _read(loans):
+        reliance.read += 1
+        before = len(reliance.found)
         for row in by_taxpayer.get(taxpayer, ()):
             if row.correction not in known:
                 known[row.correction] = _known_on(row, spool, receipts)
             told = day_of(row.received_at_ms)
             if known[row.correction] <= granted <= told:
-                yield Relied(
-                    loan, taxpayer, granted.isoformat(), row.correction, row.corrects, row.what,
-                    known[row.correction].isoformat(), told.isoformat(),
+                reliance.found.append(
+                    Relied(
+                        loan, taxpayer, granted.isoformat(), row.correction, row.corrects, row.what,
+                        known[row.correction].isoformat(), told.isoformat(),
+                    )
                 )  # fmt: skip
+        reliance.relied += len(reliance.found) > before
+    return reliance
 
 
 def _read(path: Path) -> Iterator[tuple[str, str, date]]:
@@ -80,7 +108,26 @@ def _read(path: Path) -> Iterator[tuple[str, str, date]]:
                     f"{path.name}, line {reader.line_num}: granted_on is a date like 2018-04-20; put it right",
                     basis="loans.granted_on",
                 ) from error
-            yield line["loan"] or "", identifiers.normalise(line["taxpayer_id"] or ""), granted
+            taxpayer = identifiers.normalise(line["taxpayer_id"] or "")
+            if not identifiers.readings(taxpayer):
+                # What cannot be anybody's would match nothing, and the loan would seem to be sound.
+                raise Invalid(
+                    f"{path.name}, line {reader.line_num}: taxpayer_id is {_wrong(taxpayer)}; put it right, or "
+                    "leave the loan out where its borrower is no taxpayer with a grade",
+                    basis="loans.taxpayer_id",
+                )
+            yield line["loan"] or "", taxpayer, granted
+
+
+def _wrong(taxpayer: str) -> str:
+    """The identifier itself is not told: errors go to logs."""
+    if not taxpayer:
+        return "empty"
+    if identifiers.is_spreadsheet_number(taxpayer):
+        return "a number that a spreadsheet has cut off"
+    if identifiers.has_uscc_form(taxpayer):
+        return "a USCC with a wrong check character"
+    return "neither a USCC nor a taxpayer's or registration number of 15 characters"
 
 
 def _known_on(row: Recalled, spool: Spool, receipts: Receipts) -> date:

@@ -15,7 +15,7 @@ from xinyi.v1 import records_pb2
 
 _KIND = "IDENTIFIER_KIND_"
 #: Schemes of targets that are files.
-_FILES = ("sqlite", "csv", "parquet", "oracle-files")
+FILES = ("sqlite", "csv", "parquet", "oracle-files")
 _KINDS = {name.removeprefix(_KIND) for name in records_pb2.IdentifierKind.keys()}  # noqa: SIM118
 
 
@@ -108,7 +108,7 @@ def _absolute(key: str, url: str, home: Path) -> str:
     scheme, separator, place = url.partition("://")
     if not separator:
         raise Invalid(f"{key} is no URL, for instance sqlite:///FILE or postgresql://…", basis="settings.keys")
-    if scheme not in _FILES:
+    if scheme not in FILES:
         return url
     path = place.removeprefix("/")
     if not path or path == place:

@@ -11,11 +11,12 @@ Three slashes and a relative path, or four and an absolute one, as SQLAlchemy ha
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import parse_qs
 
 from adapters.bank.rows import COLUMNS
-from adapters.bank.settings import BankSettings
+from adapters.bank.settings import FILES, BankSettings
 from adapters.tables.csv_file import CsvTarget
 from adapters.tables.landing import SqlTarget
 from adapters.tables.load_folder import LoadFolder
@@ -59,6 +60,27 @@ def _format(scheme: str, table: str) -> Format:
     return ParquetFiles(COLUMNS)
 
 
+def is_there(url: str) -> bool:
+    """Whether a target that is a file exists. Of a database that is reached by a network nothing is known: True."""
+    scheme, separator, rest = url.partition(":///")
+    return scheme not in FILES or not separator or Path(rest.partition("?")[0]).exists()
+
+
+def lost_rows(settings: BankSettings) -> list[str]:
+    """What somebody took away of what landed; each with what to do. Raises Unavailable where a database is away."""
+    found = []
+    for product in sorted({*settings.products, *settings.tables, *settings.targets}):
+        url = settings.target(product)
+        if url.startswith("csv:") or is_there(url):
+            with closing(open_target(url, settings.table(product))) as target:
+                if missing := target.lost(product):
+                    found.append(
+                        f"{product}: {missing} is missing, though an edition landed there: "
+                        "run xinyi-bank catch-up, which lands it again out of the spool"
+                    )
+    return found
+
+
 def target_problems(settings: BankSettings) -> list[str]:
     """What keeps editions from landing, as far as it can be told without a connection; each with what to do."""
     found, files = [], dict[Path, str]()
@@ -71,7 +93,7 @@ def target_problems(settings: BankSettings) -> list[str]:
             continue
         scheme, separator, rest = url.partition(":///")
         path = Path(rest.partition("?")[0])
-        if scheme not in ("sqlite", "csv", "parquet", "oracle-files") or not separator:
+        if scheme not in FILES or not separator:
             continue
         folder = path if path.is_dir() else path.parent
         if not os.access(folder, os.W_OK | os.X_OK):

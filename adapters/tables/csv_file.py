@@ -13,6 +13,7 @@ import io
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import astuple, fields
 from pathlib import Path
 from typing import IO, Any
@@ -49,6 +50,7 @@ class CsvTarget:
         self._skipped = 0
         #: identifier → why its staged row is not shown
         self._hidden: dict[str, str] = {}
+        self._begun = False
         self._file: IO[str] | None = None
         self._writer: Any = None
 
@@ -61,6 +63,9 @@ class CsvTarget:
             raise Conflict(f"{self._path} holds {landed.product}; name another file", basis="landing.table")
         return landed if self._path.exists() else None
 
+    def lost(self, product: str) -> str:
+        return str(self._path) if self._state.exists() and not self._path.exists() else ""
+
     def stage(self, sequence: int) -> None:
         self._begin(self._part)
         self._hidden = {}
@@ -72,16 +77,19 @@ class CsvTarget:
         self._writer = csv.writer(self._file)
         self._writer.writerow([c.name for c in self._columns])
         self._reading, self._skipped = path, 0
+        self._begun = True
 
     def write(self, rows: Sequence[Row]) -> None:
         self._hidden.update((shown[0], refused) for _, refused, shown in rows if refused is not None)
-        self._writer.writerows((*shown[:-1], *shown[-1]) for _, refused, shown in rows if refused is None)
+        with files.named(self._reading):
+            self._writer.writerows((*shown[:-1], *shown[-1]) for _, refused, shown in rows if refused is None)
 
     def written(self) -> None:
         if self._file is None:
             return
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        with files.named(self._reading):
+            self._file.flush()
+            os.fsync(self._file.fileno())
         self._file.close()
         self._file = None
 
@@ -91,11 +99,12 @@ class CsvTarget:
     def merge(self, base: Landed) -> int:
         told = {line[0] for line in self._lines(self._part)}.union(self._hidden)
         self._begin(self._merged)
-        for line in self._lines(self._path):
-            if line[0] not in told:
-                self._writer.writerow(line)
-                self._skipped += 1
-        self._writer.writerows(self._lines(self._part))
+        with files.named(self._merged):
+            for line in self._lines(self._path):
+                if line[0] not in told:
+                    self._writer.writerow(line)
+                    self._skipped += 1
+            self._writer.writerows(self._lines(self._part))
         self.written()
         # Not counted: a crash in `publish` left the merged file and the state before it, of which this is the answer.
         return base.accepted - self._skipped
@@ -160,5 +169,10 @@ class CsvTarget:
             part.unlink(missing_ok=True)
 
     def close(self) -> None:
+        """What was staged here names taxpayers: it goes, whatever kept it from being published."""
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # a full disk said so before
+                self._file.close()
+            self._file = None
+        if self._begun:
+            self.discard()

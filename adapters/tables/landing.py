@@ -63,7 +63,20 @@ class SqlTarget:
     def _landed(self, conn: Connection, product: str) -> Landed | None:
         t = self._relations.landings
         row = conn.execute(select(t).where(t.c.product == product)).mappings().first()
-        return Landed(**row) if row is not None else None
+        return Landed(**row) if row is not None and not self._lost(conn, row["relation"]) else None
+
+    def lost(self, product: str) -> str:
+        t = self._relations.landings
+        with self._transaction() as conn:
+            if not inspect(conn).has_table(t.name):
+                return ""
+            relation = conn.execute(select(t.c.relation).where(t.c.product == product)).scalar()
+            return self._lost(conn, relation) if relation is not None else ""
+
+    def _lost(self, conn: Connection, relation: str) -> str:
+        """The view counts as well: without it nothing is shown."""
+        there = inspect(conn).has_table
+        return next((name for name in (relation, f"{relation}_shared", self._name) if not there(name)), "")
 
     def stage(self, sequence: int) -> None:
         self._staged = self._relation = f"{self._name}__{sequence:06d}"

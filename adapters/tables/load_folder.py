@@ -20,6 +20,7 @@ import io
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import astuple, dataclass, field, fields, replace
 from itertools import chain
 from pathlib import Path
@@ -72,6 +73,7 @@ class LoadFolder:
         self._disputes = Relation(f"{name}_disputes", DISPUTES)
         self._recalls = Relation(f"{name}_recalls", RECALLS)
         self._writer: Writer | None = None
+        self._begun = False
         self._count = 0
         self._merged = False
         self._told_back: list[Recalled] = []
@@ -85,7 +87,18 @@ class LoadFolder:
         landed = Landed(**state.landed)
         if landed.product != product:
             raise Conflict(f"{self._path} holds {landed.product}; name another folder", basis="landing.table")
-        return landed if all((self._path / name).is_dir() for name in state.folders) else None
+        return landed if not self._lost(state) else None
+
+    def lost(self, product: str) -> str:
+        return self._lost(self._state())
+
+    def _lost(self, state: _State) -> str:
+        """A folder of what is shown, or its rows."""
+        for name in state.folders:
+            rows = self._full if name == state.folders[0] else self._changes
+            if not any((self._path / name).glob(f"{rows.name}.{self._format.ending}")):
+                return str(self._path / name)
+        return ""
 
     def _state(self) -> _State:
         try:
@@ -100,6 +113,7 @@ class LoadFolder:
 
     def stage(self, sequence: int) -> None:
         self.discard()
+        self._begun = True
         files.make_directory(self._part)
         self._writer = self._format.create(self._part, self._full)
         self._reading, self._count, self._merged, self._told_back = self._part, 0, False, []
@@ -108,15 +122,17 @@ class LoadFolder:
     def write(self, rows: Sequence[Row]) -> None:
         assert self._writer is not None
         shown = [(*row[:-1], *row[-1]) for _, why, row in rows if why is None]
-        self._writer.write(shown)
-        self._count += len(shown)
-        if len(shown) < len(rows):
-            with self._hidden.open("a", encoding="utf-8") as file:
-                file.writelines(f"{why} {row[0]}\n" for _, why, row in rows if why is not None)
+        with files.named(self._part):
+            self._writer.write(shown)
+            self._count += len(shown)
+            if len(shown) < len(rows):
+                with self._hidden.open("a", encoding="utf-8") as file:
+                    file.writelines(f"{why} {row[0]}\n" for _, why, row in rows if why is not None)
 
     def written(self) -> None:
         if self._writer is not None:
-            self._writer.close()
+            with files.named(self._part):
+                self._writer.close()
             self._writer = None
 
     def reopen(self, landed: Landed) -> None:
@@ -126,13 +142,14 @@ class LoadFolder:
         if self.landed(base.product) != base:
             raise Conflict("another edition has landed meanwhile; run this again", basis="landing.meanwhile")
         told = set()
-        changes = self._format.create(self._part, self._changes)
         count = 0
-        for operation, row in self._told():
-            changes.write([(operation, *row)])
-            told.add(row[0])
-            count += 1
-        changes.close()
+        with files.named(self._part):
+            changes = self._format.create(self._part, self._changes)
+            for operation, row in self._told():
+                changes.write([(operation, *row)])
+                told.add(row[0])
+                count += 1
+            changes.close()
         for file in self._part.glob(f"{self._full.name}.*"):
             file.unlink()
         self._count, self._merged = count, True
@@ -216,15 +233,17 @@ class LoadFolder:
         others = {} if landed is None else {self._disputes: list(state.disputes.items())}
         recalled = [*self._told_back, *self._recalled()]
         rows: dict[Relation, Sequence[Values]] = {**others, self._recalls: list(map(astuple, recalled))}
-        for relation, values in rows.items():
-            writer = self._format.create(self._part, relation)
-            writer.write(values)
-            writer.close()
+        with files.named(self._part):
+            for relation, values in rows.items():
+                writer = self._format.create(self._part, relation)
+                writer.write(values)
+                writer.close()
         number = state.last + 1
         after = state.base if kind == "changes" else 0
         counts = data | {relation: len(values) for relation, values in rows.items()}
         load = Load(number, kind, after, landed, counts)
-        self._format.finish(self._part, load)
+        with files.named(self._part):
+            self._format.finish(self._part, load)
         files.sync_directory(self._part)
         place, mark = self._path / load.folder, self._path / f"{load.folder}.done"
         # A run that crashed here may have left this number, perhaps as another kind.
@@ -262,7 +281,7 @@ class LoadFolder:
     def discard(self) -> None:
         """Folders before the last FULL go, too: whoever has not loaded them loads that one."""
         self.close()
-        self._hidden.unlink(missing_ok=True)
+        self._clear()
         first = min(self._state().folders, default="")
         for name in {path.name.removesuffix(".done") for path in self._path.glob("[0-9]*-*")}:
             if name < first:
@@ -277,7 +296,17 @@ class LoadFolder:
                 found.unlink()
 
     def close(self) -> None:
-        self.written()
+        """What was staged here names taxpayers: it goes, whatever kept it from being published."""
+        if self._writer is not None:
+            with suppress(OSError):  # a full disk said so before
+                self._writer.close()
+            self._writer = None
+        if self._begun:
+            self._clear()
+
+    def _clear(self) -> None:
+        self._begun = False
+        self._hidden.unlink(missing_ok=True)
         if self._part.exists():
             shutil.rmtree(self._part)
 

@@ -60,6 +60,9 @@ class Writer(Protocol):
 class Format(Protocol):
     """How rows lie in files."""
 
+    #: Of the files that have rows.
+    ending: str
+
     def create(self, folder: Path, relation: Relation) -> Writer:
         """A new file in the folder."""
         ...

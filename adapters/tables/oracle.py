@@ -36,6 +36,8 @@ _READ_CHARACTERS = 1 << 20
 class OracleFiles:
     """A format of a LoadFolder."""
 
+    ending = "dat"
+
     def __init__(self, name: str, columns: Columns) -> None:
         if not _NAME.fullmatch(name):
             raise Invalid(

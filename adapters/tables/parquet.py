@@ -35,6 +35,8 @@ except ModuleNotFoundError:  # said in the constructor: whoever does not write P
 class ParquetFiles:
     """A format of a LoadFolder. Raises Invalid where the extra is missing."""
 
+    ending = "parquet"
+
     def __init__(self, columns: Columns) -> None:
         if pq is None:
             raise Invalid(

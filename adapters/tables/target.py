@@ -88,7 +88,13 @@ class Recalled:
 class Target(Protocol):
     """Where an edition lands. Holds one edition's work at a time."""
 
-    def landed(self, product: str) -> Landed | None: ...
+    def landed(self, product: str) -> Landed | None:
+        """Which edition is shown; None where nothing landed, or what did is lost."""
+        ...
+
+    def lost(self, product: str) -> str:
+        """Of what it was made to show, a table or file that somebody took away; empty where nothing is missing."""
+        ...
 
     def stage(self, sequence: int) -> None:
         """Begins an edition beside the visible one, over whatever an interrupted run left."""

@@ -8,7 +8,6 @@ from typing import Any
 from google.protobuf.json_format import MessageToDict
 
 from audit.disclosure.history import (
-    NOT_PROVEN,
     Contest,
     Disclosure,
     Feed,
@@ -40,7 +39,7 @@ def as_of(history: History, recipient: str, day: date, *, truth: bool = False) -
         "subject": history.identifier,
         "answers": feeds,
         "head": head_json(history),
-        "not_proven": list(NOT_PROVEN),
+        "not_proven": list(history.not_proven),
     }
 
 
@@ -82,6 +81,7 @@ def edition_json(statement: Statement) -> Json:
     manifest = statement.manifest.message
     return {
         "edition": statement.manifest.digest.hex(),
+        "approval": statement.approval.digest.hex(),
         "origin": manifest.origin,
         "product": manifest.product,
         "period": f"{manifest.period.year}-{manifest.period.month:02d}",

@@ -31,7 +31,7 @@ from audit.entry_proof import EntryProof
 from audit.envelope import open_sealed, parse_strict
 from audit.keys import Keyring, keyid
 from audit.verification.policy import Policy
-from xinyi import checks
+from xinyi import checks, days
 from xinyi.errors import DigestMismatch, EncodingInvalid, SignatureInvalid
 from xinyi.v1 import envelope_pb2, exchange_pb2, party_pb2
 from xinyi.v1 import subject_service_pb2 as pb
@@ -114,12 +114,22 @@ class KnownFolder:
             looked = _opened(self.query, exchange_pb2.LogQuery, asker)
             if looked.party != asked.recipient:
                 raise DigestMismatch("the query is about another party", basis="query.filters")
+            self._check_day(looked.requested_at_ms)
             return
         query = _opened(self.query, exchange_pb2.SubjectQuery, asker)
         if checks.subject_commitment(self.asked.salt, asked.identifier) != query.subject_commitment:
             raise DigestMismatch("the query is about another subject", basis="subject.commitment")
         if query.product != asked.product:
             raise DigestMismatch("the query is about another product", basis="subject.product")
+        self._check_day(query.requested_at_ms)
+
+    def _check_day(self, requested_at_ms: int) -> None:
+        """What a party will know on a later day nobody can ask."""
+        if self.asked.day > days.day_of(requested_at_ms).isoformat():
+            raise EncodingInvalid(
+                f"question.json names {self.asked.day}, a day behind that of its query: it was changed",
+                basis="question.day",
+            )
 
     def files(self) -> Iterator[tuple[str, bytes]]:
         yield "README.txt", _README.encode()

@@ -18,10 +18,15 @@ from xinyi.v1 import edition_pb2, exchange_pb2, log_pb2, objection_pb2, records_
 #: Origin and product: editions of one feed follow each other.
 Feed = tuple[str, str]
 
-NOT_PROVEN = (
+#: What no account of a gateway proves, and an export does.
+EXPORT_PROVES = (
     "that the gateway shows every delivery: an export of the whole log does (xinyi-audit export, then --export)",
-    "that a grade was rightly decided, or that a party's clock was right when it signed",
     "when a pinned key ended: an export shows that as well",
+)
+NOT_PROVEN = (
+    EXPORT_PROVES[0],
+    "that a grade was rightly decided, or that a party's clock was right when it signed",
+    EXPORT_PROVES[1],
 )
 
 
@@ -187,12 +192,18 @@ class History:
     head: Checkpoint
     #: The one party whose deliveries were asked for; empty for all.
     recipient: str = ""
+    #: Whether it was read from a whole log that was verified, and not from a gateway's account.
+    exported: bool = False
     _by_recipient: dict[tuple[str, Feed], list[Disclosure]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         for disclosure in self.disclosures:
             place = disclosure.recipient, disclosure.statement.feed
             self._by_recipient.setdefault(place, []).append(disclosure)
+
+    @property
+    def not_proven(self) -> tuple[str, ...]:
+        return tuple(said for said in NOT_PROVEN if not self.exported or said not in EXPORT_PROVES)
 
     @property
     def feeds(self) -> list[Feed]:

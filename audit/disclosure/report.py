@@ -6,7 +6,9 @@ others say nothing of it is proven as well, and told.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from audit.disclosure.answer import (
@@ -17,7 +19,9 @@ from audit.disclosure.answer import (
     known_json,
     record_json,
 )
-from audit.disclosure.history import NOT_PROVEN, Disclosure, Feed, History, News, Statement
+from audit.disclosure.history import Disclosure, Feed, History, News, Statement
+from audit.keys import party_of
+from audit.verification.policy import Policy
 from xinyi.v1 import exchange_pb2
 
 FORMAT = "xinyi-subject-report/1"
@@ -25,12 +29,49 @@ FORMAT = "xinyi-subject-report/1"
 Json = dict[str, Any]
 
 
-def report(history: History, now_ms: int, legal_basis: Mapping[str, str]) -> Json:
+@dataclass(frozen=True)
+class Scope:
+    """Who asked for what, and under which policy it was verified."""
+
+    #: The holder; empty where an export was read and no gateway asked.
+    asked_by: str
+    #: As it stands in the log; may be empty with an export.
+    purpose: str
+    #: The one product that was asked for; empty for all.
+    product: str
+    policy: Policy
+
+    @property
+    def bureau(self) -> str:
+        """The party whose editions alone a gateway shows to this person; empty where it shows everybody's."""
+        party = party_of(self.asked_by) if self.asked_by else ""
+        return party if party in self.policy.bureaus else ""
+
+    def to_json(self) -> Json:
+        policy = self.policy
+        return {
+            "source": "gateway" if self.asked_by else "export",
+            "asked_by": self.asked_by,
+            "purpose": self.purpose,
+            "editions_of": self.bureau,
+            "product": self.product,
+            "policy": {
+                "log": policy.log_key.name,
+                "gateway": policy.gateway,
+                "bureaus": sorted(policy.bureaus),
+                "keys": len(policy.keys),
+                "sha256": hashlib.sha256(policy.dump()).hexdigest(),
+            },
+        }
+
+
+def report(history: History, now_ms: int, legal_basis: Mapping[str, str], scope: Scope) -> Json:
     """Args: legal_basis — product → the basis that its catalogue names; may lack any."""
     return {
         "format": FORMAT,
         "subject": history.identifier,
         "made_at_ms": now_ms,
+        "scope": scope.to_json(),
         "feeds": [_feed(history, feed, legal_basis.get(feed[1], "")) for feed in history.feeds],
         "objections": [contest_json(contest) for contest in history.contests],
         "recalls": [_recall(history, s) for s in history.statements if s.is_correction and _names(s)],
@@ -39,7 +80,7 @@ def report(history: History, now_ms: int, legal_basis: Mapping[str, str]) -> Jso
             for recipient, feed, known in history.holdings(now_ms)
         ],
         "head": head_json(history),
-        "not_proven": list(NOT_PROVEN),
+        "not_proven": list(history.not_proven),
     }
 
 

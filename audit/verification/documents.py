@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TypeVar, cast
 
@@ -74,6 +75,8 @@ class Dossier:
         self.history = KeyHistory(run.policy)
         self._reader = run.export.line_reader(_FILE) if run.export.holds(_FILE) else None
         self._load = lru_cache(_KEPT_OPEN)(self._read)
+        #: The last document that was opened whose key is not pinned.
+        self._unpinned = b""
 
     def __enter__(self) -> Dossier:
         return self
@@ -187,9 +190,8 @@ class Dossier:
             beside = None
             if kind is party_pb2.KeyRegistration:
                 beside = parse_strict(sealed.payload, party_pb2.KeyRegistration).key
-            ring = self.history.at(position, beside=beside)
             try:
-                opened = open_sealed(sealed, kind, ring)
+                opened = open_sealed(sealed, kind, self.history.at(position, beside=beside))
             except SignatureInvalid as error:
                 if any(self.history.counts(s.keyid, position) for s in sealed.signatures):
                     if self.history.only_unavailable(sealed):
@@ -197,16 +199,32 @@ class Dossier:
                             "sealed with an algorithm that is not available here"
                         ) from error
                     raise
-                explanation = self.history.explain(sealed, position) or error.explanation
-                unknown = not any(self.history.keyring.find(s.keyid) for s in sealed.signatures)
-                if unknown and self._run.notes.missing_before(position):
-                    raise EvidenceMissing(f"{explanation}, and an earlier opening is missing") from error
-                raise SignatureInvalid(explanation) from error
+                opened = self._open_unpinned(sealed, kind, position, error)
             if kind in _GATEWAYS:
                 signer_of_party(opened.signers, self._run.policy.gateway)
             self._note_suspect(found, opened, position)
             return tuple(keyid(key) for key in opened.signers)
         return ()
+
+    def _open_unpinned(
+        self, sealed: envelope_pb2.Envelope, kind: type[M], position: int, error: SignatureInvalid
+    ) -> Opened[M]:
+        """A document of a key that the log registers and the policy does not pin: neither true nor false.
+
+        What it says is examined all the same, so that what rests on it is not taken for a lie either.
+        """
+        if not any(self.history.is_registered(s.keyid, position) for s in sealed.signatures):
+            explanation = self.history.explain(sealed, position) or error.explanation
+            unknown = not any(self.history.find(s.keyid) for s in sealed.signatures)
+            if unknown and self._run.notes.missing_before(position):
+                raise EvidenceMissing(f"{explanation}, and an earlier opening is missing") from error
+            raise SignatureInvalid(explanation) from error
+        opened = open_sealed(sealed, kind, self.history.unpinned_at(position))
+        for key in opened.signers:
+            self._run.report["seals"].undecide(
+                f"document {opened.digest.hex()[:16]}…", self.history.how_to_pin(key)
+            )
+        return opened
 
     def _note_suspect(self, found: bytes, opened: Opened[Message], position: int) -> None:
         """A seal of a compromised key's doubtful time holds, and still proves nothing by itself."""
@@ -225,7 +243,17 @@ class Dossier:
         opened = self._load(document)
         if not isinstance(opened.message, kind):
             raise EncodingInvalid(f"document {document.hex()[:16]}… is no {kind.DESCRIPTOR.name}")
+        if not any(self.history.keyring.find(keyid(key)) for key in opened.signers):
+            self._unpinned = document
         return cast("Opened[M]", opened)
+
+    @contextmanager
+    def resting_on_pins(self) -> Iterator[None]:
+        """Raises EvidenceMissing where a document was opened inside that only a key sealed which is not pinned."""
+        self._unpinned = b""
+        yield
+        if self._unpinned:
+            raise EvidenceMissing(f"document {self._unpinned.hex()[:16]}… is sealed by a key that is not pinned")
 
     def _read(self, document: bytes) -> Opened[Message]:
         note = self._run.notes.find_document(document)
@@ -234,6 +262,6 @@ class Dossier:
         if not note.signers:
             raise EvidenceMissing(f"the seal of document {document.hex()[:16]}… does not hold")
         sealed = read_document(self._reader.at(note.offset))
-        keys = (self.history.keyring.find(key_id) for key_id in note.signers)
+        keys = (self.history.find(key_id) for key_id in note.signers)
         signers = tuple(key for key in keys if key is not None)
         return Opened(parse_strict(sealed.payload, _KINDS[note.kind]), document, signers, sealed)

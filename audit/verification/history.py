@@ -1,9 +1,15 @@
 """Which key counted at which leaf of the log: pinned by the policy, or registered, retired and reported
 compromised by the log itself. A signature made before a key ended stays good, but for those since the key may
 have been somebody else's: they are suspect, neither true nor false. One after its end never counts.
+
+A key that the log registers for a party with other pins does not count: a gateway could register one of its own.
+It may as well be the party's, so that what it sealed is undecided until the auditor pins it.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from audit.envelope import Opened
 from audit.keys import SM2, Keyring, keyid, party_of
@@ -18,7 +24,11 @@ class KeyHistory:
     def __init__(self, policy: Policy) -> None:
         self.keyring = Keyring(key for key in policy.keys if key.purpose == DOCUMENT)
         self._pinned = policy.pinned_parties
+        self._needs_pins = policy.bureaus | {policy.gateway}
         self._since: dict[str, int] = {keyid(key): 0 for key in self.keyring}
+        #: Registered for a pinned party, and not pinned: they count for nothing, and may be genuine.
+        self.unpinned = Keyring()
+        self._registered: dict[str, int] = {}
         self._ended: dict[str, tuple[int, str]] = {}
         self._suspect_from: dict[str, int] = {}
         #: Keys taken from the log, in order: for the reader to compare with the agreements' annexes.
@@ -43,6 +53,9 @@ class KeyHistory:
             for s in registration.signers
         )
         if key.party in self._pinned and not introduced:
+            if name not in self._registered:
+                self.unpinned.add(key)
+                self._registered[name] = position
             return
         self.keyring.add(key)
         self._since[name] = position
@@ -59,28 +72,51 @@ class KeyHistory:
         return self._suspect_from.get(key_id, position + 1) <= position
 
     def counts(self, key_id: str, position: int) -> bool:
-        since = self._since.get(key_id)
+        return self._is_between(self._since.get(key_id), key_id, position)
+
+    def is_registered(self, key_id: str, position: int) -> bool:
+        """Whether it would count at this leaf if it were pinned."""
+        return self._is_between(self._registered.get(key_id), key_id, position)
+
+    def _is_between(self, since: int | None, key_id: str, position: int) -> bool:
         ended, _ = self._ended.get(key_id, (position, ""))
         return since is not None and since <= position <= ended
 
     def at(self, position: int, *, beside: party_pb2.PublicKey | None = None) -> KeysAt:
         """The keys that count at a leaf, and one more beside them: the one that is being registered there."""
-        return KeysAt(self, position, Keyring([beside] if beside is not None else []))
+        return KeysAt(self.keyring, position, self.counts, Keyring([beside] if beside is not None else []))
+
+    def unpinned_at(self, position: int) -> KeysAt:
+        """Those that would count at a leaf if they were pinned."""
+        return KeysAt(self.unpinned, position, self.is_registered, Keyring())
+
+    def find(self, key_id: str) -> party_pb2.PublicKey | None:
+        """A key of either kind."""
+        return self.keyring.find(key_id) or self.unpinned.find(key_id)
+
+    def how_to_pin(self, key: party_pb2.PublicKey) -> str:
+        """What an auditor can do about a key that is registered and not pinned."""
+        said = (
+            f"the log registers its key for {key.party}, of which the policy pins others: "
+            f"pin the key of {key.holder}, fingerprint {keyid(key)}, if its annex says the same"
+        )
+        if key.party in self._needs_pins:
+            return said
+        return f"{said}, or remove the pins of {key.party} so that its registrations in the log count"
 
     def explain(self, sealed: envelope_pb2.Envelope, position: int) -> str:
         """Why none of a document's keys counts at this leaf."""
         reasons = []
         for signature in sealed.signatures:
-            name, key = f"{signature.keyid[:16]}…", self.keyring.find(signature.keyid)
+            name, key = f"{signature.keyid[:16]}…", self.find(signature.keyid)
             ended = self._ended.get(signature.keyid)
             if key is None:
                 reasons.append(f"key {name} is neither pinned nor registered in a way that counts")
             elif ended is not None and ended[0] < position:
                 reasons.append(f"key {name} of {key.holder} was {ended[1]} at leaf {ended[0]}")
             else:
-                reasons.append(
-                    f"key {name} of {key.holder} counts only from leaf {self._since[signature.keyid]}"
-                )
+                since = self._since.get(signature.keyid, self._registered.get(signature.keyid))
+                reasons.append(f"key {name} of {key.holder} counts only from leaf {since}")
         return "; ".join(reasons)
 
     def only_unavailable(self, sealed: envelope_pb2.Envelope) -> bool:
@@ -89,15 +125,15 @@ class KeyHistory:
         return any(key is not None and key.algorithm == SM2 for key in keys)
 
 
+@dataclass(frozen=True)
 class KeysAt:
-    """The keys that count at one leaf; used like a keyring."""
+    """The keys of a ring that count at one leaf, and some beside them; used like a keyring."""
 
-    def __init__(self, history: KeyHistory, position: int, beside: Keyring) -> None:
-        self._history = history
-        self._position = position
-        self._beside = beside
+    ring: Keyring
+    position: int
+    counts: Callable[[str, int], bool]
+    beside: Keyring
 
     def verify(self, key_id: str, signature: bytes, message: bytes) -> party_pb2.PublicKey | None:
-        if not self._history.counts(key_id, self._position):
-            return self._beside.verify(key_id, signature, message)
-        return self._history.keyring.verify(key_id, signature, message)
+        ring = self.ring if self.counts(key_id, self.position) else self.beside
+        return ring.verify(key_id, signature, message)

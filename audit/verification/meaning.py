@@ -92,7 +92,7 @@ def _check_entry(entry: Entry) -> None:
             _check_answer(entry)
     # 9
     for name, rule in _RULES.get(kind, ()):
-        with report[name].examine(subject):
+        with report[name].examine(subject), entry.dossier.resting_on_pins():
             rule(entry)
     if kind not in _RULES and kind.split(".")[0] not in _SUBJECTS:
         report["openings"].undecide(subject, "this kind of entry is not known here")

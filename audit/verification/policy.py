@@ -46,7 +46,7 @@ class Policy:
     #: Parties whose manifests and approvals count.
     bureaus: frozenset[str]
     #: Pinned document keys. For a party that is named here no other key counts, but for one that an older
-    #: key of the same holder introduced in the log.
+    #: key of the same holder introduced in the log: what others sealed is undecided.
     keys: tuple[party_pb2.PublicKey, ...]
     limits: Limits = field(default_factory=Limits)
 
@@ -77,6 +77,8 @@ class Policy:
             if not isinstance(value.get(name), kind):
                 raise Invalid(f"the policy lacks {name}, or it is no {kind.__name__}", basis="policy.file")
         limits = value.get("limits", {})
+        if not isinstance(limits, dict):
+            raise Invalid("limits of the policy are a table", basis="policy.limits")
         known = {limit.name for limit in fields(Limits)}
         for unknown in sorted((value.keys() - needed.keys() - {"limits"}) | (limits.keys() - known)):
             raise Invalid(f"the policy has an unknown setting {unknown!r:.60}", basis="policy.file")

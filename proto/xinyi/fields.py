@@ -91,7 +91,8 @@ def check_holder(holder: str, basis: str, *, party: str = "", person: bool = Fal
     if match is None or len(holder) > 256:
         raise Invalid("not xinyi://<city>/<party>/<machine or person>/<name>", basis=basis)
     require(not party or match[1] == party, basis, "the holder is of another party")
-    require(not person or match[2] == "person", basis, "this takes a person")
+    do = "this takes a person: use a home whose holder is xinyi://<city>/<party>/person/<name>"
+    require(not person or match[2] == "person", basis, do)
 
 
 def check_name(name: str, basis: str) -> None:

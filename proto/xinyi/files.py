@@ -10,9 +10,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+#: Of an OSError: there is no room, on the disk or in the account's quota.
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """A full disk says which file it was for: the system names one where opening fails, none where writing does."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL or error.filename:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
 
 def write_atomically(path: Path, data: bytes, *, mode: int = 0o600) -> None:
-    """A crash leaves the old file or the new one, beside it at most a `.tmp` that nobody reads."""
+    """A crash leaves the old file or the new one, beside it at most a `.tmp` that nobody reads; a full disk none."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     temporary.unlink(missing_ok=True)
     _write_new(temporary, data, mode)
@@ -64,7 +78,11 @@ def read_foreign(path: Path, most: int) -> bytes:
 
 def _write_new(path: Path, data: bytes, mode: int) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with named(path), os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise

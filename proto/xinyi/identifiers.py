@@ -74,6 +74,21 @@ def readings(identifier: str) -> Reading:
     return found
 
 
+def broken_rule(identifier: str) -> str:
+    """Why a normalised identifier is none of an enterprise, as a clause; empty where it can be read as one."""
+    if readings(identifier):
+        return ""
+    if not identifier:
+        return "it is empty"
+    if len(identifier) == 15:
+        return "as a taxpayer number or registration number its check character is wrong"
+    if len(identifier) != 18:
+        return f"it has {len(identifier)} characters; a USCC has 18, a taxpayer or registration number 15"
+    if has_uscc_form(identifier):
+        return "its last character is not the check character of the USCC before it"
+    return "it does not have the form of a USCC (a digit, A, N or Y first, six digits at 3 to 8, no I, O, S, V, Z)"
+
+
 def has_uscc_form(identifier: str) -> bool:
     """Length, alphabet, department; the check character may still be wrong."""
     return _USCC.fullmatch(identifier) is not None

@@ -21,8 +21,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from xinyi import logs
-from xinyi.errors import ExchangeError, Refused, Unavailable, UsageInvalid, VerificationError
+from xinyi import files, logs
+from xinyi.errors import ExchangeError, Refused, TooManyRequests, Unavailable, UsageInvalid, VerificationError
 from xinyi.processes import collect_seldom
 from xinyi.settings import SettingsInvalid
 
@@ -81,10 +81,12 @@ def exit_code(error: BaseException) -> Exit:
         return Exit.USAGE
     if isinstance(error, VerificationError):
         return Exit.FALSE
+    if isinstance(error, Unavailable | TooManyRequests) or (
+        isinstance(error, OSError) and error.errno in files.FULL
+    ):
+        return Exit.UNAVAILABLE
     if isinstance(error, Refused):
         return Exit.REFUSED
-    if isinstance(error, Unavailable):
-        return Exit.UNAVAILABLE
     return Exit.FAILED
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from google.protobuf.message import Message
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from audit import buckets, checkpoint, envelope, export, pins, records
@@ -125,6 +125,7 @@ def test_lines_of_an_export(line: bytes) -> None:
 
 
 @given(named_values)
+@example({"log_key": "", "gateway": "", "bureaus": [], "keys": [], "limits": None})
 @settings(max_examples=300, deadline=None)
 def test_policies_and_key_files(value: dict[str, Any]) -> None:
     """As read from TOML and JSON."""

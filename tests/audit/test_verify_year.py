@@ -83,6 +83,15 @@ def test_an_honest_year_holds(cast: Cast, check: Check) -> None:
     assert waiting["correction"] == story.editions[2].digest.hex()
 
 
+def test_a_second_machine_of_a_pinned_bank_makes_nothing_false(cast: Cast, tmp_path: Path) -> None:
+    """Its receipts and what rests on them, recalls and their rows, are undecided alone."""
+    first = cast.signer(f"xinyi://{BANK_2}/machine/first", "")
+    policy = replace(cast.policy(), keys=(*cast.policy().keys, first.key))
+    report = verify(year(cast).export(tmp_path / "export"), policy)
+    assert set(verdicts(report)) >= {"seals", "receipts"}
+    assert {finding.verdict for finding in report.findings} == {UNDECIDED}, report.findings
+
+
 def test_what_is_open_is_told_by_party_and_days(cast: Cast, told: Year, check: Check) -> None:
     """Up to the last entry of the log: recalls by recipient, objections by bureau, and which are late."""
     story = told.story

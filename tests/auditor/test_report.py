@@ -13,7 +13,7 @@ import pytest
 
 from adapters.auditor.report import html, text
 from adapters.auditor.report.page import page_of
-from adapters.auditor.report.words import CODES, COLUMNS, NOT_PROVEN, SECTIONS
+from adapters.auditor.report.words import CODES, COLUMNS, COVERS_ALL, NOT_PROVEN, SECTIONS
 from audit.disclosure import history
 from xinyi.v1 import edition_pb2, exchange_pb2, objection_pb2, records_pb2
 
@@ -28,6 +28,7 @@ SUBJECT = "91999999000000078G"
 def edition(kind: str, sequence: int, **more: Any) -> dict[str, Any]:
     return {
         "edition": f"{sequence:064x}",
+        "approval": f"{sequence + 1000:064x}",
         "origin": "test-city/tax-bureau",
         "product": "grade-all",
         "period": "2018-04",
@@ -77,6 +78,24 @@ def delivery(recipient: str, ground: str) -> dict[str, Any]:
     }
 
 
+def scope(**more: Any) -> dict[str, Any]:
+    return {
+        "source": "gateway",
+        "asked_by": "xinyi://test-city/auditor/person/zhao-min",
+        "purpose": "asked by the subject",
+        "editions_of": "",
+        "product": "",
+        "policy": {
+            "log": "test-city/gateway/log",
+            "gateway": "test-city/gateway",
+            "bureaus": ["test-city/tax-bureau"],
+            "keys": 4,
+            "sha256": "9" * 64,
+        },
+        **more,
+    }
+
+
 def sample(banks: int = 2) -> dict[str, Any]:
     first = edition("FULL", 1, news="new", record=record("A"))
     first["deliveries"] = [delivery(f"bank-{n}", "AGREEMENT") for n in range(banks)]
@@ -85,6 +104,7 @@ def sample(banks: int = 2) -> dict[str, Any]:
     return {
         "subject": SUBJECT,
         "made_at_ms": 1526810400000,
+        "scope": scope(),
         "feeds": [
             {
                 "origin": "test-city/tax-bureau",
@@ -195,6 +215,43 @@ def test_both_languages_say_everything() -> None:
     for name, enum, prefix in enums:
         assert {code.removeprefix(prefix) for code in enum.keys()[1:]} == set(CODES[name]), name
     assert set(CODES["news"]) == {str(news) for news in history.News}
+
+
+def test_it_says_whose_editions_it_covers_who_asked_and_how_it_was_verified() -> None:
+    """A bureau's own report covers its editions alone, and says so; an export needs no export to prove more."""
+    asked = sample()
+    for language in ("zh", "en"):
+        spoken = text.render(page_of(asked), language).decode()
+        for said in ("test-city/auditor/person/zhao-min", "asked by the subject", "9" * 64, "f" * 64):
+            assert said in spoken
+        assert COVERS_ALL.show(language) in spoken
+    own = {**asked, "scope": scope(editions_of="test-city/tax-bureau", product="grade-all")}
+    spoken = text.render(page_of(own), "en").decode()
+    assert "Covers: editions of test-city/tax-bureau alone; not those of other bureaus; of product grade-all" in spoken
+    assert "仅涵盖test-city/tax-bureau的期次" in text.render(page_of(own), "zh").decode()
+    exported = {**asked, "scope": scope(source="export", asked_by="", purpose="")}
+    exported["not_proven"] = [said for said in history.NOT_PROVEN if said not in history.EXPORT_PROVES]
+    spoken = text.render(page_of(exported), "en").decode()
+    assert "no gateway was asked" in spoken
+    assert "that the gateway shows every delivery" not in spoken
+    assert "rightly decided" in spoken
+
+
+def test_digests_are_named_and_no_two_sections_are_called_the_same() -> None:
+    page = page_of(sample())
+    titles = [section.title.en for section in page.sections]
+    assert len(titles) == len(set(titles))
+    documents = next(section.table for section in page.sections if section.title == SECTIONS["documents"])
+    assert documents is not None
+    kinds = [(kind.show("en"), digest.show("en")[0]) for kind, digest, _ in documents.rows]
+    assert {*kinds} == {("manifest", "0"), ("approval", "0"), ("delivery", "b"), ("receipt", "d")}
+
+
+def test_whom_it_is_about_stands_on_every_sheet_and_breaks_no_style() -> None:
+    """A style sheet stands in the page as it is: nothing of anybody's may end it."""
+    hostile = html.render(page_of({**sample(), "subject": '</style>";}x'}), "en").decode()
+    assert hostile.count("</style>") == 1
+    assert f'content: "{SUBJECT}"' in html.render(page_of(sample()), "en").decode()
 
 
 def chromium(*arguments: str) -> str:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, text
 
 from adapters.bank.catch_up import Caught, catch_up
 from adapters.bank.chain import Chain as SpoolChain
@@ -17,10 +20,11 @@ from adapters.bank.purging import purge
 from adapters.bank.receipts import Receipts
 from adapters.bank.rows import COLUMNS
 from adapters.bank.settings import BankSettings
+from adapters.bank.targets import lost_rows, open_target
 from adapters.tables.landing import SqlTarget
 from gateway import folder as gateways
 from tests.bank.offers import Offers
-from tests.bank.test_changes import renamed, rows, shown, told
+from tests.bank.test_changes import land, renamed, rows, shown, told
 from tests.bank.test_purging import aged
 from tests.chain import Chain
 from tests.world import SealedEdition, made_up_records, made_up_uscc
@@ -196,6 +200,58 @@ def test_what_lies_between_and_is_lost_is_asked_for_again(offers: Offers, bank: 
     shutil.rmtree(bank.spool / "landed" / delivery_id(editions[2].digest, offers.bank.party))
     assert bank.catch_up().level == 5
     assert shown(bank.url) == told(chain)
+
+
+@pytest.mark.parametrize(
+    "lost", [["DROP VIEW grade_a", "DROP TABLE grade_a__000001"], ["DROP VIEW grade_a"]], ids=["table", "view"]
+)
+@pytest.mark.parametrize("more", [False, True])
+def test_a_table_that_somebody_dropped_lands_again(
+    offers: Offers, database_url: str, lost: list[str], more: bool
+) -> None:
+    """The row in xinyi_landings is still there; with the next edition, or without one."""
+    chain, editions = year(offers)
+    for edition in editions:
+        offers.receive(edition)
+    land(offers.bank, database_url)
+    target = SqlTarget(database_url, "grade_a", COLUMNS)
+    assert target.lost("grade-a") == ""
+    engine = create_engine(database_url)
+    with engine.begin() as conn:
+        for statement in lost:
+            conn.execute(text(statement))
+    engine.dispose()
+    assert target.lost("grade-a") == lost[-1].split()[-1]
+    target.close()
+    if more:
+        offers.receive(chain.delta([renamed(8, "丙公司")]))
+    landing = Landing(offers.bank, lambda _: SqlTarget(database_url, "grade_a", COLUMNS))
+    assert [r.sequence for r in landing.land_all(["grade-a"])] == [1, 2, 3, 4, 5, 6][: 5 + more]
+    assert shown(database_url) == told(chain)
+    assert landing.land_all(["grade-a"]) == []
+
+
+@pytest.mark.parametrize("target", ["sqlite", "csv", "oracle-files"])
+def test_check_names_what_somebody_took_away(offers: Offers, target: str) -> None:
+    url = {"sqlite": "sqlite:///bank.db", "csv": "csv:///a.csv"}.get(target, "oracle-files:///loads")
+    home = offers.settings(f"\n[bank]\ndatabase = '{url}'\n")
+    settings = BankSettings.of(home)
+    assert lost_rows(settings) == []
+    offers.receive(offers.edition(20), home)
+    Landing(home, lambda product: open_target(settings.target(product), settings.table(product))).land_all()
+    assert lost_rows(settings) == []
+    if target == "sqlite":
+        with closing(sqlite3.connect(home.path / "bank.db")) as conn:
+            conn.executescript("DROP VIEW grade_a; DROP TABLE grade_a__000001_shared;")
+    else:
+        (home.path / {"csv": "a.csv"}.get(target, "loads/grade_a/000001-full/grade_a.dat")).unlink()
+    (problem,) = lost_rows(settings)
+    missing = {"sqlite": "grade_a__000001_shared", "csv": "a.csv", "oracle-files": "000001-full"}[target]
+    assert f"{missing} is missing" in problem
+    assert "catch-up" in problem
+    landing = Landing(home, lambda product: open_target(settings.target(product), settings.table(product)))
+    assert [r.sequence for r in landing.land_all(["grade-a"])] == [1]
+    assert lost_rows(settings) == []
 
 
 def test_a_record_is_proven_by_the_newest_edition_that_says_it(offers: Offers, bank: Bank) -> None:

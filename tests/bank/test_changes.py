@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +19,7 @@ from adapters.bank.receipts import Receipts
 from adapters.bank.rows import COLUMNS
 from adapters.bank.settings import BankSettings
 from adapters.bank.spool import Spool
+from adapters.bank.targets import open_target
 from adapters.party.home import Home
 from adapters.tables.csv_file import CsvTarget
 from adapters.tables.landing import SqlTarget
@@ -26,6 +29,7 @@ from tests.bank.offers import Offers, reason
 from tests.chain import Chain
 from tests.world import SealedEdition, made_up_records, made_up_uscc
 from xinyi.errors import DigestMismatch, ProofInvalid, VerificationError
+from xinyi.terminal import Exit, exit_code
 from xinyi.v1 import exchange_pb2, records_pb2
 
 GRADES = {records_pb2.GRADE_A: "A", records_pb2.GRADE_B: "B"}
@@ -365,6 +369,38 @@ def test_a_file_ahead_of_its_state_is_counted_as_it_stands(offers: Offers, tmp_p
     assert landed is not None
     assert (landed.sequence, landed.accepted, landed.rejected) == (2, 1104, 0)
     assert len(file.read_text(encoding="utf-8").splitlines()) == 1 + 1104
+
+
+@pytest.mark.parametrize("url", ["csv:///{}/a.csv", "oracle-files:///{}/loads", "parquet:///{}/loads"])
+@pytest.mark.parametrize("kind", ["full", "delta"])
+def test_a_full_disk_names_the_file_and_leaves_no_rows(
+    offers: Offers, tmp_path: Path, url: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Try again later; what is shown stays, and the next run lands the edition."""
+    place = tmp_path / "target"
+    place.mkdir()
+    chain = Chain(offers.maker)
+    offers.receive(chain.full(made_up_records(30)))
+    landing = Landing(offers.bank, lambda _: open_target(url.format(place), "grade_a"))
+    if kind == "delta":
+        landing.land_all()
+        offers.receive(chain.delta([renamed(3, "乙公司")]))
+    before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
+    real = os.fsync
+
+    def full(descriptor: int) -> None:
+        if ".part" in os.readlink(f"/proc/self/fd/{descriptor}"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(descriptor)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(OSError) as error:
+            landing.land_all()
+    assert (exit_code(error.value), error.value.errno) == (Exit.UNAVAILABLE, errno.ENOSPC)
+    assert str(place) in str(error.value.filename)
+    assert {path: path.read_bytes() for path in place.rglob("*") if path.is_file()} == before
+    assert [r.sequence for r in landing.land_all()] == [1 if kind == "full" else 2]
 
 
 def test_a_lie_in_the_middle_of_a_chain_keeps_what_came_before(offers: Offers, sqlite_url: str) -> None:

@@ -113,6 +113,41 @@ async def test_what_goes_wrong_has_its_exit_code(tmp_path: Path) -> None:
         assert (typo.code, "did you mean spool" in typo.err) == (2, True)
 
 
+async def test_who_asks_too_often_is_told_to_come_later(tmp_path: Path) -> None:
+    """6, and only where nothing came of it: what was fetched or landed is done."""
+    async with city(tmp_path) as world:
+        bank = await world.bank("bank-1")
+        home = ("--home", bank.path)
+        edition = world.seal(20)
+        await world.publish(edition)
+        for _ in range(5):
+            assert (await world.pull(bank, edition.digest)).unchanged
+        await ok("xinyi-bank", "fetch", *home)
+        await ok("xinyi-bank", "catch-up", *home)
+        again = await run("xinyi-bank", "catch-up", *home)
+        assert (again.code, "[poll.too_often]" in again.err) == (6, True)
+
+
+async def test_a_second_live_copy_of_a_home_finds_a_way_out(tmp_path: Path) -> None:
+    """Its receipt is another one, which is refused for ever; without its spool it is offered the edition anew."""
+    async with city(tmp_path) as world:
+        bank = await world.bank("bank-1")
+        await world.publish(world.seal(20))
+        await ok("xinyi-bank", "fetch", "--home", bank.path)
+        copy = tmp_path / "copy"
+        shutil.copytree(bank.path, copy)
+        for home in (bank.path, copy):
+            await ok("xinyi-bank", "land", "--home", home)
+        await ok("xinyi-bank", "confirm", "--home", bank.path)
+        for _ in range(2):
+            refused = await run("xinyi-bank", "confirm", "--home", copy)
+            assert (refused.code, "[receipt.conflict]" in refused.err) == (3, True)
+        assert "a second copy of this home" in refused.err
+        (copy / "spool").rename(copy / "spool-of-before")
+        await ok("xinyi-bank", "catch-up", "--home", copy)
+        await ok("xinyi-bank", "confirm", "--home", copy)
+
+
 async def test_landing_where_the_command_line_says(tmp_path: Path) -> None:
     """--to and --csv instead of the settings."""
     async with city(tmp_path) as world:

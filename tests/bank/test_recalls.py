@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
+from typer.testing import CliRunner
 
+from adapters.bank.cli import app
 from adapters.bank.fetch import Receiver
 from adapters.bank.landing import Landing
 from adapters.bank.outcome import Result
@@ -15,6 +17,7 @@ from adapters.bank.receipts import Receipts, read_envelope
 from adapters.bank.rows import COLUMNS
 from adapters.bank.settings import BankSettings
 from adapters.bank.spool import Spool
+from adapters.bank.targets import open_target
 from adapters.party.home import Home
 from adapters.tables.csv_file import CsvTarget
 from adapters.tables.landing import SqlTarget
@@ -25,7 +28,8 @@ from tests.bank.test_changes import GRADES, Cut, land, renamed, rows, shown, tol
 from tests.chain import Chain
 from tests.world import SealedEdition, made_up_records, made_up_uscc
 from xinyi.days import day_of
-from xinyi.errors import Invalid
+from xinyi.errors import Invalid, UsageInvalid
+from xinyi.terminal import Exit
 from xinyi.v1 import exchange_pb2, records_pb2
 
 RECALL = exchange_pb2.DELIVERY_GROUND_RECALL
@@ -257,17 +261,27 @@ def test_loans_that_relied_on_a_recalled_grade_are_listed(offers: Offers, sqlite
     file.write_text("\n".join(["loan,taxpayer_id,granted_on", *lines]), encoding="gb18030")
     spool = BankSettings.of(offers.bank).spool
     target = SqlTarget(sqlite_url, "grade_a", COLUMNS)
-    found = list(relied_on(file, target.recalled("grade-a"), Spool(spool), Receipts(spool, ())))
-    assert [(one.loan, one.known_on, one.recalled_on) for one in found] == [
+    reliance = relied_on(file, target.recalled("grade-a"), Spool(spool), Receipts(spool, ()))
+    assert (reliance.read, reliance.relied) == (5, 2)
+    assert [(one.loan, one.known_on, one.recalled_on) for one in reliance.found] == [
         ("L-1", today, today),
         ("L-3", today, today),
     ]
     file.write_text(f"loan,taxpayer_id,granted_on\nL-1,{made_up_uscc(0)},soon\n")
     with pytest.raises(Invalid, match=r"line 2: granted_on"):
-        list(relied_on(file, target.recalled("grade-a"), Spool(spool), Receipts(spool, ())))
+        relied_on(file, target.recalled("grade-a"), Spool(spool), Receipts(spool, ()))
+    for wrong, why in {
+        "": "empty",
+        made_up_uscc(0)[:-2]: "neither",
+        made_up_uscc(0)[:-1] + ("0" if made_up_uscc(0)[-1] != "0" else "1"): "wrong check character",
+        "9.1999999E+17": "spreadsheet",
+    }.items():
+        file.write_text(f"loan,taxpayer_id,granted_on\nL-1,{made_up_uscc(0)},{today}\nL-2,{wrong},{today}\n")
+        with pytest.raises(Invalid, match=rf"loans\.csv, line 3: taxpayer_id is .*{why}"):
+            relied_on(file, target.recalled("grade-a"), Spool(spool), Receipts(spool, ()))
     file.write_text("loan,granted_on\n")
     with pytest.raises(Invalid, match="taxpayer_id"):
-        list(relied_on(file, target.recalled("grade-a"), Spool(spool), Receipts(spool, ())))
+        relied_on(file, target.recalled("grade-a"), Spool(spool), Receipts(spool, ()))
     target.close()
 
 
@@ -311,3 +325,65 @@ def test_somebody_who_drops_the_list_gets_it_again(offers: Offers, sqlite_url: s
     with engine.connect() as conn:
         assert conn.execute(text("SELECT count(*) FROM xinyi_recalls")).scalar() == 1
     engine.dispose()
+
+
+@pytest.mark.parametrize("further", [False, True])
+@pytest.mark.parametrize("form", ["sqlite", "csv", "oracle-files"])
+def test_a_target_made_anew_from_the_spool_tells_of_the_recall(
+    offers: Offers, tmp_path: Path, further: bool, form: str
+) -> None:
+    """The correction came before its turn; the list comes back with the rows, once, and as it was received."""
+    chain = Chain(offers.maker)
+    first = chain.full(made_up_records(40))
+    offers.receive(first)
+    land(offers.bank, f"sqlite:///{tmp_path}/lost.db")
+    chain.delta()
+    delivery = receive(offers, chain.correction(first.digest, [renamed(3, "更正")], gone=[made_up_uscc(2)]))
+    land(offers.bank, f"sqlite:///{tmp_path}/lost.db")
+    if further:
+        offers.receive(chain.full(list(chain.truth.values())))
+        land(offers.bank, f"sqlite:///{tmp_path}/lost.db")
+    receipts = signed(offers.bank, delivery)
+    url = {"sqlite": f"sqlite:///{tmp_path}/new.db", "csv": f"csv:///{tmp_path}/new.csv"}.get(
+        form, f"oracle-files:///{tmp_path}/loads"
+    )
+
+    def told_back(url: str) -> set[tuple[str, str, int]]:
+        target = open_target(url, "grade_a")
+        try:
+            return {(row.taxpayer_id, row.what, row.received_at_ms) for row in target.recalled("grade-a")}
+        finally:
+            target.close()
+
+    landing = Landing(offers.bank, lambda _: open_target(url, "grade_a"))
+    assert [(r.sequence, r.recall) for r in landing.land_all(["grade-a"])] == [(4 if further else 1, False), (3, True)]
+    assert told_back(url) == told_back(f"sqlite:///{tmp_path}/lost.db")
+    assert len(told_back(url)) == 2
+    assert landing.land_all(["grade-a"]) == []
+    assert signed(offers.bank, delivery) == receipts
+
+
+def test_recalls_are_not_asked_of_a_target_that_nothing_landed_in(offers: Offers, tmp_path: Path) -> None:
+    """"Nothing was recalled" would be a guess: the bank lands elsewhere."""
+    chain = Chain(offers.maker)
+    first = chain.full(made_up_records(20))
+    offers.receive(first)
+    offers.receive(chain.correction(first.digest, gone=[made_up_uscc(3)]))
+    url = f"sqlite:///{tmp_path}/own.db"
+    land(offers.bank, url)
+    loans = tmp_path / "loans.csv"
+    loans.write_text(f"loan,taxpayer_id,granted_on\nL-1,{made_up_uscc(4)},2018-04-20\n")
+
+    def recalls(*options: object) -> tuple[int, str, str]:
+        home = ("--home", str(offers.bank.path))
+        done = CliRunner().invoke(app, ["recalls", *map(str, options), *home])
+        return done.exit_code, done.output, done.stderr
+
+    assert made_up_uscc(3) in recalls("--to", url, "--json")[1]
+    code, _, told = recalls("--to", url, "--loans", loans)
+    assert (code, "1 loans read, 0 relied" in told) == (Exit.NOTHING, True)
+    for options in ((), ("--loans", loans), ("--to", f"sqlite:///{tmp_path}/empty.db")):
+        done = CliRunner().invoke(app, ["recalls", *map(str, options), "--home", str(offers.bank.path)])
+        assert isinstance(done.exception, UsageInvalid)
+        assert "--to" in done.exception.explanation
+    assert not (offers.bank.path / "bank.db").exists()

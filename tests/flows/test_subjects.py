@@ -23,6 +23,7 @@ from audit.disclosure.account import Question, verify
 from audit.disclosure.answer import as_of
 from audit.disclosure.folder import KnownFolder
 from audit.disclosure.history import History, News
+from audit.entries import canonical_json
 from audit.envelope import seal
 from audit.verification.policy import Policy
 from gateway.exchange import wall_clock
@@ -55,6 +56,7 @@ from xinyi.v1.subject_service_pb2_grpc import SubjectServiceStub
 
 PRODUCT = "grade-all"
 FEED = (BUREAU, PRODUCT)
+BANK_1_HOLDER = f"xinyi://{CITY}/bank-1/machine/main"
 BANK_1, BANK_2 = f"{CITY}/bank-1", f"{CITY}/bank-2"
 #: The taxpayer whose A was wrong, one that leaves, one that never was among the records.
 WRONG, LEAVER, STRANGER = made_up_uscc(7), made_up_uscc(20), made_up_uscc(99_999)
@@ -465,7 +467,13 @@ async def test_commands(tmp_path: Path) -> None:
 
         again = (await ok("xinyi-audit", "verify-known", folder, "--policy", policy, "--json")).json
         assert again["verdict"] == "holds"
-        assert again["answers"][0]["known"] == answer["known"]
+        assert again["answers"] == [answer], "what is held true as well"
+        question = json.loads((folder / "question.json").read_text())
+        later = shutil.copytree(folder, tmp_path / "later")
+        (later / "question.json").write_text(canonical_json({**question, "day": "2099-01-01"}) + "\n")
+        bent = await run("xinyi-audit", "verify-known", later, "--policy", policy)
+        assert (bent.code, bent.out) == (4, ""), bent.err
+        assert "2099-01-01" in bent.err
         for name in ("account.bin", "query.dsse", "question.json", "seen"):
             changed = shutil.copytree(folder, tmp_path / "changed")
             data = (changed / name).read_bytes()
@@ -483,6 +491,8 @@ async def test_commands(tmp_path: Path) -> None:
         assert again["answers"][0]["known"] == answer["known"]
 
         assert (await run("xinyi-audit", *known, "--subject", WRONG)).code == 2, "a purpose is needed"
+        assert (await run("xinyi-audit", "subject-report", WRONG, *home)).code == 2, "here as well"
+        await questions_that_make_no_sense(story, known, purpose)
         report = ("subject-report", WRONG, *home, *purpose)
         told = (await ok("xinyi-audit", *report, "--format", "json")).json
         check_report(told, story)
@@ -495,6 +505,11 @@ async def test_commands(tmp_path: Path) -> None:
         assert "Corrections and recalls" in spoken.out
         assert "更正与召回" not in spoken.out
 
+        theirs = ("--home", world.homes[MAKER].path, "--policy", policy, "--format", "json")
+        own = (await ok("xinyi-audit", "subject-report", WRONG, *theirs, *purpose)).json
+        assert (own["scope"]["asked_by"], own["scope"]["editions_of"]) == (MAKER, BUREAU)
+        assert told["scope"]["editions_of"] == ""
+
         export = tmp_path / "export"
         await ok("xinyi-audit", "export", export, *home, "--records", *purpose)
     # A second source of the same facts.
@@ -502,12 +517,49 @@ async def test_commands(tmp_path: Path) -> None:
     offline = (await run("xinyi-audit", *known, "--subject", WRONG, "--true", *exported, "--json"))
     assert offline.code == 0, offline.err
     assert json.loads(offline.out)["answers"][0] == {**found["answers"][0]}
+    assert not [said for said in json.loads(offline.out)["not_proven"] if "export" in said]
+    nobody = ("as-of", *home, "--bank", "bank-9", "--day", "2018-05-03", *exported)
+    refused = await run("xinyi-audit", *nobody)
+    assert (refused.code, refused.out) == (3, ""), refused.err
+    assert f"no such party is known to the log: no delivery and no key registration names {CITY}/bank-9" in refused.err
     told_again = (await ok("xinyi-audit", *report, *exported, "--format", "json")).json
-    assert {**told_again, "made_at_ms": 0, "head": 0, "feeds": 0} == {**told, "made_at_ms": 0, "head": 0, "feeds": 0}
+    other = {"made_at_ms": 0, "head": 0, "feeds": 0, "scope": 0, "not_proven": 0}
+    assert {**told_again, **other} == {**told, **other}
+    assert (told["scope"]["asked_by"], told["scope"]["purpose"]) == (AUDITOR, "dispute 2018-44")
+    assert (told_again["scope"]["source"], told_again["scope"]["policy"]) == ("export", told["scope"]["policy"])
+    assert told_again["not_proven"] == [said for said in told["not_proven"] if "export" not in said]
     assert "税总发" in told_again["feeds"][0]["legal_basis"]
     stale = export / "documents.jsonl"
     stale.write_bytes(_flip(stale.read_bytes(), 4000))
     assert (await run("xinyi-audit", *known, "--subject", WRONG, *exported)).code == 4
+
+
+async def questions_that_make_no_sense(story: Story, known: tuple[Any, ...], purpose: tuple[str, ...]) -> None:
+    """Each is refused, and says which part of it is wrong: "nothing was disclosed" would be no answer."""
+    home = ("--home", story.auditor.path)
+    wrong_check = WRONG[:-1] + ("0" if WRONG[-1] != "0" else "1")
+    for command, why in (
+        (("subject-report", "示例企业有限公司", *home), "8 characters"),
+        (("subject-report", "", *home), "empty"),
+        ((*known, "--subject", wrong_check), "check character"),
+    ):
+        refused = await run("xinyi-audit", *command, *purpose)
+        assert (refused.code, refused.out) == (2, ""), (command, refused.err)
+        assert "no identifier of an enterprise" in refused.err
+        assert why in refused.err
+    bank = ("as-of", *home, "--bank", "bank-1")
+    for command, code, why in (
+        ((*bank, "--day", "2099-01-01"), 2, "yet to come"),
+        ((*bank, "--day", "2018-05-03", "--product", "nonsense", "--subject", WRONG), 3, "no edition of nonsense"),
+        ((*bank, "--day", "2018-05-03", "--product", "nonsense"), 3, "no edition of nonsense"),
+        (("as-of", *home, "--bank", "bank-9", "--day", "2018-05-03", "--subject", WRONG), 3, f"names {CITY}/bank-9"),
+        (("as-of", *home, "--bank", "bank one", "--day", "2018-05-03"), 2, "--bank"),
+        ((*known, "--home", story.world.homes[BANK_1_HOLDER].path), 2, "ask from the home of an auditor's"),
+        (("subject-report", WRONG, *home, "--product", "nonsense"), 3, "no edition of nonsense"),
+    ):
+        refused = await run("xinyi-audit", *command, *purpose)
+        assert (refused.code, refused.out) == (code, ""), (command, refused.err)
+        assert why in " ".join(refused.err.split()), refused.err
 
 
 def check_report(told: dict[str, Any], story: Story) -> None:

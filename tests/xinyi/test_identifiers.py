@@ -189,3 +189,19 @@ def test_columns_give_the_verdict_of_single_codes() -> None:
         assert identifiers.find_wrong_organisations(formed) == {
             i for i, code in enumerate(formed) if not identifiers.is_organisation_code(code[8:17])
         }
+
+
+@pytest.mark.parametrize(
+    ("identifier", "why"),
+    [
+        (BAIDU, ""),
+        ("", "empty"),
+        ("HELLO", "5 characters"),
+        (BAIDU[:-1] + "M", "last character is not the check character"),
+        (BAIDU[:-1] + "I", "form of a USCC"),
+        ("110108000000001", "as a taxpayer number or registration number"),
+    ],
+)
+def test_a_wrong_identifier_is_told_which_rule_it_breaks(identifier: str, why: str) -> None:
+    found = identifiers.broken_rule(identifier)
+    assert (why in found) if why else not found

@@ -9,6 +9,11 @@ from typing import Any
 from adapters.auditor.report.words import (
     BASES,
     COLUMNS,
+    COVERS_ALL,
+    COVERS_OWN,
+    COVERS_PRODUCT,
+    FROM_EXPORT,
+    KEYS,
     LEAF,
     NO_RECORD,
     NOT_PROVEN,
@@ -22,6 +27,7 @@ from adapters.auditor.report.words import (
     TITLE,
     UNCERTAIN,
     UNCONFIRMED,
+    VERIFIED,
     Cell,
     Several,
     Words,
@@ -51,11 +57,13 @@ class Section:
 @dataclass(frozen=True)
 class Page:
     title: Words
+    #: Stands on every sheet: whom it is about.
+    subject: str
     sections: tuple[Section, ...]
 
 
 def page_of(report: Json) -> Page:
-    return Page(TITLE, tuple(_sections(report)))
+    return Page(TITLE, report["subject"], tuple(_sections(report)))
 
 
 def _sections(report: Json) -> Iterator[Section]:
@@ -69,6 +77,7 @@ def _sections(report: Json) -> Iterator[Section]:
             (COLUMNS["made_at"], _time(report["made_at_ms"])),
         ),
     )
+    yield Section(SECTIONS["scope"], facts=tuple(_scope(report["scope"], report["head"])))
     yield _table("now", "product origin legal_basis grade year decision decided_on validity", map(_now, feeds))
     disclosed = [(feed, s) for feed in feeds for s in feed["disclosed"]]
     yield _table(
@@ -96,12 +105,24 @@ def _sections(report: Json) -> Iterator[Section]:
         "silent", "product edition published_at", ((plain(s["product"]), _edition(s), _time(s["published_at_ms"]))
         for feed in feeds for s in feed["silent"]),
     )  # fmt: skip
-    head = report["head"]
-    yield Section(
-        SECTIONS["proofs"], facts=((COLUMNS["head"], plain(f"{head['origin']} {head['size']} {head['root']}")),)
-    )
-    yield _table("proofs", "document edition", map(_document, _documents(report)))
-    yield Section(SECTIONS["not_proven"], sentences=NOT_PROVEN)
+    yield _table("documents", "document digest edition", map(_document, _documents(report)))
+    said = [words for words in NOT_PROVEN if words.en in report["not_proven"]]
+    yield Section(SECTIONS["not_proven"], sentences=tuple(said))
+
+
+def _scope(scope: Json, head: Json) -> Iterator[tuple[Words, Cell]]:
+    covers = [_with(COVERS_OWN, scope["editions_of"]) if scope["editions_of"] else COVERS_ALL]
+    if scope["product"]:
+        covers.append(_with(COVERS_PRODUCT, scope["product"]))
+    yield COLUMNS["covers"], _joined(covers)
+    yield COLUMNS["asked_by"], _holder(scope["asked_by"]) if scope["asked_by"] else FROM_EXPORT
+    yield COLUMNS["purpose"], plain(scope["purpose"]) if scope["purpose"] else NOTHING
+    policy = scope["policy"]
+    trusted = [plain(name) for name in (policy["log"], policy["gateway"], *policy["bureaus"])]
+    said = [*trusted, _with(KEYS, policy["keys"]), plain(f"SHA-256 {policy['sha256']}")]
+    yield COLUMNS["policy"], _joined(said)
+    yield COLUMNS["head"], plain(f"{head['origin']} {head['size']} {head['root']}")
+    yield COLUMNS["verified"], VERIFIED
 
 
 def _table(name: str, columns: str, rows: Iterable[tuple[Cell, ...]]) -> Section:
@@ -217,18 +238,20 @@ def _holding(holding: Json) -> tuple[Cell, ...]:
     )
 
 
-def _documents(report: Json) -> Iterator[tuple[str, Json]]:
-    """Digest of each sealed document that the report rests on, with its edition."""
+def _documents(report: Json) -> Iterator[tuple[str, str, Json]]:
+    """Kind and digest of each sealed document that the report rests on, with its edition."""
     for feed in report["feeds"]:
         for statement in feed["disclosed"]:
-            yield statement["edition"], statement
+            yield "manifest", statement["edition"], statement
+            yield "approval", statement["approval"], statement
             for delivery in statement["deliveries"]:
-                yield delivery["delivery"], statement
-                yield from ((receipt["receipt"], statement) for receipt in delivery["receipts"])
+                yield "delivery", delivery["delivery"], statement
+                yield from (("receipt", receipt["receipt"], statement) for receipt in delivery["receipts"])
 
 
-def _document(found: tuple[str, Json]) -> tuple[Cell, ...]:
-    return plain(found[0]), _edition(found[1])
+def _document(found: tuple[str, str, Json]) -> tuple[Cell, ...]:
+    kind, digest, statement = found
+    return code("document", kind), plain(digest), _edition(statement)
 
 
 def _decision(record: Json | None) -> tuple[Cell, ...]:
@@ -272,7 +295,11 @@ def _moment(milliseconds: int, leaf: int) -> Cell:
 
 
 def _leaf(index: int) -> Words:
-    return Words(LEAF.zh.format(index), LEAF.en.format(index))
+    return _with(LEAF, index)
+
+
+def _with(words: Words, *values: object) -> Words:
+    return Words(words.zh.format(*values), words.en.format(*values))
 
 
 def _time(milliseconds: int | None) -> Words:

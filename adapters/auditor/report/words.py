@@ -56,7 +56,8 @@ SECTIONS = {
     "objections": Words("异议", "Objections"),
     "recalls": Words("更正与召回", "Corrections and recalls"),
     "holdings": Words("各接收方目前持有的记录", "What each recipient holds now"),
-    "proofs": Words("证明", "Proofs"),
+    "scope": Words("范围与核验", "What this covers, and how it was verified"),
+    "documents": Words("所依据的签署文件（摘要）", "Sealed documents this rests on (digests)"),
     "not_proven": Words("本报告不能证明", "What this report does not prove"),
 }
 
@@ -100,7 +101,13 @@ COLUMNS = {
     "since": Words("自", "Since"),
     "signed_by": Words("签署人", "Signed by"),
     "head": Words("日志树头", "Log head"),
-    "document": Words("文件摘要", "Document digest"),
+    "covers": Words("涵盖", "Covers"),
+    "asked_by": Words("查询人", "Asked by"),
+    "purpose": Words("查询目的", "Purpose"),
+    "policy": Words("核验策略", "Policy"),
+    "verified": Words("核验", "Verified"),
+    "document": Words("文件", "Document"),
+    "digest": Words("摘要", "Digest"),
     "stopped": Words("已停止", "stopped"),
 }
 
@@ -157,6 +164,12 @@ CODES = {
         "AGREED_TERM": Words("约定期限", "agreed term"),
         "INTERNAL_TARGET": Words("内部目标", "internal target"),
     },
+    "document": {
+        "manifest": Words("期次清单", "manifest"),
+        "approval": Words("审批书", "approval"),
+        "delivery": Words("提供书", "delivery"),
+        "receipt": Words("回执", "receipt"),
+    },
     "unit": {
         "WORKING_DAYS": Words("个工作日", "working days"),
         "CALENDAR_DAYS": Words("个自然日", "calendar days"),
@@ -174,6 +187,15 @@ BASES = {
     ),
 }
 
+COVERS_ALL = Words("日志中全部税务机关已发布的期次", "the published editions of every bureau in the log")
+COVERS_OWN = Words("仅涵盖{}的期次，其他税务机关的期次不在内", "editions of {} alone; not those of other bureaus")
+COVERS_PRODUCT = Words("仅限数据产品{}", "of product {} alone")
+FROM_EXPORT = Words("未向网关查询：取自整份日志导出", "no gateway was asked: read from an export of the whole log")
+KEYS = Words("{}把钉扎密钥", "{} pinned keys")
+VERIFIED = Words(
+    "以下全部签名与证明均已依此策略、在此日志树头下核验",
+    "every signature and proof shown here was verified under this policy and this head",
+)
 OPEN_YET = Words("未决", "open")
 UNCONFIRMED = Words("（条文未经核对）", "(text of the article not confirmed)")
 NO_RECORD = Words("无记录", "no record")

@@ -151,7 +151,7 @@ def _show(results: Sequence[Result], *, as_json: bool) -> None:
             f"{r.stage}, {r.accepted} accepted, {r.rejected} rejected"
         )
         if not r.recall:
-            console.print(f"  root recomputed from the landed rows: {r.root.hex()}")
+            console.print(f"  root recomputed from its records: {r.root.hex()}")
 
 
 def receive(

@@ -11,10 +11,11 @@ import typer
 from adapters.party.onboarding import problems
 from adapters.party.terminal import HomeOption, JsonOption
 from audit.keys import is_person, party_of
-from xinyi.errors import ExchangeError, VerificationError
+from xinyi.errors import ExchangeError, Unavailable, VerificationError
 from xinyi.terminal import console, findings, notices, print_json
 
 if TYPE_CHECKING:
+    from adapters.bank.settings import BankSettings
     from adapters.party.home import Home
 
 
@@ -136,7 +137,8 @@ def check(home: HomeOption, as_json: JsonOption = False) -> None:
     from adapters.party.home import Home
 
     opened = Home.open(home)
-    found = problems(opened) + target_problems(BankSettings.of(opened))
+    settings = BankSettings.of(opened)
+    found = problems(opened) + (target_problems(settings) or _lost(settings))
     holders = {key.holder for key in opened.keyring()}
     known = {party_of(holder) for holder in holders} - {opened.party, opened.settings.gateway.party}
     if not known:
@@ -151,6 +153,17 @@ def check(home: HomeOption, as_json: JsonOption = False) -> None:
     if not found:
         _warn_of_changes(opened)
     findings(found, good="this bank can fetch, land and confirm", as_json=as_json)
+
+
+def _lost(settings: BankSettings) -> list[str]:
+    """A machine without a way to the database cannot know: it says so."""
+    from adapters.bank.targets import lost_rows
+
+    try:
+        return lost_rows(settings)
+    except Unavailable as error:
+        notices.print(f"whether what landed is still there was not looked at: {error.explanation}", markup=False)
+        return []
 
 
 def _two_may_sign(party: str, holders: set[str]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,7 @@ import typer
 from adapters.bank.commands.options import CsvOption, EncodingOption, ProductOption, ToOption, targets
 from adapters.bank.ending import end
 from adapters.party.terminal import HomeOption, JsonOption
+from xinyi.terminal import notices as said
 from xinyi.terminal import print_json, table
 
 
@@ -30,36 +32,47 @@ def recalls(
 
     Example: xinyi-bank recalls --loans loans.csv --home ./bank-1
     """
-    from adapters.bank.recalls import relied_on
+    from adapters.bank.recalls import never_landed, relied_on
     from adapters.bank.receipts import Receipts
     from adapters.bank.settings import BankSettings
     from adapters.bank.spool import Spool
+    from adapters.bank.targets import is_there
     from adapters.party.home import Home
     from xinyi.days import day_of
 
     opened = Home.open(home)
     settings = BankSettings.of(opened)
     recalled = []
-    for name in product or settings.products:
-        target = targets(opened, to, csv, encoding)(name)
-        try:
-            recalled += list(target.recalled(name))
-        finally:
-            target.close()
+    open_target = targets(opened, to, csv, encoding)
+    products = list(product or settings.products)
+    nowhere = [name for name in products if not (to or csv or is_there(settings.target(name)))]
+    for name in products:
+        if name in nowhere:
+            continue
+        with closing(open_target(name)) as target:
+            rows = list(target.recalled(name))
+            if not rows and target.landed(name) is None:
+                nowhere.append(name)
+            recalled += rows
+    if len(nowhere) == len(products):
+        raise never_landed(nowhere)
+    for name in nowhere:
+        said.print(f"nothing of {name} has landed there", markup=False)
     if loans is not None:
-        relied = list(relied_on(loans, recalled, Spool(settings.spool), Receipts(settings.spool, ())))
+        reliance = relied_on(loans, recalled, Spool(settings.spool), Receipts(settings.spool, ()))
+        said.print(f"{reliance.read} loans read, {reliance.relied} relied on a recalled grade")
         if as_json:
-            print_json([asdict(one) for one in relied])
-        elif relied:
+            print_json([asdict(one) for one in reliance.found])
+        elif reliance.found:
             table(
                 "loans that relied on a recalled grade",
                 ("loan", "taxpayer", "granted", "grade known since", "recalled", "correction"),
                 [
                     (one.loan, one.taxpayer_id, one.granted_on, one.known_on, one.recalled_on, one.correction[:16])
-                    for one in relied
+                    for one in reliance.found
                 ],
             )
-        return end(bool(relied), "no loan relied on a recalled grade")
+        return end(bool(reliance.found), "no loan relied on a recalled grade")
     if as_json:
         print_json([asdict(one) for one in recalled])
     elif recalled:
