@@ -65,6 +65,7 @@ def write_rows(conn: Connection, writes: Sequence[Write]) -> None:
 
     SQLite takes a statement for each table, PostgreSQL one for all, with one parameter for each: every
     statement there is a journey to the server, and it knows this one already, however many rows come.
+    In which order PostgreSQL then writes the tables is not said: no row may take a place that another one frees.
     """
     if conn.dialect.name == "sqlite":
         for table, rows, on in writes:

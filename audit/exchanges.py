@@ -208,9 +208,14 @@ def check_receipt(
     delivery: Opened[exchange_pb2.Delivery],
     manifest: Opened[edition_pb2.Manifest],
 ) -> None:
-    """The recipient's receipt is for this delivery, and its root and counts are the manifest's."""
+    """The recipient's receipt is for this delivery, in its time, and its root and counts are the manifest's."""
     message = receipt.message
     checks.check_delivery_receipt(message)
+    checks.check_receipt_time(
+        message.signed_at_ms,
+        offered_at_ms=delivery.message.offered_at_ms,
+        arrived_at_ms=entry.recorded_at_ms,
+    )
     if entry.kind != "receipt.repeated":  # of whichever stage
         _check_same("stage", message.stage, STAGES.get(entry.kind))
     _check_same("delivery_digest", message.delivery_digest, delivery.digest)

@@ -72,7 +72,7 @@ def _queue_behind(x: Exchange, known: list[dict[str, Any]], entitlement: Mapping
             x.add(tables.deliveries, new_row(x, missing, entitlement))
         elif row is not None and rules.may_begin_anew(row):
             under = {name: entitlement[name] for name in ("agreement_id", "channel", "target")}
-            x.replace(tables.deliveries, row | under | _begun_anew(row, x.now_ms))
+            x.replace(tables.deliveries, row | under | begun_anew(row, x.now_ms))
 
 
 def new_row(x: Exchange, edition: Mapping[str, Any], entitlement: Mapping[str, Any]) -> dict[str, Any]:
@@ -352,13 +352,13 @@ def revive(x: Exchange, delivery_id: str, holder: str, reason: str) -> str:
         raise Conflict(
             f"only a DEAD delivery is retried by hand; this one is {found['state']}", basis="delivery.state"
         )
-    row = dict(found) | _begun_anew(found, x.now_ms)
+    row = dict(found) | begun_anew(found, x.now_ms)
     x.replace(tables.deliveries, row)
     _log(x, "retried", row, holder, detail=reason)
     return str(row["state"])
 
 
-def _begun_anew(row: Mapping[str, Any], now_ms: int) -> dict[str, Any]:
+def begun_anew(row: Mapping[str, Any], now_ms: int) -> dict[str, Any]:
     """What becomes of a DEAD delivery that has all its attempts again."""
     return {
         "state": "QUEUED" if row["document"] is None else "OFFERED",

@@ -1,7 +1,8 @@
 """Recalls: whoever took what a CORRECTION corrects is told, whatever has become of them or their agreement.
 
-A recall is OPEN from the publication of the CORRECTION until the recipient's APPLIED receipt of it. Where the bureau
-stops the CORRECTION, those that are open are STOPPED: nobody is asked any more, the reason is the stop's.
+A recall is OPEN from the publication of the CORRECTION, or from the receipt that comes behind it and says that its
+party took what is corrected, until that party's APPLIED receipt of the CORRECTION. Where the bureau stops the
+CORRECTION, those that are open are STOPPED: nobody is asked any more, the reason is the stop's.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from sqlalchemy import Connection
 from gateway import delivery
 from gateway.exchange import Exchange, Need
 from gateway.rules import deliveries as rules
+from gateway.rules import editions as ways
 from gateway.rules.partners import check_right
 from gateway.store import deliveries as store
 from gateway.store import editions, parties, tables
@@ -30,28 +32,50 @@ def queue(x: Exchange, correction: Mapping[str, Any]) -> None:
     """
     if correction["kind"] != edition_pb2.EDITION_KIND_CORRECTION:
         return
-    sealed = editions.get_document(x.conn, correction["manifest_digest"])
-    corrected = editions.find_edition(x.conn, edition_pb2.Manifest.FromString(sealed.payload).corrects)
-    assert corrected is not None  # checked at its place
+    corrected = editions.corrected_by(x.conn, dict(correction))
     entitled = {row["party"] for row in parties.entitled_parties(x.conn, correction["product"])}
-    for taken in store.takers(x.conn, dict(corrected), dict(correction), rules.TAKING):
+    for taken in store.takers(x.conn, corrected, dict(correction), rules.TAKING):
         recipient = taken["recipient"]
         if recipient not in entitled:
-            # By the channel it had last; the agreement is the one under which it was given what is recalled.
-            last = parties.find_entitlement(x.conn, recipient, correction["product"]) or taken
-            ways = {name: last[name] for name in ("channel", "target")}
-            under = ways | {"party": recipient, "agreement_id": taken["agreement_id"]}
-            x.add(tables.deliveries, delivery.new_row(x, correction, under))
-        x.add(
-            tables.recalls,
-            {
-                "correction": correction["manifest_digest"],
-                "recipient": recipient,
-                "delivery_id": checks.delivery_id(correction["manifest_digest"], recipient),
-                "state": OPEN,
-                "changed_at_ms": x.now_ms,
-            },
-        )
+            x.add(tables.deliveries, _by_last_channel(x, correction, taken))
+        x.add(tables.recalls, _opened(x, correction, recipient))
+
+
+def open_late(x: Exchange, taken: Mapping[str, Any], edition: Mapping[str, Any]) -> None:
+    """Recalls for a party whose first receipt of a corrected edition comes behind the CORRECTION, entitled or not.
+
+    What it was given ended on its way for want of a right begins anew. Who has applied the CORRECTION needs none.
+
+    Args: taken — the delivery that the receipt is for, of this edition.
+    """
+    recipient = taken["recipient"]
+    for correction in editions.corrections_of(x.conn, dict(edition), ways.DELIVERABLE):
+        given = x.get(tables.deliveries, checks.delivery_id(correction["manifest_digest"], recipient))
+        known = x.get(tables.recalls, correction["manifest_digest"], recipient)
+        if known is not None or (given is not None and given["state"] == "APPLIED"):
+            continue
+        if given is None:
+            x.add(tables.deliveries, _by_last_channel(x, correction, taken))
+        elif rules.may_begin_anew(given):
+            x.replace(tables.deliveries, given | delivery.begun_anew(given, x.now_ms))
+        x.add(tables.recalls, _opened(x, correction, recipient))
+
+
+def _by_last_channel(x: Exchange, correction: Mapping[str, Any], taken: Mapping[str, Any]) -> dict[str, Any]:
+    """A delivery by the channel the party had last, under the agreement by which it was given what is recalled."""
+    last = parties.find_entitlement(x.conn, taken["recipient"], correction["product"]) or taken
+    way = {name: last[name] for name in ("channel", "target")}
+    return delivery.new_row(x, correction, way | {"party": taken["recipient"], "agreement_id": taken["agreement_id"]})
+
+
+def _opened(x: Exchange, correction: Mapping[str, Any], recipient: str) -> dict[str, Any]:
+    return {
+        "correction": correction["manifest_digest"],
+        "recipient": recipient,
+        "delivery_id": checks.delivery_id(correction["manifest_digest"], recipient),
+        "state": OPEN,
+        "changed_at_ms": x.now_ms,
+    }
 
 
 def due(conn: Connection, recipient: str, product: str) -> list[bytes]:

@@ -44,6 +44,7 @@ def needs_of(digest: bytes, receipt: exchange_pb2.DeliveryReceipt, party: str) -
     return [
         (tables.answers, (digest,)),
         (tables.deliveries, (receipt.delivery_id,)),
+        (tables.documents, (receipt.delivery_digest,)),
         (tables.parties, (party,)),
         (tables.editions, (receipt.manifest_digest,)),
         (tables.receipts, (receipt.delivery_id, receipt.stage)),
@@ -66,8 +67,10 @@ def record_receipt(
     check_right(x.get(tables.parties, party), "confirm")
     edition = x.get(tables.editions, delivery["manifest_digest"])
     assert edition is not None  # foreign key
-    offered = receipt.delivery_digest == delivery["document"] or _was_offered(x, receipt)
-    rules.check_receipt(receipt, delivery, edition, party, offered=offered)
+    offer = _offer(x, receipt)
+    rules.check_receipt(receipt, delivery, edition, party, offered=offer is not None)
+    assert offer is not None  # refused otherwise
+    checks.check_receipt_time(receipt.signed_at_ms, offered_at_ms=offer.offered_at_ms, arrived_at_ms=x.now_ms)
     earlier = x.get(tables.receipts, receipt.delivery_id, receipt.stage)
     if earlier is not None:
         given = editions.get_document(x.conn, earlier["document"])
@@ -91,6 +94,8 @@ def record_receipt(
         tables.deliveries,
         dict(delivery) | {"state": state, "last_error": "", "changed_at_ms": x.now_ms},
     )
+    if state in rules.TAKEN and delivery["state"] not in rules.TAKEN:
+        recalls.open_late(x, delivery, edition)
     recalls.confirm(x, receipt, party)
     return _log(x, f"receipt.{rules.stage_word(receipt.stage)}", opened, delivery, party, actor)
 
@@ -118,12 +123,20 @@ def _log(
     return outcome, leaf
 
 
-def _was_offered(x: Exchange, receipt: exchange_pb2.DeliveryReceipt) -> bool:
-    """Whether a receipt names an earlier Delivery of its delivery: taken in time, confirmed after its expiry.
+def _offer(x: Exchange, receipt: exchange_pb2.DeliveryReceipt) -> exchange_pb2.Delivery | None:
+    """The Delivery that a receipt names, where it is one of its delivery; also an earlier one: taken in time, confirmed
+    after its expiry.
 
     Nothing but an offer of ours brings a Delivery into the store.
     """
-    sealed = editions.find_document(x.conn, receipt.delivery_digest)
+    known = x.get(tables.documents, receipt.delivery_digest)
+    # One that was offered in the group of this very exchange is not among what was read ahead.
+    sealed = (
+        envelope_pb2.Envelope.FromString(known["envelope"])
+        if known is not None
+        else editions.find_document(x.conn, receipt.delivery_digest)
+    )
     if sealed is None or sealed.payload_type != envelope.payload_type(exchange_pb2.Delivery):
-        return False
-    return exchange_pb2.Delivery.FromString(sealed.payload).delivery_id == receipt.delivery_id
+        return None
+    offer = exchange_pb2.Delivery.FromString(sealed.payload)
+    return offer if offer.delivery_id == receipt.delivery_id else None

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import structlog
 
 from adapters.bank.evidence import Evidence
+from adapters.bank.handover import MARK
 from adapters.bank.receipts import Receipts, read_envelope, repost, split_name
 from adapters.bank.settings import BankSettings
 from adapters.bank.spool import Spool
 from adapters.party.home import Home
 from audit.checkpoint import TlogProof
 from audit.envelope import Opened, parse_strict
-from xinyi.errors import ExchangeError, Unavailable
+from xinyi.errors import ExchangeError, Invalid, Unavailable
 from xinyi.v1 import envelope_pb2, exchange_pb2
 
 log = structlog.get_logger()
@@ -46,7 +48,8 @@ class Confirmation:
         self._way = way
         self._receipts = Receipts(settings.spool, home.signers())
         self._evidence = Evidence(settings.evidence)
-        repost(Spool(settings.spool), self._receipts)
+        self._spool = Spool(settings.spool)
+        repost(self._spool, self._receipts)
 
     def confirm_all(self, *, wait_s: float) -> tuple[list[Confirmed], int]:
         """Sends everything in the outbox, in the order of the stages, then asks for proofs.
@@ -63,7 +66,11 @@ class Confirmation:
                 continue
             receipt = read_envelope(path)
             try:
-                acknowledgement = self._way.submit(receipt)
+                try:
+                    acknowledgement = self._way.submit(receipt)
+                except Invalid as error:
+                    receipt = self._signed_anew(path, error)
+                    acknowledgement = self._way.submit(receipt)
             except Unavailable:
                 raise
             except ExchangeError as error:
@@ -85,6 +92,21 @@ class Confirmation:
             raise failure
         confirmed = [Confirmed(*which, proven.get(which)) for which in dict.fromkeys([*answered, *proven])]
         return confirmed, len(self._receipts.waiting())
+
+    def _signed_anew(self, path: Path, refused: Invalid) -> envelope_pb2.Envelope:
+        """A receipt that was dated by a wrong clock is signed once more, where it was signed. Raises the refusal."""
+        delivery_id, stage = split_name(path)
+        edition = self._spool.find(delivery_id)
+        if refused.basis != "receipt.time" or edition is None or (edition.path / MARK).exists():
+            raise refused  # of what was handed over the landing machine waits for an answer to what it has
+        with self._spool.lock(delivery_id):
+            receipt = self._receipts.sign_anew(edition, path)
+        if receipt is None:
+            raise refused
+        if refused.sealed:
+            self._evidence.keep(delivery_id, f"{stage}.refusal.dsse", refused.sealed)
+        log.warning("confirm.signed_anew", delivery=delivery_id, stage=stage)
+        return receipt
 
     def _prove(self, wait_s: float) -> dict[tuple[str, str], int]:
         """Fetches the proofs that are missing, also those of earlier runs."""

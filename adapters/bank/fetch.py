@@ -14,6 +14,7 @@ from adapters.bank.evidence import Evidence, note_head
 from adapters.bank.package import (
     Trust,
     VerifiedPackage,
+    check_clock,
     check_not_expired,
     check_takeable,
     verify_package,
@@ -106,6 +107,7 @@ class Receiver:
         """
         advance(self.spool, package.product, self.trust)
         check_takeable(package, self.spool.held(package.product))
+        check_clock(package.delivery.message, now_ms())
         check_not_expired(package, now_ms())
         return self.spool.open_intake(package, examine, also)
 

@@ -19,9 +19,9 @@ import structlog
 from adapters.bank.chain import Chain, Link, read_link
 from adapters.bank.evidence import Evidence
 from adapters.bank.outcome import Outcomes, Result
-from adapters.bank.package import Held, Trust, VerifiedPackage, verify_package
+from adapters.bank.package import Held, Trust, VerifiedPackage, check_clock, verify_package
 from adapters.bank.product_landing import Means, ProductLanding, examine, held
-from adapters.bank.receipts import Receipts
+from adapters.bank.receipts import Receipts, now_ms
 from adapters.bank.rows import ExaminedRows
 from adapters.bank.rules import BankRules
 from adapters.bank.settings import BankSettings
@@ -129,6 +129,8 @@ class Landing:
         try:
             with self.spool.lock(edition.delivery_id):
                 package = verify_package(edition.package(), self._means.trust)
+                if not link.landed:  # before it shows: it could not be signed for
+                    check_clock(package.delivery.message, now_ms())
                 # `fetch` may have died after its rename: what is ready is held.
                 self.spool.hold(package)
                 results.append(land(edition, package))

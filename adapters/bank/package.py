@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from google.protobuf.message import Message
@@ -15,7 +16,7 @@ from audit import records
 from audit.envelope import Opened, open_sealed
 from audit.keys import Keyring, is_person
 from xinyi import checks
-from xinyi.errors import Conflict, DigestMismatch, SignatureInvalid, VerificationError
+from xinyi.errors import Conflict, DigestMismatch, SignatureInvalid, Unavailable, VerificationError
 from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2, party_pb2
 
 M = TypeVar("M", bound=Message)
@@ -132,6 +133,17 @@ def check_not_expired(package: VerifiedPackage, now_ms: int) -> None:
     """Raises Conflict: after its expiry a delivery must not be taken as new."""
     if now_ms > package.delivery.message.expires_at_ms:
         raise Conflict("the delivery has expired; the gateway must offer it anew", basis="delivery.expired")
+
+
+def check_clock(delivery: exchange_pb2.Delivery, now_ms: int) -> None:
+    """Raises Unavailable where this machine's clock contradicts the Delivery that it is about to confirm."""
+    if now_ms < delivery.offered_at_ms - checks.CLOCKS_MS:
+        now, offered = (datetime.fromtimestamp(ms / 1000, UTC).isoformat() for ms in (now_ms, delivery.offered_at_ms))
+        raise Unavailable(
+            f"this machine's clock says {now}, before the delivery's time, {offered}: nothing is signed by it; "
+            "set the clock, then run this again",
+            basis="clock",
+        )
 
 
 def check_succession(package: VerifiedPackage, held: Held | None) -> None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from adapters.bank.package import VerifiedPackage
+from adapters.bank.package import VerifiedPackage, check_clock
 from adapters.bank.rules import Tally
 from adapters.bank.spool import MAX_FILE_BYTES, Spool, SpooledEdition
 from audit.envelope import open_sealed, parse_strict, seal
@@ -62,11 +62,13 @@ class Receipts:
 
         The root in it is the sealed one: the caller has just recomputed it.
 
-        Call under the delivery's lock; `post` puts it into the outbox.
+        Call under the delivery's lock; `post` puts it into the outbox. Raises Unavailable where the clock
+        contradicts the Delivery.
         """
         path = edition.receipts / f"{stage_word(stage)}.dsse"
         if path.exists():
             return read_envelope(path)
+        check_clock(package.delivery.message, now_ms())
         detailed = stage in (PARTIAL, REJECTED)
         receipt = exchange_pb2.DeliveryReceipt(
             delivery_id=package.delivery_id,
@@ -104,6 +106,27 @@ class Receipts:
             if receipt.delivery_digest == package.delivery.digest and not path.exists():
                 files.make_directory(edition.receipts)
                 files.write_atomically(path, sealed.SerializeToString(deterministic=True))
+
+    def sign_anew(self, edition: SpooledEdition, path: Path) -> envelope_pb2.Envelope | None:
+        """The same receipt under today's time, kept and posted in the place of one that the gateway refused for its
+        time: of that one the log keeps nothing but the refusal. None where it was signed on another machine.
+
+        Call under the delivery's lock. Raises Unavailable where the clock contradicts the Delivery.
+
+        Args: path — in the outbox.
+        """
+        kept = edition.receipts / f"{split_name(path)[1]}.dsse"
+        refused = read_envelope(path)
+        receipt = parse_strict(refused.payload, exchange_pb2.DeliveryReceipt)
+        if not kept.exists() or receipt.signed_by != self._signers[0].key.holder:
+            return None
+        check_clock(parse_strict(edition.package().delivery.payload, exchange_pb2.Delivery), now_ms())
+        receipt.signed_at_ms = now_ms()
+        sealed = seal(receipt, *self._signers)
+        # A crash between the two leaves the refused one in the outbox: it is refused again, and this done again.
+        for place in (kept, path):
+            files.write_atomically(place, sealed.SerializeToString(deterministic=True))
+        return sealed
 
     def post(self, edition: SpooledEdition) -> None:
         """Puts into the outbox what was signed for this edition and not sent yet. Safe to repeat."""

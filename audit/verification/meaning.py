@@ -28,8 +28,10 @@ _RULES: dict[str, Rules] = {
     "edition.rows_answered": (("editions", editions.rows_answered),),
     "edition.purged": (("records", editions.purge),),
     "delivery.offered": (("deliveries", deliveries.offer),),
-    **dict.fromkeys(exchanges.STAGES, (("receipts", deliveries.receipt),)),
-    "receipt.applied": (("receipts", deliveries.receipt), ("recalls", recalls.confirmation)),
+    **dict.fromkeys(exchanges.STAGES, (("receipts", deliveries.receipt), ("recalls", recalls.late_opening))),
+    "receipt.applied": (
+        ("receipts", deliveries.receipt), ("recalls", recalls.late_opening), ("recalls", recalls.confirmation)
+    ),
     "receipt.repeated": (("receipts", deliveries.repeated_receipt),),
     "objection.filed": (("objections", objections.filing),),
     **dict.fromkeys(exchanges.OUTCOMES, (("objections", objections.decision),)),

@@ -33,11 +33,31 @@ def opening(entry: Entry) -> None:
         entry.contradict(f"never took what is corrected, and are told: {_named(strangers)}", "recall.recipient")
 
 
+def late_opening(entry: Entry) -> None:
+    """By this receipt its party took what published CORRECTIONS correct: it is recalled here, if not before."""
+    recipient, applied = entry.message.counterparty, entry.message.kind == "receipt.applied"
+    told = set()
+    for correction, party in _rows(entry):
+        if applied and correction == entry.message.manifest_digest:
+            continue  # for `confirmation`
+        if party != recipient:
+            raise Invalid("a receipt recalls nothing from another party", basis="recall.recipient")
+        told.add(correction)
+    manifest = entry.dossier.open(entry.message.manifest_digest, edition_pb2.Manifest).message
+    due = entry.register.untold(manifest, recipient) if entry.message.kind != "receipt.rejected" else set()
+    for correction in told:
+        entry.register.recall(correction, recipient)
+    if due - told:
+        entry.contradict(f"took what is corrected, and is not told: {recipient}", "recall.missing")
+    if told - due:
+        entry.contradict("its party took nothing here that is corrected, and is told", "recall.recipient")
+
+
 def confirmation(entry: Entry) -> None:
     """Who applied a CORRECTION has confirmed its recall."""
     digest, recipient = entry.message.manifest_digest, entry.message.counterparty
     due = {recipient} if entry.register.is_recalled(digest, recipient) else set()
-    noted = _written(entry)
+    noted = {party for correction, party in _rows(entry) if correction == digest}
     if due - noted:
         raise Invalid("the recall that this receipt confirms is not noted with it", basis="recall.confirmed")
     if noted - due:
@@ -83,18 +103,19 @@ def check_row(run: Run, row: dict[str, Any]) -> None:
 
 def _written(entry: Entry) -> set[str]:
     """Recipients whose rows of `recalls` this entry writes, all of them for the edition it is about."""
-    found = set()
-    for change in entry.message.changes:
-        if change.table == "recalls":
-            try:
-                key = json.loads(change.key)
-                correction, recipient = key["correction"], str(key["recipient"])
-            except (KeyError, TypeError, ValueError):
-                raise Invalid("a row of recalls without its key", basis="recall.row") from None
-            if correction != entry.message.manifest_digest.hex():
-                raise Invalid("a recall of another edition is written here", basis="recall.row")
-            found.add(recipient)
-    return found
+    written = _rows(entry)
+    if any(correction != entry.message.manifest_digest for correction, _ in written):
+        raise Invalid("a recall of another edition is written here", basis="recall.row")
+    return {recipient for _, recipient in written}
+
+
+def _rows(entry: Entry) -> set[tuple[bytes, str]]:
+    """(correction, recipient) of the rows of `recalls` that this entry writes."""
+    try:
+        keys = [json.loads(change.key) for change in entry.message.changes if change.table == "recalls"]
+        return {(bytes.fromhex(key["correction"]), str(key["recipient"])) for key in keys}
+    except (KeyError, TypeError, ValueError):
+        raise Invalid("a row of recalls without its key", basis="recall.row") from None
 
 
 def _named(parties: set[str]) -> str:

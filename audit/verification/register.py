@@ -9,7 +9,8 @@ from audit.verification.scratch import Scratch
 from xinyi.v1 import edition_pb2, exchange_pb2, objection_pb2
 
 _SCHEMA = """
-CREATE TABLE published (manifest BLOB PRIMARY KEY, origin TEXT, product TEXT, sequence INTEGER) WITHOUT ROWID;
+CREATE TABLE published (manifest BLOB PRIMARY KEY, origin TEXT, product TEXT, sequence INTEGER,
+    corrects BLOB) WITHOUT ROWID;
 CREATE TABLE stopped (manifest BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE receipts (delivery TEXT, stage INTEGER, document BLOB, root BLOB, accepted INTEGER, rejected INTEGER,
     PRIMARY KEY (delivery, stage)) WITHOUT ROWID;
@@ -71,8 +72,8 @@ class Register(Scratch):
     # Editions
 
     def publish(self, manifest_digest: bytes, manifest: edition_pb2.Manifest) -> None:
-        row = (manifest_digest, manifest.origin, manifest.product, manifest.sequence)
-        self._add("INSERT OR IGNORE INTO published VALUES (?, ?, ?, ?)", *row)
+        row = (manifest_digest, manifest.origin, manifest.product, manifest.sequence, manifest.corrects)
+        self._add("INSERT OR IGNORE INTO published VALUES (?, ?, ?, ?, ?)", *row)
 
     def is_published(self, manifest_digest: bytes) -> bool:
         return self._one("SELECT 1 FROM published WHERE manifest = ?", manifest_digest) is not None
@@ -122,6 +123,21 @@ class Register(Scratch):
             *(first.origin, first.product, first.sequence, beyond, _REJECTED, refused),
         )
         return {recipient for (recipient,) in rows}
+
+    def untold(self, manifest: edition_pb2.Manifest, recipient: str) -> set[bytes]:
+        """Published CORRECTIONS, not stopped, of this edition or one before it and behind it, of which nothing says
+        that this party was recalled or applied them."""
+        rows = self._rows(
+            "SELECT c.manifest FROM published AS c JOIN published AS wrong ON wrong.manifest = c.corrects "
+            "WHERE c.origin = ? AND c.product = ? AND c.sequence > ? AND wrong.sequence <= ? "
+            "AND c.manifest NOT IN (SELECT manifest FROM stopped)",
+            *(manifest.origin, manifest.product, manifest.sequence, manifest.sequence),
+        )
+        return {
+            correction
+            for (correction,) in rows.fetchall()
+            if not self.is_recalled(correction, recipient) and not self.has_applied(correction, recipient)
+        }
 
     def has_applied(self, manifest_digest: bytes, recipient: str) -> bool:
         row = (manifest_digest, recipient, _APPLIED)

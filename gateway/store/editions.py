@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Connection, and_, exists, func, or_, select
 
@@ -98,6 +98,26 @@ def unprepared(conn: Connection) -> list[bytes]:
     e = editions.c
     kept = exists().where(states.c.manifest_digest == e.manifest_digest)
     return list(conn.execute(select(e.manifest_digest).where(e.state == "PUBLISHED", ~kept)).scalars())
+
+
+def corrections_of(conn: Connection, edition: Row, states: Sequence[str]) -> list[Row]:
+    """CORRECTIONS in these states, behind this edition, of it or of one before it: the oldest first."""
+    e = editions.c
+    query = (
+        select(editions)
+        .where(e.origin == edition["origin"], e.product == edition["product"], e.sequence > edition["sequence"])
+        .where(e.kind == edition_pb2.EDITION_KIND_CORRECTION, e.state.in_(states))
+        .order_by(e.sequence)
+    )
+    return [row for row in rows(conn, query) if corrected_by(conn, row)["sequence"] <= edition["sequence"]]
+
+
+def corrected_by(conn: Connection, correction: Row) -> Row:
+    """The edition that a CORRECTION which was taken in corrects."""
+    sealed = get_document(conn, correction["manifest_digest"])
+    corrected = find_edition(conn, edition_pb2.Manifest.FromString(sealed.payload).corrects)
+    assert corrected is not None  # checked at its place
+    return corrected
 
 
 def newest_published(conn: Connection, product: str) -> Row | None:

@@ -37,6 +37,8 @@ from xinyi.v1 import edition_pb2, exchange_pb2, records_pb2
 
 CHUNK_RECORDS = 1024
 MAX_RECORDS = 16_777_216
+#: How far the clocks of two machines may differ.
+CLOCKS_MS = 5 * 60_000
 MAX_ISSUES = 10_000
 MAX_NAMES = 16
 MAX_TAX_OFFICES = 64
@@ -415,6 +417,13 @@ def is_code(text: str) -> bool:
 def is_delivery_id(text: str) -> bool:
     """Whether a delivery can have this id: 64 lower-case hex digits."""
     return _HEX_DIGEST.fullmatch(text) is not None
+
+
+def check_receipt_time(signed_at_ms: int, *, offered_at_ms: int, arrived_at_ms: int) -> None:
+    """A receipt is signed between its Delivery's offer and its own arrival, by clocks that differ by CLOCKS_MS at most."""
+    basis, mend = "receipt.time", "set the signing machine's clock, and sign anew (xinyi-bank confirm does)"
+    require(signed_at_ms >= offered_at_ms - CLOCKS_MS, basis, f"it is dated before its Delivery: {mend}")
+    require(signed_at_ms <= arrived_at_ms + CLOCKS_MS, basis, f"it is dated after its arrival: {mend}")
 
 
 def check_delivery_receipt(receipt: exchange_pb2.DeliveryReceipt) -> None:

@@ -499,6 +499,38 @@ def test_who_took_what_is_corrected_and_is_not_told_is_found(told: Year, check: 
     assert BANK_2 in report.findings[0].reason
 
 
+@pytest.mark.parametrize("case", ["told", "not told", "another is told", "told twice", "stopped", "applied before"])
+def test_whose_receipt_comes_behind_the_correction_is_told_with_it(
+    cast: Cast, told: Year, check: Check, case: str
+) -> None:
+    """February's DELTA was fetched before March's correction of it, and receipted behind it."""
+    story = told.story
+    story.bring_out(told.february())
+    late = story.offer(told["february"], BANK_2)
+    told.editions["january"] = told["february"]
+    story.bring_out(told.march())
+    if case == "stopped":
+        story.stop(told["march"])
+    if case == "applied before":
+        story.apply(told["march"], cast.bank_2)
+    party = BANK if case == "another is told" else BANK_2
+    rows = [recall_row(told["march"], party, "OPEN")] if case in ("told", "another is told", "told twice") else []
+    story.receive(told["february"], late, cast.bank_2, rows=rows)
+    again = rows if case == "told twice" else []
+    story.receive(told["february"], late, cast.bank_2, rows=again, stage=exchange_pb2.RECEIPT_STAGE_ACCEPTED)
+    if case == "told":
+        story.offer(told["march"], BANK_2, ground=RECALL)
+    report = check(story)
+    expected = {
+        "not told": {"recall.missing"}, "another is told": {"recall.missing", "recall.recipient"},
+        "told twice": {"recall.recipient"},
+    }.get(case, set())  # fmt: skip
+    assert verdicts(report) == ({"recalls": FALSE} if expected else {})
+    assert reasons(report) == expected
+    if case == "not told":
+        assert BANK_2 in report.findings[0].reason
+
+
 def test_who_took_nothing_of_what_is_corrected_is_not_recalled(cast: Cast, told: Year, check: Check) -> None:
     """A correction of February reaches those of February alone; a rejected edition may be recalled."""
     story = told.story
@@ -593,6 +625,20 @@ def test_two_receipts_of_one_stage_are_found(told: Year, check: Check) -> None:
     report = check(told.story)
     assert verdicts(report) == {"receipts": FALSE}
     assert reasons(report) == {"receipt.conflict"}
+
+
+@pytest.mark.parametrize(("minutes", "found"), [(-10, True), (-3, False), (33, False), (40, True)])
+def test_a_receipt_out_of_its_time_is_found(told: Year, check: Check, minutes: int, found: bool) -> None:
+    """Before the Delivery, or behind its own entry; some minutes are the clocks'."""
+    story, minute = told.story, 60_000
+    story.later_ms = 30 * minute
+    edition = told.february()
+    story.bring_out(edition)
+    delivery = story.offer(edition)
+    story.receive(edition, delivery, signed_at_ms=NOW_MS + minutes * minute)
+    report = check(story)
+    assert verdicts(report) == ({"receipts": FALSE} if found else {})
+    assert reasons(report) == ({"receipt.time"} if found else set())
 
 
 def test_a_repeated_receipt_says_what_the_first_one_said(cast: Cast, told: Year, check: Check) -> None:

@@ -54,7 +54,7 @@ class City:
         return f"{2018 + year}-{month + 1:02d}"
 
     def next_list(self) -> List:
-        return List.make(self.place, self._rows, seed=len(self.editions) + 1)
+        return List.make(self.place, self._rows, number=len(self.editions) + 1)
 
     def publish_job(self, published: List) -> Job:
         dated = ("--profile", "city-grades", "--period", self.next_period)

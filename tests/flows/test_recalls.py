@@ -21,6 +21,7 @@ from tests.flows.test_attempts import until_state
 from tests.flows.test_delivery import states, until
 from tests.flows.test_editions_over_time import SUBJECTS, chain_of, named
 from tests.flows.test_rights import entries
+from tests.flows.test_stop import stop
 from tests.programs import ok
 from tests.world import MAKER, OPERATOR, SealedEdition, World, city, receipt_for
 from xinyi import checks
@@ -283,6 +284,59 @@ async def test_a_correction_is_carried_before_other_editions(tmp_path: Path) -> 
             due = delivery.due(conn, world.clock() + 3_600_000, 1)
         assert [(party, urgent) for _, party, urgent in due] == [(second.party, True), (first.party, False)]
         assert due[0][0].startswith(checks.delivery_id(full.digest, second.party))
+
+
+@pytest.mark.parametrize("channel", [PULL, FOLDER])
+@pytest.mark.parametrize("meanwhile", ["ended", "suspended", "entitled"])
+async def test_whose_receipt_comes_behind_a_correction_is_recalled(
+    tmp_path: Path, database_url: str, channel: exchange_pb2.Channel, meanwhile: str
+) -> None:
+    """It had the editions and had not said so. Its first receipt opens the recall, and brings the correction to it."""
+    async with city(tmp_path, database_url=database_url, backoff_s=0.1) as world:
+        bank = await world.bank("bank-1", channel, str(tmp_path / "node-1") if channel == FOLDER else "")
+        chain, packages = chain_of(world), []
+        await world.publish(first := chain.full(SUBJECTS[:20]))
+        chain.month = 2
+        await world.publish(second := chain.delta(SUBJECTS[20:22]))
+        held = b""
+        for edition in (first, second):
+            if channel == PULL:
+                packages.append((await world.pull(bank, held)).package)
+                await world.fetch(bank, checks.delivery_id(edition.digest, bank.party))
+                held = edition.digest
+        if channel == FOLDER:
+            await until_written(world, first.digest, bank)
+            packages = [package_of(world, first.digest, bank)]
+        if meanwhile == "ended":
+            await world.gateway.door.run(
+                lambda x: agreements.end_entitlement(x, bank.party, "grade-a", "test", OPERATOR)
+            )
+        if meanwhile == "suspended":
+            await decide(world, bank, "suspend")
+        chain.month = 3
+        await world.publish(correction := chain.correction(first.digest, [named(SUBJECTS[0], "更正")]))
+        await world.publish(stopped := chain.correction(first.digest, [named(SUBJECTS[1], "更正")]))
+        await stop(world, stopped)
+        if channel == FOLDER and meanwhile == "suspended":
+            await until_state(world, correction.digest, bank, "DEAD")
+        assert recalls(world) == {}
+
+        for package in packages:
+            assert await confirm(world, bank, package) == ["receipt.received", "receipt.accepted", "receipt.applied"]
+        assert recalls(world) == {"bank-1": "OPEN"}
+        (opening,) = [e for e in entries(world, "receipt.received") if any(c.table == "recalls" for c in e.changes)]
+        assert opening.manifest_digest == first.digest
+        if channel == FOLDER and meanwhile != "entitled":
+            await until_written(world, correction.digest, bank)
+            package = package_of(world, correction.digest, bank)
+            await confirm(world, bank, package)
+        elif channel == PULL:
+            package = await take(world, bank, held)
+        else:
+            return  # in its place of the chain, as everything else
+        assert package.manifest == correction.manifest
+        assert ground(package) == (AGREEMENT if meanwhile == "entitled" else RECALL)
+        assert recalls(world) == {"bank-1": "CONFIRMED"}
 
 
 async def test_a_bank_restored_from_a_backup_is_given_again_what_it_lost(

@@ -11,12 +11,18 @@ import pytest
 from sqlalchemy import delete, select, update
 from structlog.testing import capture_logs
 
+from adapters.bank.client import BankClient
+from adapters.bank.fetch import Receiver, fetch_from_gateway
+from adapters.bank.receipts import read_envelope
+from adapters.bank.sending import send_by_network
 from adapters.party.gateway import GatewayClient
 from adapters.party.home import Home
 from audit import envelope
 from audit.log import log_checkpoints, log_entries
 from audit.verification.policy import Limits
 from gateway.office import partners
+from tests.flows.days import Days
+from tests.flows.parties import Bank
 from tests.flows.test_rights import check_signed, entries
 from tests.world import APPROVER, AUDITOR, MAKER, OPERATOR, World, city, receipt_for
 from xinyi.channel import errors_restored
@@ -29,6 +35,7 @@ from xinyi.errors import (
     Refused,
     SignatureInvalid,
     TooManyRequests,
+    Unavailable,
     Unknown,
 )
 from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2, feed_service_pb2, log_pb2, log_service_pb2
@@ -76,6 +83,72 @@ async def test_a_second_receipt_is_refused_by_its_own_name(tmp_path: Path) -> No
         assert refused[0].leaf != refused[1].leaf == refused[2].leaf
         assert all(e.detail.endswith(e.documents[0].hex()) and e.code == "conflict.content" for e in logged)
         assert [event["event"] for event in said].count("alarm.contradiction") == 3
+
+
+async def test_a_receipt_out_of_its_time_is_refused(tmp_path: Path, database_url: str) -> None:
+    """Before the Delivery, or in the future, by more than clocks may differ."""
+    async with city(tmp_path, database_url=database_url) as world:
+        bank = await world.bank("bank-1")
+        await world.publish(world.seal(10))
+        package = (await world.pull(bank)).package
+        offered_ms = exchange_pb2.Delivery.FromString(package.delivery.payload).offered_at_ms
+        world.clock.advance(days=1)
+        minute, now_ms = 60_000, world.clock()
+
+        async def refuse(stage: exchange_pb2.ReceiptStage, signed_at_ms: int) -> None:
+            with pytest.raises(Invalid) as error:
+                await world.confirm(bank, receipt_for(package, bank, stage, signed_at_ms))
+            assert error.value.basis == "receipt.time"
+            assert "clock" in error.value.explanation
+            check_signed(world, error.value)
+
+        await refuse(RECEIVED, offered_ms - 7 * 1440 * minute)
+        await refuse(RECEIVED, now_ms + 10 * minute)
+        await world.confirm(bank, receipt_for(package, bank, RECEIVED, now_ms + 2 * minute))
+        assert len(entries(world, "refused")) == 2
+
+
+async def test_what_a_bank_signed_by_a_wrong_clock_it_signs_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By one that is behind the Delivery it signs nothing; by one that was ahead, once more where it was refused."""
+    async with city(tmp_path) as world:
+        days, bank = Days(monkeypatch), Bank(await world.bank("bank-1"))
+        await world.publish(world.seal(10))
+        receiver = Receiver(bank.home)
+
+        def fetch() -> None:
+            with BankClient(bank.home) as client:
+                fetch_from_gateway(receiver, client, ["grade-a"])
+
+        def confirm() -> int:
+            with BankClient(bank.home) as client:
+                return send_by_network(bank.home, client, wait_s=0)[1]
+
+        world.clock.advance(days=7)
+        with pytest.raises(Unavailable) as behind:
+            await asyncio.to_thread(fetch)
+        assert behind.value.basis == "clock"
+        assert "set the clock" in behind.value.explanation
+        assert receiver.receipts.waiting() == []
+        days.advance(hours=168)
+        world.clock.advance(days=-7)
+        await asyncio.to_thread(fetch)
+        days.advance(hours=-48)
+        with pytest.raises(Unavailable):
+            await asyncio.to_thread(bank.landing().land_all)
+        assert bank.shown() == {}
+        days.advance(hours=96)
+        assert len(await asyncio.to_thread(bank.landing().land_all)) == 1
+        days.advance(hours=-48)
+        assert await asyncio.to_thread(confirm) == 0
+        assert len(entries(world, "refused")) == 2
+        assert [len(entries(world, f"receipt.{stage}")) for stage in ("received", "accepted", "applied")] == [1, 1, 1]
+        receipts = [exchange_pb2.DeliveryReceipt.FromString(read_envelope(path).payload)
+                    for path in (bank.home.path / "spool/sent").glob("*.dsse")]  # fmt: skip
+        assert len(receipts) == 3
+        assert max(abs(receipt.signed_at_ms - world.clock()) for receipt in receipts) < 300_000
+        assert (await bank.call()).level == 1
 
 
 async def test_what_a_caller_says_does_not_enter_the_log(tmp_path: Path) -> None:

@@ -175,6 +175,9 @@ class Member(Bank):
             yield
         except NotEntitled:
             assert self.suspended
+        except FileNotFoundError:  # suspended before anything was written into it
+            assert self.folder is not None
+            assert not self.folder.exists()
         except Conflict as error:
             if self.folder is None or error.basis not in ("edition.gap", "delivery.expired"):
                 raise

@@ -778,13 +778,15 @@ def _check_year(
 ) -> None:
     """Recalls, marks and objections (§6 step 9), entry by entry."""
     taken: dict[bytes, set[str]] = {}
+    applied: set[tuple[bytes, str]] = set()
+    corrections: dict[bytes, dict[str, Any]] = {}
     recalled: set[tuple[bytes, str]] = set()
     open_objections: set[bytes] = set()
     for index in sorted(entries):
         entry, kind = entries[index], entries[index]["kind"]
-        written = {
-            json.loads(change["key"])["recipient"] for change in entry["changes"] if change["table"] == "recalls"
-        }
+        keys = [json.loads(change["key"]) for change in entry["changes"] if change["table"] == "recalls"]
+        rows = {(bytes.fromhex(key["correction"]), key["recipient"]) for key in keys}
+        written = {recipient for _, recipient in rows}
         document = documents.get(entry["documents"][0]) if entry["documents"] else None
         if document is None:
             continue
@@ -795,6 +797,10 @@ def _check_year(
             if written != due:
                 findings.refute("recalls")
             recalled |= {(entry["manifest_digest"], recipient) for recipient in written}
+            if manifest["kind"] == CORRECTION:
+                corrections[entry["manifest_digest"]] = manifest
+        elif kind == "edition.stopped":
+            corrections.pop(entry["manifest_digest"], None)
         elif kind == "delivery.offered":
             delivery = read("Delivery", document.payload)
             as_recall = delivery["ground"] == 2
@@ -804,11 +810,22 @@ def _check_year(
                 if not _marks(mark, documents, open_objections):
                     findings.refute("deliveries")
         elif kind.startswith("receipt."):
-            taken.setdefault(entry["manifest_digest"], set()).add(entry["counterparty"])
+            party, own = entry["counterparty"], (entry["manifest_digest"], entry["counterparty"])
+            taken.setdefault(entry["manifest_digest"], set()).add(party)
+            due = {own} & recalled if kind == "receipt.applied" else set()
+            late = set()
+            if kind not in ("receipt.rejected", "receipt.repeated"):
+                late = {
+                    (digest, party)
+                    for digest, correction in corrections.items()
+                    if party in _takers(documents, correction, {entry["manifest_digest"]: {party}})
+                }
+            due |= late - recalled - applied
+            if rows != due:
+                findings.refute("recalls")
+            recalled |= due
             if kind == "receipt.applied":
-                confirms = (entry["manifest_digest"], entry["counterparty"]) in recalled
-                if written != ({entry["counterparty"]} if confirms else set()):
-                    findings.refute("recalls")
+                applied.add(own)
         elif kind == "objection.filed":
             open_objections.add(document.digest)
         elif kind.startswith("objection."):
