@@ -31,8 +31,8 @@ from tests.crash.founding import AUDITOR, BUREAU, CITY, PRODUCT, home_of
 from tests.crash.programs import AGAIN, PATIENCE_S
 from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2, log_pb2
 
-#: Of the taxpayers whose row is another one a month later: a tenth of all is gone, too few for a list to be held.
-_SHARE = 0.4
+#: Of the taxpayers whose row is another one a month later: a twentieth of all is gone, too few for a list to be held.
+_SHARE = 0.2
 STAGES = ("received", "accepted", "applied")
 
 
