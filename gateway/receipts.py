@@ -70,7 +70,6 @@ def record_receipt(
     offer = _offer(x, receipt)
     rules.check_receipt(receipt, delivery, edition, party, offered=offer is not None)
     assert offer is not None  # refused otherwise
-    checks.check_receipt_time(receipt.signed_at_ms, offered_at_ms=offer.offered_at_ms, arrived_at_ms=x.now_ms)
     earlier = x.get(tables.receipts, receipt.delivery_id, receipt.stage)
     if earlier is not None:
         given = editions.get_document(x.conn, earlier["document"])
@@ -80,6 +79,8 @@ def record_receipt(
                 "good (integration guide for a bank, receipt.conflict)",
                 basis="receipt.conflict",
             )
+    checks.check_receipt_time(receipt.signed_at_ms, offered_at_ms=offer.offered_at_ms, arrived_at_ms=x.now_ms)
+    if earlier is not None:
         return _log(x, "receipt.repeated", opened, delivery, party, actor)
     state = rules.state_after(delivery, receipt.stage)
     digest = opened.digest

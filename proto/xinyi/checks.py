@@ -420,7 +420,7 @@ def is_delivery_id(text: str) -> bool:
 
 
 def check_receipt_time(signed_at_ms: int, *, offered_at_ms: int, arrived_at_ms: int) -> None:
-    """A receipt is signed between its Delivery's offer and its own arrival, by clocks that differ by CLOCKS_MS at most."""
+    """A receipt is signed between its Delivery's offer and its arrival, by clocks that differ by CLOCKS_MS at most."""
     basis, mend = "receipt.time", "set the signing machine's clock, and sign anew (xinyi-bank confirm does)"
     require(signed_at_ms >= offered_at_ms - CLOCKS_MS, basis, f"it is dated before its Delivery: {mend}")
     require(signed_at_ms <= arrived_at_ms + CLOCKS_MS, basis, f"it is dated after its arrival: {mend}")
