@@ -33,7 +33,7 @@ from gateway.services.objections import Objections
 from gateway.services.publication import Publication
 from gateway.services.subjects import Subjects
 from gateway.store import parties
-from gateway.store.db import Database, check_apart, open_head_store
+from gateway.store.db import Database, check_apart
 from xinyi.errors import ExchangeError, Unavailable
 from xinyi.processes import Processes
 from xinyi.server import Health, listening, serve
@@ -70,7 +70,7 @@ class Gateway:
         self.holder = settings.holder
         self.signer = settings.signer()
         self.database = Database(settings.database_url)
-        self._head_engine = open_head_store(settings.head_store_url)
+        self._head_engine = settings.open_head_store()
         check_apart(self.database.engine, self._head_engine)
         heads = HeadStore(self._head_engine, settings.log_origin, settings.log_key())
         self.log = Log(self.database.engine, heads, settings.log_origin, settings.log_signer())

@@ -35,7 +35,8 @@ def due(conn: Connection, now_ms: int, recipient: str, product: str, held: bytes
         recalled = _recalled(conn, recipient, product)
         if not recalled:
             raise
-        return recalled
+        given = deliveries.deliveries_to(conn, recipient, product)
+        return sorted(recalled, key=lambda digest: bool(given[digest]["state"] != "QUEUED"))
     ahead = ways.way(editions.ever_published(conn, product), held)
     given = deliveries.deliveries_to(conn, recipient, product)
     rejected = _rejected(given)

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, PrivateAttr, ValidationInfo, field_validator
+from sqlalchemy import Engine, inspect
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 from audit.checkpoint import VerifierKey
 from audit.custody import Custody, CustodySettings, KeyName
 from audit.keys import Signer
 from gateway.authority import check_not_demo
-from gateway.store.db import same_database
+from gateway.store.db import open_engine, same_database
 from xinyi.errors import EncodingInvalid, Invalid
 from xinyi.server import TlsFiles, is_address
 from xinyi.settings import LogSettings, Section, SettingsInvalid, load_settings
@@ -167,6 +169,28 @@ class Settings(SettingsFile):
     @property
     def head_store_url(self) -> str:
         return self._resolve(self.head_store)
+
+    def open_head_store(self) -> Engine:
+        """An engine for the head store, which is there: opening never makes one, as it would make a SQLite file.
+
+        Raises SettingsInvalid.
+        """
+        why, parsed = "its tables are missing", make_url(self.head_store_url)
+        try:
+            if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").exists():
+                why = "its file is missing"
+            else:
+                engine = open_engine(self.head_store_url)
+                if inspect(engine.execution_options(reading=True)).has_table("heads"):
+                    return engine
+                engine.dispose()
+        except SQLAlchemyError as error:
+            why = type(error).__name__
+        raise SettingsInvalid(
+            f"the head store cannot be read ({why}): it is made once, by `init`. Bring it back; never replace it by "
+            "an empty one (docs/operations.md)",
+            basis="settings.head_store",
+        )
 
     @property
     def workflows_url(self) -> str:

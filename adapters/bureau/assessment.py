@@ -22,7 +22,7 @@ from adapters.tables.profile import Profile
 from adapters.tables.reading import NumberCell
 from xinyi import checks, identifiers
 from xinyi.errors import Invalid
-from xinyi.fields import is_text
+from xinyi.fields import LAST_YEAR, is_text
 from xinyi.identifiers import Reading
 from xinyi.v1 import edition_pb2, records_pb2
 
@@ -88,10 +88,16 @@ class Assessor:
         headings: of the table, as its first block gives them.
         blind: blinded key of an identifier.
         product: in a file of changes, a grade that this product does not hold says that the taxpayer is gone.
+        year: of the edition; no evaluation comes after it.
     """
 
     def __init__(
-        self, profile: Profile, headings: list[str], blind: Callable[[bytes], bytes], product: str = ""
+        self,
+        profile: Profile,
+        headings: list[str],
+        blind: Callable[[bytes], bytes],
+        product: str = "",
+        year: int = LAST_YEAR,
     ) -> None:
         given = profile.columns.keys() | profile.fixed.keys()
         if given - FIELDS or _REQUIRED - given or not {"taxpayer_id", "name"} <= profile.columns.keys():
@@ -106,7 +112,7 @@ class Assessor:
         self._width = len(headings)
         self._id, self._name = positions["taxpayer_id"], positions["name"]
         self._declared = profile.identifiers.get("taxpayer_id", "undeclared")
-        self._decisions = Decisions(profile, positions)
+        self._decisions = Decisions(profile, positions, year)
         self._change = positions.get("change")
         held = [f"GRADE_{grade}" for grade in profile.grades.get(product, ())]
         if unknown := set(held).difference(records_pb2.Grade.keys()):

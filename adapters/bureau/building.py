@@ -80,7 +80,8 @@ def build(
         blinding_key = previous.blinding_key if previous is not None and place.same_year else os.urandom(32)
         changes = place.kind == CORRECTION or table.profile.tells_changes
         # 1
-        rows = Rows(table, blinding_key, scratch, crew, product=place.product if changes else "")
+        holds = place.product if changes else ""
+        rows = Rows(table, blinding_key, scratch, crew, product=holds, year=place.period.year)
         rows.read(progress)
         # 2, 3
         state = states.after(previous) if changes and previous is not None else None

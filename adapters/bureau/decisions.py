@@ -43,12 +43,14 @@ class Decisions:
 
     Args:
         positions: field → column number, as Profile.positions gives it.
+        year: of the edition; no evaluation comes after it.
     """
 
-    def __init__(self, profile: Profile, positions: dict[str, int]) -> None:
+    def __init__(self, profile: Profile, positions: dict[str, int], year: int = LAST_YEAR) -> None:
         self._profile = profile
         self._fields = [field for field in FIELDS if field in positions]
         self._places = [positions[field] for field in self._fields]
+        self._year = year
         self._known: dict[tuple[str, ...], Decision] = {}
 
     def of_columns(self, columns: Sequence[Sequence[str]], size: int) -> list[Decision]:
@@ -77,6 +79,8 @@ class Decisions:
         year = _YEAR.fullmatch(value["evaluation_year"])
         if not year or not FIRST_YEAR <= int(year[1]) <= LAST_YEAR:
             rules.append("year.form")
+        elif int(year[1]) > self._year:
+            rules.append("year.later")
         if (grade := f"GRADE_{value['grade']}") not in _GRADES:
             rules.append("grade.unknown")
         kind = f"DECISION_KIND_{value['decision_kind'] or 'UNSPECIFIED'}"

@@ -12,20 +12,27 @@ from adapters.bureau.rows import Rows
 from adapters.bureau.rules import OF_STATE
 from adapters.tables.reading import Table
 from xinyi.errors import DigestMismatch
+from xinyi.fields import LAST_YEAR
 from xinyi.processes import Crew
 from xinyi.v1 import edition_pb2
 
 
 def inspect(
-    table: Table, progress: Callable[[int], None], *, mend: Path | None = None, crew: Crew | None = None
+    table: Table,
+    progress: Callable[[int], None],
+    *,
+    mend: Path | None = None,
+    crew: Crew | None = None,
+    year: int = LAST_YEAR,
 ) -> Rows:
     """Args:
     mend: where to write the CSV of rows to mend; it names taxpayers.
     crew: who works on large tables; this process where None.
+    year: of the edition that the table is, or will be, of; no evaluation comes after it.
     """
     with tempfile.TemporaryDirectory(prefix="xinyi-") as scratch:
         # Only order and equality matter here, so any blinding key will do.
-        rows = Rows(table, os.urandom(32), Path(scratch), crew)
+        rows = Rows(table, os.urandom(32), Path(scratch), crew, year=year)
         rows.read(progress)
         for _ in rows.parts(None):
             pass

@@ -30,6 +30,7 @@ from adapters.bureau.states import State
 from adapters.tables.profile import Profile
 from adapters.tables.reading import Piece
 from audit import records
+from xinyi.fields import LAST_YEAR
 from xinyi.v1 import edition_pb2
 
 FULL = edition_pb2.EDITION_KIND_FULL
@@ -47,6 +48,8 @@ class Workplace:
     kind: edition_pb2.EditionKind | None = None
     #: In a file of changes, whom a grade that it does not hold takes out; empty for a whole file.
     product: str = ""
+    #: Of the edition; no evaluation comes after it.
+    year: int = LAST_YEAR
     #: Whether what stood before lies in `previous`, and whether unchanged records keep their salts.
     compared: bool = False
     keeps_salts: bool = False
@@ -91,7 +94,7 @@ def _opened(file: str) -> Workplace:
 @lru_cache(maxsize=2)
 def _assessor(file: str) -> Assessor:
     place = _opened(file)
-    return Assessor(place.profile, place.headings, records.blinder(place.blinding_key), place.product)
+    return Assessor(place.profile, place.headings, records.blinder(place.blinding_key), place.product, place.year)
 
 
 @dataclass

@@ -145,9 +145,9 @@ def read_loans(path: Path, banks: Collection[str], city: str) -> Iterator[Loan]:
                         basis="loans.bank",
                     )
                 taxpayer = identifiers.normalise(row["taxpayer_id"])
-                if not identifiers.readings(taxpayer):
+                if why := identifiers.broken_rule(taxpayer):
                     raise Invalid(
-                        f"{path.name}, row {rows.line_num}: taxpayer_id passes no check of an identifier: mend it",
+                        f"{path.name}, row {rows.line_num}: taxpayer_id is no identifier, {why}: mend it",
                         basis="loans.taxpayer_id",
                     )
                 yield Loan(bank, row["loan"], taxpayer, granted)

@@ -23,6 +23,7 @@ from adapters.bureau.runs import together
 from adapters.bureau.states import State
 from adapters.tables.reading import Table
 from xinyi import files
+from xinyi.fields import LAST_YEAR
 from xinyi.processes import Crew, Inline, in_order
 from xinyi.v1 import edition_pb2
 
@@ -44,10 +45,18 @@ class Rows:
     path: private directory for what memory should not hold.
     crew: who works on large tables; this process where None.
     product: of a file of changes; a grade that it does not hold says that the taxpayer is gone.
+    year: of the edition; no evaluation comes after it. Any may where it is not known.
     """
 
     def __init__(
-        self, table: Table, blinding_key: bytes, path: Path, crew: Crew | None = None, *, product: str = ""
+        self,
+        table: Table,
+        blinding_key: bytes,
+        path: Path,
+        crew: Crew | None = None,
+        *,
+        product: str = "",
+        year: int = LAST_YEAR,
     ) -> None:
         self.table = table
         self.tally = Tally()
@@ -55,7 +64,7 @@ class Rows:
         self.headings: list[str] = []
         # A name of its own: what calls share is known by its path for as long as a process lives.
         path = path / token_hex(8)
-        self._place = Workplace(path, table.profile, [], blinding_key, product=product)
+        self._place = Workplace(path, table.profile, [], blinding_key, product=product, year=year)
         for directory in (path, self._place.drafts, self._place.doubts, self._place.previous):
             files.make_directory(directory)
         self._crew: Crew = crew if crew is not None and table.size_bytes >= _SMALL else Inline()

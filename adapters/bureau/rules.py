@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from xinyi.v1 import edition_pb2
 
-RULE_SET = "grade-rules/2"
+RULE_SET = "grade-rules/3"
 
 ACCEPTED = edition_pb2.ROW_OUTCOME_ACCEPTED
 WARNED = edition_pb2.ROW_OUTCOME_WARNED
@@ -52,6 +52,7 @@ RULES = {
     "name.form": Rule(REJECTED, "the name is longer than 200 characters or has control characters"),
     "office.form": Rule(REJECTED, "the tax office is longer than 200 characters or has control characters"),
     "year.form": Rule(REJECTED, "no evaluation year from 2014 on"),
+    "year.later": Rule(QUARANTINED, "the evaluation year comes after the year of the edition"),
     "grade.unknown": Rule(REJECTED, "the grade is missing, or no word for it stands in the profile"),
     "decision.unknown": Rule(REJECTED, "no word for this kind of decision stands in the profile"),
     "date.form": Rule(REJECTED, "a date fits no format of the profile, or a validity ends before it begins"),

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from audit import certificates, checkpoint, custody, log
 from gateway.config import Settings
 from gateway.store import migrations, tables
-from gateway.store.db import check_apart, open_engine, open_head_store
+from gateway.store.db import check_apart, open_engine
 from xinyi.errors import ExchangeError
 from xinyi.server import is_address
 from xinyi.v1 import exchange_pb2
@@ -83,7 +83,7 @@ def _databases(settings: Settings) -> Iterator[str]:
     except SQLAlchemyError as error:
         return (yield f"the database cannot be opened ({type(error).__name__}): is it running, is the URL right?")
     try:
-        heads = open_head_store(settings.head_store_url)
+        heads = settings.open_head_store()
         check_apart(engine, heads)
         store = log.HeadStore(heads, settings.log_origin, settings.log_key())
         # What `serve` refuses: a restored or stale copy of the database.

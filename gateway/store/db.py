@@ -19,11 +19,10 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import ExceptionContext
-from sqlalchemy.exc import InvalidatePoolError, SQLAlchemyError
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from xinyi.errors import Invalid
-from xinyi.settings import SettingsInvalid
 
 T = TypeVar("T")
 
@@ -55,29 +54,6 @@ def open_engine(url: str, *, pool_size: int = 10) -> Engine:
     event.listen(engine, "checkin", _note_use)
     event.listen(engine, "checkout", partial(_check_alive, engine))
     return engine
-
-
-def open_head_store(url: str) -> Engine:
-    """An engine for the head store, which is there: opening never makes one, as it would make a SQLite file.
-
-    Raises SettingsInvalid.
-    """
-    why, parsed = "its tables are missing", make_url(url)
-    try:
-        if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").exists():
-            why = "its file is missing"
-        else:
-            engine = open_engine(url)
-            if inspect(engine.execution_options(reading=True)).has_table("heads"):
-                return engine
-            engine.dispose()
-    except SQLAlchemyError as error:
-        why = type(error).__name__
-    raise SettingsInvalid(
-        f"the head store cannot be read ({why}): it is made once, by `init`. Bring it back; never replace it by an "
-        "empty one (docs/operations.md)",
-        basis="settings.head_store",
-    )
 
 
 def same_database(first: str, second: str) -> bool:

@@ -59,7 +59,7 @@ def profile(**changes: Any) -> Profile:
 
 
 def assessor(**changes: Any) -> Assessor:
-    return Assessor(profile(**changes), HEADINGS, BLIND)
+    return Assessor(profile(**changes), HEADINGS, BLIND, year=2019)
 
 
 def row(**cells: str) -> list[str]:
@@ -141,6 +141,8 @@ def test_the_2018_list_is_classified_to_the_last_row(tmp_path: Path) -> None:
         ({"evaluation_year": "2018年度"}, []),
         ({"evaluation_year": "2013"}, ["year.form"]),
         ({"evaluation_year": "18"}, ["year.form"]),
+        ({"evaluation_year": "2019"}, []),
+        ({"evaluation_year": "2020"}, ["year.later"]),
         ({"grade": "E"}, ["grade.unknown"]),
         ({"grade": ""}, ["grade.unknown"]),
         ({"grade": "UNSPECIFIED"}, ["grade.unknown"]),

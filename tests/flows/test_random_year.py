@@ -730,7 +730,7 @@ def run_years(path: Path, years: int, make_database: Callable[[], str] | None = 
 
 @pytest.mark.sqlite
 def test_a_random_year(tmp_path: Path) -> None:
-    run_years(tmp_path, 12)
+    run_years(tmp_path, 10)
 
 
 @pytest.mark.postgresql

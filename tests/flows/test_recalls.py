@@ -427,3 +427,18 @@ async def test_a_recall_off_the_way_keeps_nobody_from_what_is_new(tmp_path: Path
         assert recalls(world) == {"bank-1": "CONFIRMED"}
         offers = [e.manifest_digest for e in entries(world, "delivery.offered")]
         assert offers[1:] == [correction.digest, last.digest], "the correction first"
+
+
+async def test_a_suspended_bank_takes_two_recalls_in_one_call(tmp_path: Path) -> None:
+    """The first stands open until it has landed; it does not stand before the second."""
+    async with city(tmp_path) as world:
+        bank = Bank(await world.bank("bank-1"))
+        chain = chain_of(world)
+        await world.publish(first := chain.full(SUBJECTS[:20]))
+        await bank.call()
+        await decide(world, bank.home, "suspend")
+        await wrong_then_corrected(world, chain)
+        await world.publish(chain.correction(first.digest, [named(SUBJECTS[5], "再更正")]))
+        assert (await bank.call()).recalls == 2
+        rows = read(world.gateway.settings.home, deliveries.list_recalls)
+        assert [row["state"] for row in rows] == ["CONFIRMED", "CONFIRMED"]

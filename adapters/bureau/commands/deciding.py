@@ -51,7 +51,8 @@ def review(
     if source:
         read = sources.opened(source, profile, encoding, table=table, query=query)
         with counting() as count, Processes() as crew, read as counted:
-            rows = inspection.inspect(counted, lambda n: count("rows", n), crew=crew)
+            year = manifest.message.period.year
+            rows = inspection.inspect(counted, lambda n: count("rows", n), crew=crew, year=year)
         inspection.check_against(manifest.message, rows)
         if not json:
             console.print(f"{counted.name}: counted here, and the same as sealed", markup=False)
