@@ -163,6 +163,8 @@ class Member(Bank):
 
     def send_now(self) -> int:
         """How many receipts still wait for an answer."""
+        if self.folder is not None and not self.folder.exists():
+            return 0  # suspended before anything was written into it: nothing came, nothing is to be sent
         if self.folder is not None:
             return send_by_folder(self.home, self.folder, wait_s=0)[1]
         with BankClient(self.home) as client:
