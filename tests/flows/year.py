@@ -106,6 +106,8 @@ class Member(Bank):
     unsent: list[Known] = field(default_factory=list)
     #: The newest edition when it last called, took what there was and confirmed.
     called: int = 0
+    #: Deliveries that lay in its folder then.
+    saw: set[str] = field(default_factory=set)
     backups: list[Backup] = field(default_factory=list)
     restored: bool = False
 
