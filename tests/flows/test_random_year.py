@@ -438,6 +438,7 @@ class RandomYear(RuleBasedStateMachine):
 
     def call(self, bank: Member) -> None:
         self.run(self.carried(bank))
+        bank.saw = {path.stem for path in bank.folder.glob("outgoing/*.complete")} if bank.folder else set()
         self.now(bank.catch_up_now)
         bank.note(self.year)
         self.run(self.answered(bank))
@@ -534,8 +535,7 @@ class RandomYear(RuleBasedStateMachine):
 
     @rule()
     def let_go(self) -> None:
-        member = self.banks[-1]
-        folder, member.called = member.folder, 0
+        folder = self.banks[-1].folder
         assert folder is not None
         for late in folder.glob("late-*"):
             place = folder / "outgoing" / late.name.removeprefix("late-")
@@ -660,14 +660,13 @@ class RandomYear(RuleBasedStateMachine):
         for sequence, own in found.items():
             for bank in self.banks:
                 if own.get(bank.party) == "OPEN":
-                    assert bank.called < sequence or not self.lies_there(bank, self.year[sequence])
+                    assert bank.called < sequence or not self.lay_there(bank, self.year[sequence])
                 elif bank.party in own and not bank.restored:
                     assert sequence in bank.standing()[1]
 
-    def lies_there(self, bank: Member, told: Published) -> bool:
-        """Whether a bank has but to take it: what is late on its way to a folder, or was given up, it cannot."""
-        identity = checks.delivery_id(told.edition.digest, bank.party)
-        return bank.folder is None or (bank.folder / f"outgoing/{identity}.complete").exists()
+    def lay_there(self, bank: Member, told: Published) -> bool:
+        """Whether a bank had but to take it: what is late on its way to a folder, or was given up, it cannot."""
+        return bank.folder is None or checks.delivery_id(told.edition.digest, bank.party) in bank.saw
 
     def check_known(self, bank: Member | None = None, who: str = "") -> None:
         """What a bank knew of a subject at the end of a day, and what is true, by proofs."""

@@ -7,7 +7,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -64,22 +64,19 @@ class Published:
 class Year(dict[int, Published]):
     """Sequence → edition."""
 
-    def shown(self, level: int, early: Iterator[int] | list[int]) -> Shown:
-        """What a table shows that stands at an edition and has had corrections before their turn."""
+    def shown(self, level: int, early: Iterable[int]) -> Shown:
+        """What a table shows that stands at an edition and has had corrections before their turn.
+
+        Only whoever is among that edition's records gets a corrected row.
+        """
         table = dict(self[level].shown) if level else {}
+        among = set(table)
         for sequence in sorted(early):
-            lay(table, self[sequence])
+            for who, cells in self[sequence].named.items():
+                table.pop(who, None)
+                if cells is not None and who in among:
+                    table[who] = cells
         return table
-
-
-def lay(table: Shown, correction: Published) -> None:
-    """Only whoever is among the records gets a corrected row."""
-    for who, cells in correction.named.items():
-        if who in table:
-            if cells is None:
-                del table[who]
-            else:
-                table[who] = cells
 
 
 class Known(NamedTuple):
@@ -109,6 +106,8 @@ class Member(Bank):
     unsent: list[Known] = field(default_factory=list)
     #: The newest edition when it last called, took what there was and confirmed.
     called: int = 0
+    #: Deliveries that lay in its folder then.
+    saw: set[str] = field(default_factory=set)
     backups: list[Backup] = field(default_factory=list)
     restored: bool = False
 
@@ -194,15 +193,12 @@ class Member(Bank):
         early = frozenset(n for n in recalled if n > level)
         before = [*self.knew, *self.unsent]
         last = before[-1] if before else Known(0, 0, frozenset(), {})
-        if level >= last.level and (level, early) != (last.level, last.early):
-            table = year.shown(level, list(early))
-        elif level < last.level and (more := {n for n in early if n > last.level} - last.early):
+        if level < last.level:
             # Its table was restored; what it knew it knew.
-            level, early, table = last.level, last.early | more, dict(last.table)
-            for sequence in sorted(more):
-                lay(table, year[sequence])
-        else:
+            level, early = last.level, last.early | {n for n in early if n > last.level}
+        if (level, early) == (last.level, last.early):
             return
+        table = year.shown(level, early)
         self.unsent.append(Known(time.time_ns() // 1_000_000, level, early, table))
 
     def confirmed(self, newest: int) -> None:
