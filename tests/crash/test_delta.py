@@ -49,10 +49,12 @@ def upload(home: Home, edition: SealedEdition) -> None:
     def work(client: GatewayClient, stub: PublicationServiceStub) -> None:
         wrapped = client.wrap(edition.manifest)
         begun = stub.BeginEdition(pb.BeginEditionRequest(call=wrapped, blinding_key=edition.blinding_key))
-        stub.PutChunks(
-            pb.PutChunksRequest(manifest_digest=edition.digest, number=number, data=edition.chunks[number])
-            for number in range(begun.next_chunk, len(edition.chunks))
-        )
+        left = range(begun.next_chunk, len(edition.chunks))
+        if left:  # else its answer was lost with the process before
+            stub.PutChunks(
+                pb.PutChunksRequest(manifest_digest=edition.digest, number=number, data=edition.chunks[number])
+                for number in left
+            )
 
     call(home, work)
 
