@@ -681,8 +681,7 @@ class RandomYear(RuleBasedStateMachine):
             assert answer["known"] is None
         elif answer["known"]["uncertain"]:
             # Who has left by an edition that the bank lacks: whether its correction names them, only its records tell.
-            assert known[-1].early
-            assert who not in self.newest.shown
+            assert any(who not in self.year[n].shown for n in known[-1].early)
         elif who in known[-1].table or not known[-1].early:
             assert _cells(answer["known"]["record"]) == known[-1].table.get(who)
         else:
@@ -715,6 +714,8 @@ def run_years(path: Path, years: int, make_database: Callable[[], str] | None = 
                 max_examples=YEARS or years,
                 stateful_step_count=24 if YEARS else 12,
                 deadline=None,
+                # The suite lives through the same years each time: what is new is looked for on purpose.
+                derandomize=not YEARS,
                 print_blob=True,
                 report_multiple_bugs=False,
                 # A year takes seconds: to find the shortest one would take hours.
