@@ -37,12 +37,13 @@ def due(conn: Connection, now_ms: int, recipient: str, product: str, held: bytes
             raise
         given = deliveries.deliveries_to(conn, recipient, product)
         return sorted(recalled, key=lambda digest: bool(given[digest]["state"] != "QUEUED"))
-    ahead = ways.way(editions.ever_published(conn, product), held)
+    published = editions.ever_published(conn, product)
+    ahead = ways.way(published, held)
     given = deliveries.deliveries_to(conn, recipient, product)
     rejected = _rejected(given)
     open_way = list(takewhile(lambda digest: digest not in rejected, ahead))
     # For the same reason what it says it holds need not be given once more.
-    on_way = ways.built_on(editions.ever_published(conn, product), held).union(open_way)
+    on_way = ways.built_on(published, held).union(open_way)
     off = [digest for digest in recalls.due(conn, recipient, product) if digest not in on_way | rejected]
     first = [digest for digest in off if given[digest]["state"] == "QUEUED"]
     return list(dict.fromkeys([*first, *open_way, *off, *ahead]))

@@ -64,13 +64,8 @@ class Confirmation:
             delivery_id, stage = split_name(path)
             if delivery_id in held_back:
                 continue
-            receipt = read_envelope(path)
             try:
-                try:
-                    acknowledgement = self._way.submit(receipt)
-                except Invalid as error:
-                    receipt = self._signed_anew(path, error)
-                    acknowledgement = self._way.submit(receipt)
+                receipt, acknowledgement = self._submit(path)
             except Unavailable:
                 raise
             except ExchangeError as error:
@@ -92,6 +87,17 @@ class Confirmation:
             raise failure
         confirmed = [Confirmed(*which, proven.get(which)) for which in dict.fromkeys([*answered, *proven])]
         return confirmed, len(self._receipts.waiting())
+
+    def _submit(
+        self, path: Path
+    ) -> tuple[envelope_pb2.Envelope, Opened[exchange_pb2.Acknowledgement] | None]:
+        """The receipt as it went, and its answer where there is one already."""
+        receipt = read_envelope(path)
+        try:
+            return receipt, self._way.submit(receipt)
+        except Invalid as error:
+            receipt = self._signed_anew(path, error)
+        return receipt, self._way.submit(receipt)
 
     def _signed_anew(self, path: Path, refused: Invalid) -> envelope_pb2.Envelope:
         """A receipt that was dated by a wrong clock is signed once more, where it was signed. Raises the refusal."""

@@ -109,25 +109,14 @@ def _read(path: Path) -> Iterator[tuple[str, str, date]]:
                     basis="loans.granted_on",
                 ) from error
             taxpayer = identifiers.normalise(line["taxpayer_id"] or "")
-            if not identifiers.readings(taxpayer):
+            if why := identifiers.broken_rule(taxpayer):
                 # What cannot be anybody's would match nothing, and the loan would seem to be sound.
                 raise Invalid(
-                    f"{path.name}, line {reader.line_num}: taxpayer_id is {_wrong(taxpayer)}; put it right, or "
+                    f"{path.name}, line {reader.line_num}: taxpayer_id is no identifier, {why}; put it right, or "
                     "leave the loan out where its borrower is no taxpayer with a grade",
                     basis="loans.taxpayer_id",
                 )
             yield line["loan"] or "", taxpayer, granted
-
-
-def _wrong(taxpayer: str) -> str:
-    """The identifier itself is not told: errors go to logs."""
-    if not taxpayer:
-        return "empty"
-    if identifiers.is_spreadsheet_number(taxpayer):
-        return "a number that a spreadsheet has cut off"
-    if identifiers.has_uscc_form(taxpayer):
-        return "a USCC with a wrong check character"
-    return "neither a USCC nor a taxpayer's or registration number of 15 characters"
 
 
 def _known_on(row: Recalled, spool: Spool, receipts: Receipts) -> date:
@@ -160,5 +149,3 @@ def _corrected_sequence(chain: Chain, row: Recalled) -> int:
 def _applied_at(link: Link, receipts: Receipts) -> int | None:
     sealed = receipts.find(link.edition, APPLIED)
     return parse_strict(sealed.payload, exchange_pb2.DeliveryReceipt).signed_at_ms if sealed else None
-
-

@@ -115,14 +115,28 @@ class Relied:
     true_grade: str
 
 
-def read_loans(path: Path, banks: Collection[str], city: str) -> Iterator[Loan]:
+@dataclass
+class LoanFile:
     """A CSV in UTF-8 with the columns bank (whole party, or its name in this city), loan, taxpayer_id, granted_on
     (ISO date).
 
     Args: banks — the whole parties that were given anything of the product, as the gateway shows them.
-
-    Raises Invalid naming file, row and field: a row that is passed over would read as a loan that relied on nothing.
     """
+
+    path: Path
+    banks: Collection[str]
+    city: str
+    #: Loans read so far.
+    read: int = 0
+
+    def __iter__(self) -> Iterator[Loan]:
+        """Raises Invalid naming file, row and field: a row passed over would read as a loan that relied on nothing."""
+        for loan in _loans(self.path, self.banks, self.city):
+            self.read += 1
+            yield loan
+
+
+def _loans(path: Path, banks: Collection[str], city: str) -> Iterator[Loan]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.DictReader(file, strict=True)
         if missing := set(_COLUMNS) - set(rows.fieldnames or ()):

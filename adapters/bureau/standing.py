@@ -23,7 +23,6 @@ from xinyi.v1 import publication_service_pb2 as pb
 #: "true": verified. "unknown": no key of the bank is pinned here. "false": they lied, or bytes were changed.
 Verdict = Literal["true", "unknown", "false"]
 
-#: Days are days in China.
 REJECTED = exchange_pb2.RECEIPT_STAGE_REJECTED
 
 

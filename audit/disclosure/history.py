@@ -24,9 +24,8 @@ EXPORT_PROVES = (
     "when a pinned key ended: an export shows that as well",
 )
 NOT_PROVEN = (
-    EXPORT_PROVES[0],
+    *EXPORT_PROVES,
     "that a grade was rightly decided, or that a party's clock was right when it signed",
-    EXPORT_PROVES[1],
 )
 
 

@@ -64,12 +64,14 @@ class Notes(Scratch):
     def __init__(self) -> None:
         super().__init__(_SCHEMA)
         self._last_missing: int | None = None
+        self._last_recorded: int | None = None
 
     # Leaves and what their entries name
 
     def leaf(self, leaf: bytes, note: LeafNote) -> bool:
         """False where it stands twice."""
         row = (leaf, note.position, note.kind, note.documents, note.recorded)
+        self._last_recorded = None
         return self._add("INSERT OR IGNORE INTO leaves VALUES (?, ?, ?, ?, ?)", *row)
 
     def find_leaf(self, leaf: bytes) -> LeafNote | None:
@@ -78,8 +80,10 @@ class Notes(Scratch):
 
     def last_recorded(self) -> int:
         """When the last entry was logged, by the gateway's clock, in milliseconds; 0 where none is here."""
-        row = self._one("SELECT max(recorded) FROM leaves")
-        return 0 if row is None or row[0] is None else int(row[0])
+        if self._last_recorded is None:
+            row = self._one("SELECT coalesce(max(recorded), 0) FROM leaves")
+            self._last_recorded = 0 if row is None else int(row[0])
+        return self._last_recorded
 
     def missing(self, position: int, leaf: bytes) -> None:
         self._add("INSERT INTO missing VALUES (?, ?)", position, leaf)

@@ -80,6 +80,8 @@ def broken_rule(identifier: str) -> str:
         return ""
     if not identifier:
         return "it is empty"
+    if is_spreadsheet_number(identifier):
+        return "a spreadsheet has made a number of it and cut it off"
     if len(identifier) == 15:
         return "as a taxpayer number or registration number its check character is wrong"
     if len(identifier) != 18:

@@ -272,8 +272,8 @@ def test_loans_that_relied_on_a_recalled_grade_are_listed(offers: Offers, sqlite
         relied_on(file, target.recalled("grade-a"), Spool(spool), Receipts(spool, ()))
     for wrong, why in {
         "": "empty",
-        made_up_uscc(0)[:-2]: "neither",
-        made_up_uscc(0)[:-1] + ("0" if made_up_uscc(0)[-1] != "0" else "1"): "wrong check character",
+        made_up_uscc(0)[:-2]: "it has 16 characters",
+        made_up_uscc(0)[:-1] + ("0" if made_up_uscc(0)[-1] != "0" else "1"): "not the check character",
         "9.1999999E+17": "spreadsheet",
     }.items():
         file.write_text(f"loan,taxpayer_id,granted_on\nL-1,{made_up_uscc(0)},{today}\nL-2,{wrong},{today}\n")

@@ -253,7 +253,7 @@ async def check_loans(story: Story, correction: Edition, place: Path) -> None:
     shown = await story.bureau.status()
     digest = correction.digest.hex()
     banks = [bank.party for bank in story.banks]
-    loans = recalls.read_loans(file, banks, banks[0].partition("/")[0])
+    loans = recalls.LoanFile(file, banks, banks[0].partition("/")[0])
     found = list(recalls.relied(story.bureau.editions, shown, digest, loans))
     assert [(one.bank, one.loan, one.taxpayer_id, one.granted_on) for one in found] == granted
     assert {(one.edition, one.grade, one.true_grade) for one in found} == {(story.april.digest.hex(), "A", "B")}

@@ -209,11 +209,11 @@ NOT_PROVEN = (
         "网关已出示全部提供记录：须以整份日志导出证明（xinyi-audit export，再用 --export）",
         "that the gateway shows every delivery: an export of the whole log does (xinyi-audit export, then --export)",
     ),
+    Words("钉扎密钥何时失效：亦须以导出证明", "when a pinned key ended: an export shows that as well"),
     Words(
         "级别判定本身正确，或任何一方签署时的时钟准确",
         "that a grade was rightly decided, or that a party's clock was right when it signed",
     ),
-    Words("钉扎密钥何时失效：亦须以导出证明", "when a pinned key ended: an export shows that as well"),
 )
 
 

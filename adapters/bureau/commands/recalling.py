@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 from dataclasses import asdict
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,19 +45,18 @@ def recall(
         editions = look(client, opened, product=status.product)
     digest = manifest.digest.hex()
     found = recalls.recipients(editions, digest)
-    relied, read = [], count()
+    relied, read = [], 0
     if loans is not None:
-        rows = recalls.read_loans(loans, recalls.banks_of(editions), opened.party.partition("/")[0])
-        counted = (loan for loan, _ in zip(rows, read, strict=False))
-        relied = list(recalls.relied(Editions(opened.state), editions, digest, counted))
-    loans_read = next(read)
+        file = recalls.LoanFile(loans, recalls.banks_of(editions), opened.party.partition("/")[0])
+        relied = list(recalls.relied(Editions(opened.state), editions, digest, file))
+        read = file.read
     if json:
         told = {"correction": digest, "recipients": [asdict(r) for r in found], "loans": [asdict(r) for r in relied]}
-        print_json(told | {"loans_read": loans_read})
+        print_json(told | {"loans_read": read})
     else:
         _show(found, relied, asked=loans is not None)
     if loans is not None:
-        notices.print(f"{loans_read} loans were read, {len(relied)} of them relied on what is taken back.")
+        notices.print(f"{read} loans were read, {len(relied)} of them relied on what is taken back.")
     if any(edition["false"] for edition in editions):
         notices.print("A manifest or receipt is false: see `status`.")
         raise typer.Exit(Exit.FALSE)
