@@ -21,8 +21,33 @@ from sqlalchemy import (
 )
 
 from audit.log import metadata
+from gateway.store.lending_tables import (
+    challenges,
+    lending_cells,
+    lending_tables,
+    outcome_batches,
+    outcome_chunks,
+    outcome_intakes,
+    outcomes,
+    reporting_terms,
+    statistics,
+    statistics_deliveries,
+)
 
-__all__ = ["LOGGED", "metadata"]
+__all__ = [
+    "LOGGED",
+    "challenges",
+    "lending_cells",
+    "lending_tables",
+    "metadata",
+    "outcome_batches",
+    "outcome_chunks",
+    "outcome_intakes",
+    "outcomes",
+    "reporting_terms",
+    "statistics",
+    "statistics_deliveries",
+]
 
 parties = Table(
     "parties",
@@ -286,4 +311,10 @@ LOGGED: tuple[Table, ...] = (
     objections,
     row_answers,
     notices,
+    reporting_terms,
+    lending_tables,
+    outcome_batches,
+    challenges,
+    statistics,
+    statistics_deliveries,
 )

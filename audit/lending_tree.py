@@ -1,0 +1,204 @@
+"""The sum tree over a bank's rows of a period: what a sealed table is bound to, and how one enterprise is opened.
+
+    commitment  SHA-256("xinyi-lending-v1" NUL ‖ salt (32) ‖ exact bytes of a FirmLending)
+    page        SHA-256("xinyi-lending-page-v1" NUL ‖ for each of up to 16 leaves, in order: commitment ‖ number of
+                lanes (2) ‖ for each lane that is not 0, ascending: lane (2) ‖ value (8)); numbers big-endian
+    tree        audit.sum_tree over the pages, in order of their leaves; a page's sums are those of its leaves
+
+A leaf holds all rows of one enterprise, so enterprises are counted where their rows are. Leaves come in the order of
+their commitments, which nobody can arrange: salts are random. Lanes are those of `xinyi.margins.Layout`; lane 0 counts
+rows, so the sums to the left of a leaf say which rows it holds. Pages keep the tree small where leaves are many: above
+them every node has all lanes.
+
+Opening one leaf shows commitments and sums of its page, and sums of the subtrees beside the way up: amounts without
+a name. Only an auditor gets them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from audit.envelope import parse_strict
+from audit.sum_tree import Lanes, Node, SumTree, check_path
+from xinyi.errors import DigestMismatch, ProofInvalid
+from xinyi.lending import check_firm_lending
+from xinyi.margins import Layout, lane_values
+from xinyi.v1 import lending_pb2
+
+PAGE = 16
+SALT_BYTES = 32
+_LEAF = b"xinyi-lending-v1\0"
+_PAGE = b"xinyi-lending-page-v1\0"
+_COUNT, _LANE = struct.Struct(">H"), struct.Struct(">HQ")
+_sha256 = hashlib.sha256
+
+
+def commitment(salt: bytes, record: bytes) -> bytes:
+    """Args: record — exact bytes of a FirmLending."""
+    return _sha256(_LEAF + salt + record).digest()
+
+
+def entry(commitment_: bytes, sums: Mapping[int, int]) -> bytes:
+    """What a leaf contributes to its page. Args: sums — lane → value, none of them 0."""
+    pack = _LANE.pack
+    return commitment_ + _COUNT.pack(len(sums)) + b"".join([pack(lane, sums[lane]) for lane in sorted(sums)])
+
+
+def page_digest(entries: Iterable[bytes]) -> bytes:
+    return _sha256(_PAGE + b"".join(entries)).digest()
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What proves one leaf."""
+
+    page: list[tuple[bytes, dict[int, int]]]
+    path: list[Node]
+
+
+class LendingTree:
+    """Grows leaf by leaf, in ascending order of commitments. Flat memory but for what is opened.
+
+    Args: opened — leaves whose proofs are wanted.
+    """
+
+    def __init__(self, layout: Layout, opened: Collection[int] = ()) -> None:
+        self.leaves = 0
+        self.lanes = Lanes(layout.lanes)
+        self._wanted = {leaf // PAGE for leaf in opened}
+        self._opened = frozenset(opened)
+        self._tree = SumTree(self.lanes, self._wanted)
+        self._page: list[tuple[bytes, Mapping[int, int]]] = []
+        self._kept: dict[int, list[tuple[bytes, dict[int, int]]]] = {}
+
+    def add(self, commitment_: bytes, sums: Mapping[int, int]) -> None:
+        self._page.append((commitment_, sums))
+        self.leaves += 1
+        if len(self._page) == PAGE:
+            self._close()
+
+    def root(self) -> Node:
+        """The end. Raises Invalid for a tree without leaves."""
+        if self._page:
+            self._close()
+        return self._tree.root()
+
+    def proofs(self) -> dict[int, Opened]:
+        """Opened leaf → what proves it. Behind `root`."""
+        return {
+            leaf: Opened(self._kept[leaf // PAGE], self._tree.paths[leaf // PAGE])
+            for leaf in sorted(self._opened)
+            if leaf < self.leaves
+        }
+
+    def _close(self) -> None:
+        page, self._page = self._page, []
+        number = self._tree.size
+        if number in self._wanted:
+            self._kept[number] = [(made, dict(sums)) for made, sums in page]
+        total: dict[int, int] = {}
+        for _, sums in page:
+            for lane, value in sums.items():
+                total[lane] = total.get(lane, 0) + value
+        digest = page_digest(entry(made, sums) for made, sums in page)
+        self._tree.add(digest, self.lanes.pack(total.items()))
+
+
+def sealed_root(table: lending_pb2.LendingTable) -> Node:
+    """The root a table seals: its hash, and the sums its own cells tell. Raises Invalid where a sum is out of range."""
+    values = lane_values(table)
+    return Node(table.root, Lanes(len(values)).pack(enumerate(values)))
+
+
+@dataclass(frozen=True)
+class VerifiedFirm:
+    """One enterprise's rows, proven under a table's root."""
+
+    index: int
+    firm: lending_pb2.FirmLending
+    #: Its first row's number in the table, from 0; it holds as many as it has.
+    first_row: int
+    #: What lies before it, by lane, for units other than rows.
+    before: list[int]
+    sums: dict[int, int]
+
+
+def verify_firm(table: lending_pb2.LendingTable, opened: lending_pb2.OpenedFirm) -> VerifiedFirm:
+    """
+    1. the record is what its commitment commits to, and valid, 2. it adds what the page says, 3. the page is where it
+    says, under the table's root and in its sums.
+
+    Raises DigestMismatch, ProofInvalid, EncodingInvalid or Invalid: what is shown is not what was sealed.
+    """
+    layout = Layout.of(table)
+    lanes = Lanes(layout.lanes)
+    page_number, place = divmod(opened.index, PAGE)
+    pages = -(-table.firms // PAGE)
+    full = PAGE if page_number < pages - 1 else table.firms - (pages - 1) * PAGE
+    if not opened.index < table.firms or len(opened.page) != full:
+        raise ProofInvalid("the page is not one of the table's", basis="sums.page")
+    page = [_page_entry(told, layout.lanes) for told in opened.page]
+    if any(before >= after for (before, _), (after, _) in pairwise(page)):
+        raise ProofInvalid("the leaves are not in ascending order", basis="sums.page")
+    # 1
+    if len(opened.salt) != SALT_BYTES or commitment(opened.salt, opened.record) != page[place][0]:
+        raise DigestMismatch("the rows are not those the bank committed to")
+    firm = parse_strict(opened.record, lending_pb2.FirmLending)
+    check_firm_lending(firm)
+    if any(row.loan.currency != table.currency for row in firm.rows):
+        raise ProofInvalid("a row is in another currency than the table", basis="sums.currency")
+    # 2
+    sums = layout.sums(firm)
+    if sums != page[place][1]:
+        raise ProofInvalid("the rows add something else than what was counted for them", basis="sums.leaf")
+    # 3
+    total: dict[int, int] = {}
+    for _, told in page:
+        for lane, value in told.items():
+            total[lane] = total.get(lane, 0) + value
+    path = [Node(node.hash, _packed(node.sums, lanes)) for node in opened.path]
+    digest = page_digest(entry(made, told) for made, told in page)
+    check_path(lanes, digest, lanes.pack(total.items()), page_number, pages, path, sealed_root(table))
+    before = _before(lanes, page_number, pages, path)
+    for _, told in page[:place]:
+        for lane, value in told.items():
+            before[lane] += value
+    return VerifiedFirm(opened.index, firm, before[0], before, sums)
+
+
+def _page_entry(told: lending_pb2.PageEntry, lanes: int) -> tuple[bytes, dict[int, int]]:
+    numbers = [lane.lane for lane in told.lanes]
+    ascending = all(before < after for before, after in pairwise(numbers))
+    fits = ascending and (not numbers or numbers[-1] < lanes) and all(lane.value for lane in told.lanes)
+    if len(told.commitment) != 32 or not fits:
+        raise ProofInvalid("a page's entry has another form", basis="sums.page")
+    return told.commitment, {lane.lane: lane.value for lane in told.lanes}
+
+
+def _packed(sums: bytes, lanes: Lanes) -> int:
+    if len(sums) != lanes.bytes:
+        raise ProofInvalid("a node has another number of sums", basis="sums.path")
+    return int.from_bytes(sums, "little")
+
+
+def _before(lanes: Lanes, page: int, pages: int, path: Sequence[Node]) -> list[int]:
+    """What lies left of a page: the subtrees beside the way up that are on its left."""
+    total, place, last, rest = 0, page, pages - 1, iter(path)
+    while last:
+        if place & 1:
+            total += next(rest).sums
+        elif place < last:
+            next(rest)
+        place, last = place >> 1, last >> 1
+    return lanes.unpack(total)
+
+
+def holders(totals: Iterable[int], units: Iterable[int]) -> Iterator[int]:
+    """The leaf that holds each unit. Args: totals — of a lane, running, after each leaf; units — from 0, ascending."""
+    running = list(totals)
+    return (bisect_right(running, unit) for unit in units)

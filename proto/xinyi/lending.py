@@ -1,0 +1,374 @@
+"""What makes each document about lending valid, for sender and receiver alike. Pure.
+
+Rules are named in lending.proto. Explanations quote no taxpayer data. Which cell a row belongs to, and what it adds,
+stands in `xinyi.margins`.
+"""
+
+from __future__ import annotations
+
+import calendar
+import re
+from collections.abc import Callable
+from datetime import date
+from itertools import pairwise
+
+from xinyi import identifiers
+from xinyi.days import day_of
+from xinyi.errors import Invalid
+from xinyi.fields import (
+    FIRST_YEAR,
+    LAST_YEAR,
+    check_date,
+    check_digest,
+    check_holder,
+    check_name,
+    check_no_identifier,
+    check_party,
+    check_rule,
+    check_sentence,
+    check_time,
+    holds_identifier,
+    is_text,
+    require,
+)
+from xinyi.margins import ADDITIVE, SIZES, TOTAL, check_dimension, check_value
+from xinyi.v1 import edition_pb2, lending_pb2, records_pb2
+
+MAX_OUTCOMES = 16_777_216
+#: Also the most rows of a table, and lanes' values: as fen, ninety thousand trillion yuan.
+MAX_SUM = (1 << 63) - 1
+MAX_SAMPLE = 10_000
+MAX_NAMED = 10_000
+SCOPES = ("lending-outcomes", "public-record")
+
+_REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_DISTRICT = re.compile(r"[0-9]{6}")
+_CURRENCY = re.compile(r"[A-Z]{3}")
+_INDUSTRY = re.compile(r"[A-T]")
+_HOLDS: dict[int, Callable[[str], bool]] = {
+    records_pb2.IDENTIFIER_KIND_USCC: identifiers.is_uscc,
+    records_pb2.IDENTIFIER_KIND_OLD_TAXPAYER_NUMBER: identifiers.is_old_taxpayer_number,
+    records_pb2.IDENTIFIER_KIND_REGISTRATION_NUMBER: identifiers.is_registration_number,
+}
+_GRADES = frozenset(records_pb2.Grade.values()) - {records_pb2.GRADE_UNSPECIFIED}
+_STAGES = frozenset(lending_pb2.Stage.values()) - {lending_pb2.STAGE_UNSPECIFIED}
+_UNITS = frozenset(lending_pb2.SampleUnit.values()) - {lending_pb2.SAMPLE_UNIT_UNSPECIFIED}
+_GUARANTEES = frozenset(lending_pb2.Guarantee.values())
+_FIRST_TIMES = frozenset(lending_pb2.FirstTime.values())
+_CLASSES = frozenset(lending_pb2.LoanClass.values())
+_OUTCOMES = frozenset(edition_pb2.RowOutcome.values()) - {edition_pb2.ROW_OUTCOME_UNSPECIFIED}
+
+
+# Periods
+
+
+def check_lending_period(period: lending_pb2.LendingPeriod, basis: str) -> None:
+    months = period.months
+    require(months in (1, 3, 12), basis, "a period is a month, a quarter or a year")
+    begins = (
+        FIRST_YEAR <= period.year <= LAST_YEAR
+        and 1 <= period.month <= 12
+        and (period.month - 1) % months == 0
+    )
+    require(begins, basis, "no period begins with that month")
+
+
+def first_day(period: lending_pb2.LendingPeriod) -> date:
+    return date(period.year, period.month, 1)
+
+
+def last_day(period: lending_pb2.LendingPeriod) -> date:
+    month = period.month + period.months - 1
+    return date(period.year, month, calendar.monthrange(period.year, month)[1])
+
+
+def period_name(period: lending_pb2.LendingPeriod) -> str:
+    """ "2018-Q1", "2018-03" or "2018"."""
+    if period.months == 12:
+        return f"{period.year}"
+    if period.months == 3:
+        return f"{period.year}-Q{(period.month + 2) // 3}"
+    return f"{period.year}-{period.month:02d}"
+
+
+def parse_period(text: str) -> lending_pb2.LendingPeriod:
+    """The inverse of `period_name`. Raises Invalid."""
+    match = re.fullmatch(r"([0-9]{4})(?:-(?:Q([1-4])|([0-9]{2})))?", text)
+    if match is None:
+        raise Invalid(f"{text!r} is no period: 2018-Q1, 2018-03 or 2018", basis="lending.period")
+    year, quarter, month = match.groups()
+    if quarter:
+        period = lending_pb2.LendingPeriod(year=int(year), month=int(quarter) * 3 - 2, months=3)
+    else:
+        period = lending_pb2.LendingPeriod(year=int(year), month=int(month or 1), months=1 if month else 12)
+    check_lending_period(period, "lending.period")
+    return period
+
+
+# Loans and rows
+
+
+def check_taxpayer(identifier: str, kind: int, basis: str) -> None:
+    require(
+        kind in _HOLDS and _HOLDS[kind](identifier), basis, "the identifier does not hold as one of its kind"
+    )
+
+
+def check_reference(text: str, basis: str) -> None:
+    """A pseudonymous name that the bank gave."""
+    require(
+        _REFERENCE.fullmatch(text) is not None, basis, '1 to 64 letters, digits, "-", "." and "_" are needed'
+    )
+    require(
+        not holds_identifier(text),
+        basis,
+        "it holds what reads as an identifier: use a number that tells nothing",
+    )
+
+
+def check_currency(currency: str, basis: str) -> None:
+    require(
+        _CURRENCY.fullmatch(currency) is not None, basis, "a currency is three capital letters (ISO 4217)"
+    )
+
+
+def check_loan(loan: lending_pb2.Loan) -> None:
+    check_reference(loan.reference, "loan.reference")
+    check_name(loan.product, "loan.product")
+    require(loan.guarantee in _GUARANTEES, "loan.guarantee", "an unknown guarantee")
+    definitions = [size.definition for size in loan.sizes]
+    require(
+        definitions == sorted(set(definitions)), "loan.sizes", "size classes are not ascending by definition"
+    )
+    for size in loan.sizes:
+        known = size.definition in SIZES and size.size in SIZES[size.definition]
+        require(known, "loan.sizes", "no size class of that definition")
+    require(
+        not loan.industry or _INDUSTRY.fullmatch(loan.industry) is not None,
+        "loan.industry",
+        "a letter A to T",
+    )
+    require(
+        not loan.district or _DISTRICT.fullmatch(loan.district) is not None, "loan.district", "six digits"
+    )
+    require(loan.first_time in _FIRST_TIMES, "loan.first_time", "an unknown value")
+    require(loan.annual_rate_bp <= 10_000, "loan.rate", "more than 100 % a year")
+    require(
+        not loan.HasField("term_months") or 1 <= loan.term_months <= 1200, "loan.term", "1 to 1,200 months"
+    )
+    check_currency(loan.currency, "loan.currency")
+    if loan.HasField("reliance"):
+        reliance = loan.reliance
+        for digest in (reliance.manifest_digest, reliance.blinded_key, reliance.commitment):
+            check_digest(digest, "loan.reliance")
+        known = reliance.grade in _GRADES and FIRST_YEAR <= reliance.evaluation_year <= LAST_YEAR
+        require(known, "loan.reliance", "the grade or the year of evaluation is missing or unknown")
+    if loan.branch:
+        check_reference(loan.branch, "loan.branch")
+
+
+def check_firm_lending(firm: lending_pb2.FirmLending) -> None:
+    check_taxpayer(firm.taxpayer_id, firm.identifier_kind, "firm.taxpayer")
+    references = [row.loan.reference for row in firm.rows]
+    ascending = all(before < after for before, after in pairwise(references))
+    require(bool(references) and ascending, "firm.rows", "no rows, or not ascending by loan")
+    for row in firm.rows:
+        check_loan_row(row)
+
+
+def check_loan_row(row: lending_pb2.LoanRow) -> None:
+    check_loan(row.loan)
+    require(max(row.granted, row.balance) <= MAX_SUM, "row.granted", "an amount out of range")
+    require(
+        row.granted > 0 or not row.newly_granted, "row.granted", "newly granted, but nothing was disbursed"
+    )
+    require(row.loan_class in _CLASSES, "row.loan_class", "an unknown class")
+    require(row.loan_class != 0 or not row.balance, "row.loan_class", "a balance without a class")
+    require(
+        not row.refused or not (row.granted or row.balance or row.newly_granted),
+        "row.refused",
+        "refused, and yet something was granted",
+    )
+    require(not row.recalled or row.loan.HasField("reliance"), "row.recalled", "no grade was relied on")
+    require(row.recalled or not row.true_grade, "row.recalled", "a true grade without a recall")
+    require(not row.true_grade or row.true_grade in _GRADES, "row.recalled", "an unknown grade")
+
+
+# Tables
+
+
+def check_lending_table(table: lending_pb2.LendingTable) -> None:
+    """That the cells are those of the rows shows beside the rows only (audit.lending_tree)."""
+    check_party(table.bank, "table.bank")
+    check_lending_period(table.period, "table.period")
+    check_currency(table.currency, "table.currency")
+    require(is_text(table.agreement_id, 100), "table.agreement_id", "1 to 100 characters")
+    empty = table.rows == 0
+    require(
+        (table.firms == 0) is empty and table.firms <= table.rows <= MAX_OUTCOMES,
+        "table.rows",
+        "rows and firms differ",
+    )
+    require(len(table.root) == (0 if empty else 32), "table.root", "a root has 32 bytes; none without rows")
+    _check_margins(table)
+    if table.corrects or table.reason:
+        check_digest(table.corrects, "table.corrects")
+        check_sentence(table.reason, "table.corrects")
+    rules = [(count.rule, count.outcome) for count in table.rules]
+    require(all(a < b for a, b in pairwise(rules)), "table.rules", "rules are not ascending")
+    for count in table.rules:
+        check_rule(count.rule, "table.rules")
+        require(count.outcome in _OUTCOMES and count.rows >= 1, "table.rules", "no outcome, or no rows")
+    check_holder(table.issued_by, "table.issued_by", party=table.bank)
+    check_time(table.issued_at_ms, "table.issued_at")
+    require(day_of(table.issued_at_ms) > last_day(table.period), "table.issued_at", "the period is not over")
+
+
+def _check_margins(table: lending_pb2.LendingTable) -> None:
+    dimensions = [margin.dimension for margin in table.margins]
+    if table.rows == 0:
+        require(not dimensions, "table.margins", "cells without rows")
+        return
+    others = dimensions[1:]
+    ordered = dimensions[:1] == [TOTAL] and others == sorted(set(others)) and TOTAL not in others
+    require(ordered, "table.margins", '"total" comes first, the others ascending')
+    for margin in table.margins:
+        check_dimension(margin.dimension)
+        values = [cell.value for cell in margin.cells]
+        require(bool(values) and values == sorted(set(values)), "margin.cells", "no cells, or not ascending")
+        for cell in margin.cells:
+            check_value(margin.dimension, cell.value)
+            check_sums(cell.sums)
+            told = any(getattr(cell.sums, name) for name in ADDITIVE)
+            require(told or margin.dimension == TOTAL, "margin.cells", "a cell in which nothing is")
+
+
+def check_sums(sums: lending_pb2.LendingSums) -> None:
+    """Every enterprise has a loan, every loan an amount, and what is bad is outstanding."""
+    groups = (
+        (sums.firms, sums.loans), (sums.outstanding_firms, sums.outstanding_loans), (sums.bad_firms, sums.bad_loans),
+        (sums.refused_firms, sums.refused), (sums.loans, sums.granted), (sums.outstanding_loans, sums.balance),
+        (sums.bad_loans, sums.bad_balance), (sums.bad_loans, sums.outstanding_loans),
+        (sums.bad_firms, sums.outstanding_firms), (sums.bad_balance, sums.balance),
+    )  # fmt: skip
+    require(
+        all(few <= many for few, many in groups), "margin.sums", "more enterprises than loans, or the like"
+    )
+    counted = (
+        (sums.loans, sums.firms), (sums.outstanding_loans, sums.outstanding_firms), (sums.bad_loans, sums.bad_firms),
+        (sums.refused, sums.refused_firms),
+    )  # fmt: skip
+    require(
+        all(bool(loans) == bool(firms) for loans, firms in counted),
+        "margin.sums",
+        "loans without an enterprise",
+    )
+    most = max(getattr(sums, field.name) for field in sums.DESCRIPTOR.fields)
+    require(most <= MAX_SUM, "margin.sums", "a sum out of range")
+
+
+def find_shortfalls(table: lending_pb2.LendingTable) -> list[tuple[str, str]]:
+    """(dimension, sum) where cells do not come to the total's. A question to the bank, not a broken rule."""
+    if not table.margins:
+        return []
+    total = table.margins[0].cells[0].sums
+    return [
+        (margin.dimension, name)
+        for margin in table.margins
+        for name in ADDITIVE
+        if sum(getattr(cell.sums, name) for cell in margin.cells) != getattr(total, name)
+    ]
+
+
+# Single loans
+
+
+def check_authorisation(authorisation: lending_pb2.Authorisation, day: date) -> None:
+    """Args: day — on which the row is sent: the consent comes before."""
+    check_digest(authorisation.digest, "authorisation.digest")
+    require(authorisation.scope in SCOPES, "authorisation.scope", f"the scope is one of {', '.join(SCOPES)}")
+    check_date(authorisation.valid_from, "authorisation.validity")
+    check_date(authorisation.valid_to, "authorisation.validity")
+    valid = authorisation.valid_from <= day.isoformat() <= authorisation.valid_to
+    require(valid, "authorisation.validity", "the authorisation is not valid on the day of the report")
+
+
+def check_outcome(outcome: lending_pb2.LendingOutcome) -> None:
+    """All but its authorisation, which is a rule of law (`check_authorisation`)."""
+    check_reference(outcome.outcome_id, "outcome.id")
+    check_taxpayer(outcome.taxpayer_id, outcome.identifier_kind, "outcome.taxpayer")
+    check_loan(outcome.loan)
+    require(outcome.stage in _STAGES, "outcome.stage", "the stage is missing or unknown")
+    check_date(outcome.event_date, "outcome.event_date")
+    require(
+        max(outcome.amount, outcome.credit_line, outcome.balance) <= MAX_SUM, "outcome.amount", "out of range"
+    )
+    disbursed = outcome.stage == lending_pb2.STAGE_DISBURSED
+    require(not disbursed or outcome.amount > 0, "outcome.amount", "disbursed, but no amount")
+    require(outcome.loan_class in _CLASSES, "outcome.loan_class", "an unknown class")
+    if outcome.reason_code:
+        require(
+            outcome.stage == lending_pb2.STAGE_REJECTED, "outcome.reason_code", "a reason without a refusal"
+        )
+        check_name(outcome.reason_code, "outcome.reason_code")
+    require(bool(outcome.corrects) or not outcome.voids, "outcome.corrects", "what it voids is not named")
+    if outcome.corrects:
+        check_reference(outcome.corrects, "outcome.corrects")
+        require(outcome.corrects != outcome.outcome_id, "outcome.corrects", "it names itself")
+
+
+def check_outcome_batch(batch: lending_pb2.OutcomeBatch) -> None:
+    check_party(batch.bank, "batch.bank")
+    check_name(batch.number, "batch.number")
+    check_no_identifier(batch.number, "batch.number")
+    require(is_text(batch.agreement_id, 100), "batch.agreement_id", "1 to 100 characters")
+    require(1 <= batch.count <= MAX_OUTCOMES, "batch.count", "1 to 16,777,216 outcomes")
+    check_digest(batch.root, "batch.root")
+    chunks = -(-batch.count // 1024)
+    require(len(batch.chunk_roots) == chunks, "batch.root", "not a root for each chunk")
+    for root in batch.chunk_roots:
+        check_digest(root, "batch.root")
+    check_holder(batch.issued_by, "batch.issued_by", party=batch.bank)
+    check_time(batch.issued_at_ms, "batch.issued_at")
+
+
+def check_lending_answer(answer: lending_pb2.LendingAnswer) -> None:
+    check_digest(answer.document, "lending_answer.document")
+    named = list(answer.outcome_ids)
+    ascending = all(before < after for before, after in pairwise(named))
+    require(ascending and len(named) <= MAX_NAMED, "lending_answer.outcomes", "not ascending, or too many")
+    for outcome_id in named:
+        check_reference(outcome_id, "lending_answer.outcomes")
+    check_sentence(answer.reason, "lending_answer.reason")
+    check_holder(answer.answered_by, "lending_answer.answered_by", person=True)
+    check_time(answer.answered_at_ms, "lending_answer.answered_at")
+
+
+# Challenges, statistics
+
+
+def check_challenge(challenge: lending_pb2.Challenge) -> None:
+    """That the checkpoint is the log's shows beside its key only."""
+    check_digest(challenge.table, "challenge.table")
+    check_party(challenge.bank, "challenge.bank")
+    require(challenge.unit in _UNITS, "challenge.unit", "the unit is missing or unknown")
+    require(1 <= challenge.size <= MAX_SAMPLE, "challenge.size", "1 to 10,000 units")
+    require(0 < len(challenge.checkpoint) <= 4096, "challenge.checkpoint", "no checkpoint")
+    check_date(challenge.due_on, "challenge.due_on")
+    check_holder(challenge.asked_by, "challenge.asked_by", person=True)
+    check_sentence(challenge.purpose, "challenge.purpose")
+    check_time(challenge.asked_at_ms, "challenge.asked_at")
+
+
+def check_challenge_answer(answer: lending_pb2.ChallengeAnswer) -> None:
+    check_digest(answer.challenge, "challenge_answer.challenge")
+    check_digest(answer.opening, "challenge_answer.opening")
+    require(answer.rows >= 1, "challenge_answer.rows", "no rows")
+    check_holder(answer.answered_by, "challenge_answer.answered_by")
+    check_time(answer.answered_at_ms, "challenge_answer.answered_at")
+
+
+def check_statistics_receipt(receipt: lending_pb2.StatisticsReceipt) -> None:
+    check_digest(receipt.statistics, "statistics_receipt.statistics")
+    check_holder(receipt.signed_by, "statistics_receipt.signed_by")
+    check_time(receipt.signed_at_ms, "statistics_receipt.signed_at")

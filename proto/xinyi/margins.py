@@ -1,0 +1,237 @@
+"""By what loans are counted: dimensions, the cell of each row, and what a row adds to it. Pure.
+
+A dimension puts every row into exactly one cell; what is not known has a cell of its own, so that the cells of each
+dimension come to the total. Enterprises (户) are counted once in each cell and in the total, so theirs do not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+
+from xinyi.errors import Invalid
+from xinyi.v1 import lending_pb2, records_pb2
+
+TOTAL, ALL, UNKNOWN = "total", "all", "unknown"
+#: A grade was not relied on; the true grade is not told.
+NO_GRADE, WITHDRAWN = "none", "withdrawn"
+
+#: Names of the sums, in the order of their lanes.
+SUMS = tuple(field.name for field in lending_pb2.LendingSums.DESCRIPTOR.fields)
+#: Sums that add up over the cells of a dimension.
+ADDITIVE = tuple(name for name in SUMS if not name.endswith("firms"))
+
+#: definition → its sizes, largest first. Never added across definitions.
+SIZES: dict[str, tuple[str, ...]] = {
+    "GXB300": ("large", "medium", "small", "micro"),
+    "INCLUSIVE": ("other", "inclusive"),
+    "TAX_SMALL_LOW_PROFIT": ("other", "small-low-profit"),
+}
+#: definition → sizes that are small or micro (小微).
+SMALL: dict[str, frozenset[str]] = {
+    "GXB300": frozenset({"small", "micro"}),
+    "INCLUSIVE": frozenset({"inclusive"}),
+    "TAX_SMALL_LOW_PROFIT": frozenset({"small-low-profit"}),
+}
+#: Classes of bad loans (不良).
+BAD = frozenset(
+    {lending_pb2.LOAN_CLASS_SUBSTANDARD, lending_pb2.LOAN_CLASS_DOUBTFUL, lending_pb2.LOAN_CLASS_LOSS}
+)
+
+_RATE = re.compile(r"rate/[0-9]{1,5}(?:-[0-9]{1,5}){0,11}")
+_PLAIN = ("district", "first-time", "grade", "guarantee", "industry", "product", "true-grade")
+
+Value = Callable[[lending_pb2.LoanRow], str]
+
+
+def check_dimension(dimension: str) -> None:
+    """Raises Invalid for what is no dimension of a table."""
+    known = dimension == TOTAL or dimension in _PLAIN
+    known = known or (dimension.startswith("size/") and dimension[5:] in SIZES)
+    if not known and _RATE.fullmatch(dimension) is not None:
+        bounds = _bounds(dimension)
+        known = (
+            bounds == sorted(set(bounds))
+            and bounds[0] > 0
+            and dimension == "rate/" + "-".join(map(str, bounds))
+        )
+    if not known:
+        raise Invalid("no dimension of a table", basis="margin.dimension")
+
+
+@lru_cache(maxsize=1024)
+def value_of(dimension: str) -> Value:
+    """What finds the cell of a row. Raises Invalid."""
+    check_dimension(dimension)
+    if dimension.startswith("size/"):
+        definition = dimension[5:]
+        return lambda row: next((s.size for s in row.loan.sizes if s.definition == definition), UNKNOWN)
+    if dimension.startswith("rate/"):
+        bounds = _bounds(dimension)
+        return lambda row: (
+            _band(bounds, row.loan.annual_rate_bp) if row.loan.HasField("annual_rate_bp") else UNKNOWN
+        )
+    return _VALUES[dimension]
+
+
+def check_value(dimension: str, value: str) -> None:
+    """Raises Invalid for what no row can have there. The dimension was checked before."""
+    if dimension.startswith("size/"):
+        holds = value in SIZES[dimension[5:]] or value == UNKNOWN
+    elif dimension.startswith("rate/"):
+        holds = value == UNKNOWN or value in _bands(dimension)
+    elif dimension in _OPEN:
+        holds = value == UNKNOWN or _OPEN[dimension].fullmatch(value) is not None
+    else:
+        holds = value in _CLOSED[dimension]
+    if not holds:
+        raise Invalid("no row can be in that cell", basis="margin.cells")
+
+
+def _bounds(dimension: str) -> list[int]:
+    return [int(bound) for bound in dimension[5:].split("-")]
+
+
+def _band(bounds: Sequence[int], rate_bp: int) -> str:
+    """Lower bounds are in their band, upper ones are not."""
+    below = 0
+    for bound in bounds:
+        if rate_bp < bound:
+            return f"{below:05d}-{bound:05d}"
+        below = bound
+    return f"{below:05d}-up"
+
+
+@lru_cache(maxsize=64)
+def _bands(dimension: str) -> frozenset[str]:
+    bounds = _bounds(dimension)
+    return frozenset(_band(bounds, rate) for rate in (0, *bounds))
+
+
+def grade_name(grade: int) -> str:
+    return records_pb2.Grade.Name(grade).removeprefix("GRADE_")
+
+
+def relied_on(row: lending_pb2.LoanRow) -> str:
+    return grade_name(row.loan.reliance.grade) if row.loan.HasField("reliance") else NO_GRADE
+
+
+def true_grade(row: lending_pb2.LoanRow) -> str:
+    """As the bank knows it: the one relied on, unless a correction took it back."""
+    if not row.recalled:
+        return relied_on(row)
+    return grade_name(row.true_grade) if row.true_grade else WITHDRAWN
+
+
+def _word(enum: object, prefix: str, number: int) -> str:
+    return enum.Name(number).removeprefix(prefix).lower() if number else UNKNOWN  # type: ignore[attr-defined]
+
+
+_VALUES: dict[str, Value] = {
+    TOTAL: lambda row: ALL,
+    "district": lambda row: row.loan.district or UNKNOWN,
+    "first-time": lambda row: _word(lending_pb2.FirstTime, "FIRST_TIME_", row.loan.first_time),
+    "grade": relied_on,
+    "guarantee": lambda row: _word(lending_pb2.Guarantee, "GUARANTEE_", row.loan.guarantee),
+    "industry": lambda row: row.loan.industry or UNKNOWN,
+    "product": lambda row: row.loan.product,
+    "true-grade": true_grade,
+}
+_GRADES = frozenset(map(grade_name, records_pb2.Grade.values()[1:]))
+_CLOSED = {
+    TOTAL: frozenset({ALL}),
+    "first-time": frozenset({"yes", "no", UNKNOWN}),
+    "grade": _GRADES | {NO_GRADE},
+    "guarantee": frozenset(
+        _word(lending_pb2.Guarantee, "GUARANTEE_", n) for n in lending_pb2.Guarantee.values()
+    ),
+    "true-grade": _GRADES | {NO_GRADE, WITHDRAWN},
+}
+_OPEN = {
+    "district": re.compile(r"[0-9]{6}"),
+    "industry": re.compile(r"[A-T]"),
+    "product": re.compile(r"(?=.{1,64}\Z)[a-z0-9]+(?:-[a-z0-9]+)*"),
+}
+
+
+def amounts(row: lending_pb2.LoanRow) -> tuple[int, ...]:
+    """What a row adds to every cell it is in, without the enterprises: a value for each of ADDITIVE."""
+    outstanding = row.balance > 0
+    bad = outstanding and row.loan_class in BAD
+    return (
+        int(row.newly_granted), row.granted, int(outstanding), row.balance, int(bad), row.balance if bad else 0,
+        int(row.refused),
+    )  # fmt: skip
+
+
+#: Places of the additive sums among all, and of the enterprises behind what they count.
+_ADDITIVE_LANES = tuple(SUMS.index(name) for name in ADDITIVE)
+_FIRMS = tuple((SUMS.index(loans), SUMS.index(firms)) for loans, firms in (
+    ("loans", "firms"), ("outstanding_loans", "outstanding_firms"), ("bad_loans", "bad_firms"),
+    ("refused", "refused_firms"),
+))  # fmt: skip
+
+
+class Layout:
+    """Which lane of a sum tree holds what: lane 0 the rows, then the sums of each cell in the order of the table.
+
+    Args: cells — dimension and value of each, dimension by dimension, "total" first.
+    """
+
+    def __init__(self, cells: Iterable[tuple[str, str]]) -> None:
+        self.cells = list(cells)
+        self._places: dict[str, dict[str, int]] = {}
+        for number, (dimension, value) in enumerate(self.cells):
+            self._places.setdefault(dimension, {})[value] = 1 + number * len(SUMS)
+        self._dimensions = [(value_of(name), places) for name, places in self._places.items()]
+        self.lanes = 1 + len(self.cells) * len(SUMS)
+
+    @classmethod
+    def of(cls, table: lending_pb2.LendingTable) -> Layout:
+        return cls((margin.dimension, cell.value) for margin in table.margins for cell in margin.cells)
+
+    def sums(self, firm: lending_pb2.FirmLending) -> dict[int, int]:
+        """Lane → what the rows of one enterprise come to there; lanes with 0 are left out.
+
+        Raises Invalid where a row belongs into a cell that is not there.
+        """
+        found: dict[int, int] = {0: len(firm.rows)}
+        for row in firm.rows:
+            added = [
+                (lane, amount) for lane, amount in zip(_ADDITIVE_LANES, amounts(row), strict=True) if amount
+            ]
+            for value, places in self._dimensions:
+                base = places.get(value(row))
+                if base is None:
+                    if added:
+                        raise Invalid("a row is in none of the table's cells", basis="margin.cells")
+                    continue
+                for lane, amount in added:
+                    found[base + lane] = found.get(base + lane, 0) + amount
+        for places in self._places.values():
+            for base in places.values():
+                for loans, firms in _FIRMS:
+                    if base + loans in found:
+                        found[base + firms] = 1
+        return found
+
+    def margins(self, values: Sequence[int]) -> list[lending_pb2.Margin]:
+        """Args: values — of all lanes. The inverse of `values`; cells in which nothing is are there as well."""
+        made: list[lending_pb2.Margin] = []
+        for number, (dimension, value) in enumerate(self.cells):
+            if not made or made[-1].dimension != dimension:
+                made.append(lending_pb2.Margin(dimension=dimension))
+            first = 1 + number * len(SUMS)
+            told = dict(zip(SUMS, values[first : first + len(SUMS)], strict=True))
+            made[-1].cells.append(lending_pb2.Cell(value=value, sums=lending_pb2.LendingSums(**told)))
+        return made
+
+
+def lane_values(table: lending_pb2.LendingTable) -> list[int]:
+    """What the lanes of the root hold, as the table tells it."""
+    values = [table.rows]
+    for margin in table.margins:
+        for cell in margin.cells:
+            values += [getattr(cell.sums, name) for name in SUMS]
+    return values
