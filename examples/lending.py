@@ -30,8 +30,8 @@ OTHER_LOANS, OTHER_GRANTED = 1_160 - 782, 1_262_300_000_000 - 291_700_000_000
 OLDER, REFUSED = 40, 12
 
 HEADINGS = (
-    "借据编号", "统一社会信用代码", "产品", "担保方式", "企业规模", "普惠口径", "行业门类", "行政区划", "首贷户", "年利率",
-    "期限", "机构号", "纳税信用级别", "放款日期", "拒贷日期", "放款金额", "贷款余额", "五级分类",
+    "借据编号", "统一社会信用代码", "产品", "担保方式", "企业规模", "普惠口径", "行业门类", "行政区划", "首贷户",
+    "年利率", "期限", "机构号", "纳税信用级别", "放款日期", "拒贷日期", "放款金额", "贷款余额", "五级分类",
 )  # fmt: skip
 SMALL = ("小型", "微型")
 _GUARANTEES = ("信用", "保证", "抵押", "质押", "组合")
@@ -66,9 +66,8 @@ class Loan:
         day = self.day.isoformat()
         booked = (yuan(self.granted), yuan(self.balance), self.loan_class)
         ended = ("", day, "", "", "") if self.refused else (day, "", *booked)
-        return (
-            self.reference, self.firm[0], product, self.guarantee, *size, *about, str(self.term), self.branch, "A级", *ended
-        )  # fmt: skip
+        told = (self.reference, self.firm[0], product, self.guarantee)
+        return (*told, *size, *about, str(self.term), self.branch, "A级", *ended)
 
 
 def yuan(fen: int) -> str:
