@@ -21,6 +21,7 @@ import struct
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from audit.envelope import parse_strict
@@ -34,7 +35,6 @@ PAGE = 16
 SALT_BYTES = 32
 _LEAF = b"xinyi-lending-v1\0"
 _PAGE = b"xinyi-lending-page-v1\0"
-_COUNT, _LANE = struct.Struct(">H"), struct.Struct(">HQ")
 _sha256 = hashlib.sha256
 
 
@@ -45,8 +45,15 @@ def commitment(salt: bytes, record: bytes) -> bytes:
 
 def entry(commitment_: bytes, sums: Mapping[int, int]) -> bytes:
     """What a leaf contributes to its page. Args: sums — lane → value, none of them 0."""
-    pack = _LANE.pack
-    return commitment_ + _COUNT.pack(len(sums)) + b"".join([pack(lane, sums[lane]) for lane in sorted(sums)])
+    lanes = sorted(sums)
+    told = [0] * (2 * len(lanes))
+    told[::2], told[1::2] = lanes, map(sums.__getitem__, lanes)
+    return commitment_ + _form(len(lanes)).pack(len(lanes), *told)
+
+
+@lru_cache(maxsize=4096)
+def _form(lanes: int) -> struct.Struct:
+    return struct.Struct(">H" + "HQ" * lanes)
 
 
 def page_digest(entries: Iterable[bytes]) -> bytes:
@@ -101,12 +108,12 @@ class LendingTree:
         number = self._tree.size
         if number in self._wanted:
             self._kept[number] = [(made, dict(sums)) for made, sums in page]
-        total: dict[int, int] = {}
+        total = [0] * self.lanes.count
         for _, sums in page:
             for lane, value in sums.items():
-                total[lane] = total.get(lane, 0) + value
-        digest = page_digest(entry(made, sums) for made, sums in page)
-        self._tree.add(digest, self.lanes.pack(total.items()))
+                total[lane] += value
+        digest = page_digest([entry(made, sums) for made, sums in page])
+        self._tree.add(digest, self.lanes.pack_all(total))
 
 
 def sealed_root(table: lending_pb2.LendingTable) -> Node:

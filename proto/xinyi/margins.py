@@ -65,8 +65,7 @@ def value_of(dimension: str) -> Value:
     """What finds the cell of a row. Raises Invalid."""
     check_dimension(dimension)
     if dimension.startswith("size/"):
-        definition = dimension[5:]
-        return lambda row: next((s.size for s in row.loan.sizes if s.definition == definition), UNKNOWN)
+        return _size_by(dimension[5:])
     if dimension.startswith("rate/"):
         bounds = _bounds(dimension)
         return lambda row: (
@@ -89,6 +88,16 @@ def check_value(dimension: str, value: str) -> None:
         raise Invalid("no row can be in that cell", basis="margin.cells")
 
 
+def _size_by(definition: str) -> Value:
+    def size(row: lending_pb2.LoanRow) -> str:
+        for told in row.loan.sizes:
+            if told.definition == definition:
+                return told.size
+        return UNKNOWN
+
+    return size
+
+
 def _bounds(dimension: str) -> list[int]:
     return [int(bound) for bound in dimension[5:].split("-")]
 
@@ -109,12 +118,16 @@ def _bands(dimension: str) -> frozenset[str]:
     return frozenset(_band(bounds, rate) for rate in (0, *bounds))
 
 
+_GRADE_NAMES = {number: name.removeprefix("GRADE_") for name, number in records_pb2.Grade.items()}
+
+
 def grade_name(grade: int) -> str:
-    return records_pb2.Grade.Name(grade).removeprefix("GRADE_")
+    return _GRADE_NAMES[grade]
 
 
 def relied_on(row: lending_pb2.LoanRow) -> str:
-    return grade_name(row.loan.reliance.grade) if row.loan.HasField("reliance") else NO_GRADE
+    loan = row.loan
+    return _GRADE_NAMES[loan.reliance.grade] if loan.HasField("reliance") else NO_GRADE
 
 
 def true_grade(row: lending_pb2.LoanRow) -> str:
@@ -124,16 +137,18 @@ def true_grade(row: lending_pb2.LoanRow) -> str:
     return grade_name(row.true_grade) if row.true_grade else WITHDRAWN
 
 
-def _word(enum: object, prefix: str, number: int) -> str:
-    return enum.Name(number).removeprefix(prefix).lower() if number else UNKNOWN  # type: ignore[attr-defined]
+def _words(names: Iterable[tuple[str, int]], prefix: str) -> dict[int, str]:
+    return {number: name.removeprefix(prefix).lower() if number else UNKNOWN for name, number in names}
 
 
+_FIRST_TIME = _words(lending_pb2.FirstTime.items(), "FIRST_TIME_")
+_GUARANTEE = _words(lending_pb2.Guarantee.items(), "GUARANTEE_")
 _VALUES: dict[str, Value] = {
     TOTAL: lambda row: ALL,
     "district": lambda row: row.loan.district or UNKNOWN,
-    "first-time": lambda row: _word(lending_pb2.FirstTime, "FIRST_TIME_", row.loan.first_time),
+    "first-time": lambda row: _FIRST_TIME[row.loan.first_time],
     "grade": relied_on,
-    "guarantee": lambda row: _word(lending_pb2.Guarantee, "GUARANTEE_", row.loan.guarantee),
+    "guarantee": lambda row: _GUARANTEE[row.loan.guarantee],
     "industry": lambda row: row.loan.industry or UNKNOWN,
     "product": lambda row: row.loan.product,
     "true-grade": true_grade,
@@ -141,11 +156,9 @@ _VALUES: dict[str, Value] = {
 _GRADES = frozenset(map(grade_name, records_pb2.Grade.values()[1:]))
 _CLOSED = {
     TOTAL: frozenset({ALL}),
-    "first-time": frozenset({"yes", "no", UNKNOWN}),
+    "first-time": frozenset(_FIRST_TIME.values()),
     "grade": _GRADES | {NO_GRADE},
-    "guarantee": frozenset(
-        _word(lending_pb2.Guarantee, "GUARANTEE_", n) for n in lending_pb2.Guarantee.values()
-    ),
+    "guarantee": frozenset(_GUARANTEE.values()),
     "true-grade": _GRADES | {NO_GRADE, WITHDRAWN},
 }
 _OPEN = {
@@ -157,10 +170,10 @@ _OPEN = {
 
 def amounts(row: lending_pb2.LoanRow) -> tuple[int, ...]:
     """What a row adds to every cell it is in, without the enterprises: a value for each of ADDITIVE."""
-    outstanding = row.balance > 0
-    bad = outstanding and row.loan_class in BAD
+    balance = row.balance
+    bad = balance > 0 and row.loan_class in BAD
     return (
-        int(row.newly_granted), row.granted, int(outstanding), row.balance, int(bad), row.balance if bad else 0,
+        int(row.newly_granted), row.granted, int(balance > 0), balance, int(bad), balance if bad else 0,
         int(row.refused),
     )  # fmt: skip
 
@@ -172,6 +185,9 @@ _FIRMS = tuple((SUMS.index(loans), SUMS.index(firms)) for loans, firms in (
     ("refused", "refused_firms"),
 ))  # fmt: skip
 
+#: First lanes of the cells a row is in, ascending, and its `amounts`.
+Placed = tuple[Sequence[int], Sequence[int]]
+
 
 class Layout:
     """Which lane of a sum tree holds what: lane 0 the rows, then the sums of each cell in the order of the table.
@@ -181,10 +197,10 @@ class Layout:
 
     def __init__(self, cells: Iterable[tuple[str, str]]) -> None:
         self.cells = list(cells)
-        self._places: dict[str, dict[str, int]] = {}
-        for number, (dimension, value) in enumerate(self.cells):
-            self._places.setdefault(dimension, {})[value] = 1 + number * len(SUMS)
-        self._dimensions = [(value_of(name), places) for name, places in self._places.items()]
+        #: Cell → its first lane.
+        self.places = {cell: 1 + number * len(SUMS) for number, cell in enumerate(self.cells)}
+        dimensions = dict.fromkeys(dimension for dimension, _ in self.cells)
+        self._dimensions = [(name, value_of(name)) for name in dimensions]
         self.lanes = 1 + len(self.cells) * len(SUMS)
 
     @classmethod
@@ -192,29 +208,20 @@ class Layout:
         return cls((margin.dimension, cell.value) for margin in table.margins for cell in margin.cells)
 
     def sums(self, firm: lending_pb2.FirmLending) -> dict[int, int]:
-        """Lane → what the rows of one enterprise come to there; lanes with 0 are left out.
+        """Lane → what the rows of one enterprise come to there, ascending; lanes with 0 are left out.
 
         Raises Invalid where a row belongs into a cell that is not there.
         """
-        found: dict[int, int] = {0: len(firm.rows)}
-        for row in firm.rows:
-            added = [
-                (lane, amount) for lane, amount in zip(_ADDITIVE_LANES, amounts(row), strict=True) if amount
-            ]
-            for value, places in self._dimensions:
-                base = places.get(value(row))
-                if base is None:
-                    if added:
-                        raise Invalid("a row is in none of the table's cells", basis="margin.cells")
-                    continue
-                for lane, amount in added:
-                    found[base + lane] = found.get(base + lane, 0) + amount
-        for places in self._places.values():
-            for base in places.values():
-                for loans, firms in _FIRMS:
-                    if base + loans in found:
-                        found[base + firms] = 1
-        return found
+        return sums_of([self._place(row) for row in firm.rows])
+
+    def _place(self, row: lending_pb2.LoanRow) -> Placed:
+        added = amounts(row)
+        if not any(added):
+            return (), added
+        try:
+            return [self.places[name, value(row)] for name, value in self._dimensions], added
+        except KeyError:
+            raise Invalid("a row is in none of the table's cells", basis="margin.cells") from None
 
     def margins(self, values: Sequence[int]) -> list[lending_pb2.Margin]:
         """Args: values — of all lanes. The inverse of `values`; cells in which nothing is are there as well."""
@@ -226,6 +233,35 @@ class Layout:
             told = dict(zip(SUMS, values[first : first + len(SUMS)], strict=True))
             made[-1].cells.append(lending_pb2.Cell(value=value, sums=lending_pb2.LendingSums(**told)))
         return made
+
+
+def sums_of(rows: Sequence[Placed]) -> dict[int, int]:
+    """Lane → what the rows of one enterprise come to there, ascending; lanes with 0 are left out."""
+    if len(rows) == 1:
+        [(cells, added)] = rows
+        told = _with_firms(added)
+        return {0: 1} | {base + lane: value for base in cells for lane, value in told}
+    found: dict[int, int] = {}
+    for cells, added in rows:
+        told = [(lane, value) for lane, value in zip(_ADDITIVE_LANES, added, strict=True) if value]
+        for base in cells:
+            for lane, value in told:
+                found[base + lane] = found.get(base + lane, 0) + value
+    for base in {base for cells, _ in rows for base in cells}:
+        for loans, firms in _FIRMS:
+            if base + loans in found:
+                found[base + firms] = 1
+    found[0] = len(rows)
+    return dict(sorted(found.items()))
+
+
+def _with_firms(added: Sequence[int]) -> list[tuple[int, int]]:
+    """(lane within a cell, value) of an enterprise that has one row."""
+    loans, granted, outstanding, balance, bad, bad_balance, refused = added
+    every = (
+        loans, loans, granted, outstanding, outstanding, balance, bad, bad, bad_balance, refused, refused,
+    )  # fmt: skip
+    return [(lane, value) for lane, value in enumerate(every) if value]
 
 
 def lane_values(table: lending_pb2.LendingTable) -> list[int]:
