@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from audit.merkle import MAX_PROOF
@@ -65,13 +65,12 @@ class Lanes:
                 raise Invalid(f"the sum in lane {lane} is out of range", basis="sums.range")
         return sums
 
-    def pack_all(self, values: Sequence[int]) -> int:
-        """Args: values — of every lane, 0 or more. Raises Invalid for what no lane can hold."""
-        try:
-            sums = int.from_bytes(self._form.pack(*values), "little")
-        except struct.error as error:
-            raise Invalid("a sum is out of range", basis="sums.range") from error
-        if sums & self._full:
+    def join(self, packed: Mapping[int, int]) -> int:
+        """Args: packed — first lane → what that and the next ones hold. Raises Invalid for what no lane can hold."""
+        sums = 0
+        for lane, values in packed.items():
+            sums += values << LANE_BITS * lane
+        if sums & self._full or sums >> LANE_BITS * self.count:
             raise Invalid("a sum is out of range", basis="sums.range")
         return sums
 

@@ -7,7 +7,8 @@ dimension come to the total. Enterprises (户) are counted once in each cell and
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+import struct
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from xinyi.errors import Invalid
@@ -185,8 +186,12 @@ _FIRMS = tuple((SUMS.index(loans), SUMS.index(firms)) for loans, firms in (
     ("refused", "refused_firms"),
 ))  # fmt: skip
 
-#: First lanes of the cells a row is in, ascending, and its `amounts`.
-Placed = tuple[Sequence[int], Sequence[int]]
+#: Lanes of a cell as one number: lane i begins at bit 64·i (audit.sum_tree).
+_CELL = struct.Struct(f"<{len(SUMS)}Q")
+_FIRM_BITS = sum(1 << 64 * firms for _, firms in _FIRMS)
+
+#: First lane → what that and the next ones hold, packed. Lane 0, the rows, stands alone.
+Sums = dict[int, int]
 
 
 class Layout:
@@ -212,15 +217,18 @@ class Layout:
 
         Raises Invalid where a row belongs into a cell that is not there.
         """
-        return sums_of([self._place(row) for row in firm.rows])
+        return dict(sorted(lanes_of(self.cell_sums(firm))))
 
-    def _place(self, row: lending_pb2.LoanRow) -> Placed:
-        added = amounts(row)
-        if not any(added):
-            return (), added
+    def cell_sums(self, firm: lending_pb2.FirmLending) -> Sums:
+        """The same, packed by cell. Raises like `sums`."""
+        return sums_of([(self._places(row), pack_row(row)) for row in firm.rows])
+
+    def _places(self, row: lending_pb2.LoanRow) -> list[int]:
         try:
-            return [self.places[name, value(row)] for name, value in self._dimensions], added
+            return [self.places[name, value(row)] for name, value in self._dimensions]
         except KeyError:
+            if not any(amounts(row)):
+                return []
             raise Invalid("a row is in none of the table's cells", basis="margin.cells") from None
 
     def margins(self, values: Sequence[int]) -> list[lending_pb2.Margin]:
@@ -235,33 +243,45 @@ class Layout:
         return made
 
 
-def sums_of(rows: Sequence[Placed]) -> dict[int, int]:
-    """Lane → what the rows of one enterprise come to there, ascending; lanes with 0 are left out."""
+def pack_row(row: lending_pb2.LoanRow) -> int:
+    """What a row adds to each cell it is in, with the enterprise behind it, packed."""
+    loans, granted, outstanding, balance, bad, bad_balance, refused = amounts(row)
+    told = (loans, loans, granted, outstanding, outstanding, balance, bad, bad, bad_balance, refused, refused)
+    return int.from_bytes(_CELL.pack(*told), "little")
+
+
+def sums_of(rows: Sequence[tuple[Sequence[int], int]]) -> Sums:
+    """What the rows of one enterprise come to, which counts once in each cell.
+
+    Args: rows — first lanes of the cells each is in, and what `pack_row` makes of it.
+    """
     if len(rows) == 1:
         [(cells, added)] = rows
-        told = _with_firms(added)
-        return {0: 1} | {base + lane: value for base in cells for lane, value in told}
-    found: dict[int, int] = {}
+        return {0: 1} | dict.fromkeys(cells, added) if added else {0: 1}
+    found: Sums = {0: len(rows)}
     for cells, added in rows:
-        told = [(lane, value) for lane, value in zip(_ADDITIVE_LANES, added, strict=True) if value]
-        for base in cells:
-            for lane, value in told:
-                found[base + lane] = found.get(base + lane, 0) + value
-    for base in {base for cells, _ in rows for base in cells}:
-        for loans, firms in _FIRMS:
-            if base + loans in found:
-                found[base + firms] = 1
-    found[0] = len(rows)
-    return dict(sorted(found.items()))
+        if added:
+            for cell in cells:
+                before = found.get(cell, 0)
+                firms = (before | added) & _FIRM_BITS
+                found[cell] = before + added if not before else (before & ~_FIRM_BITS) + (added & ~_FIRM_BITS) + firms
+    return found
 
 
-def _with_firms(added: Sequence[int]) -> list[tuple[int, int]]:
-    """(lane within a cell, value) of an enterprise that has one row."""
-    loans, granted, outstanding, balance, bad, bad_balance, refused = added
-    every = (
-        loans, loans, granted, outstanding, outstanding, balance, bad, bad, bad_balance, refused, refused,
-    )  # fmt: skip
-    return [(lane, value) for lane, value in enumerate(every) if value]
+def lanes_of(sums: Mapping[int, int]) -> Iterator[tuple[int, int]]:
+    """(lane, value) of each that is not 0, by first lane. Raises Invalid for what lanes cannot hold."""
+    for first, packed in sums.items():
+        for lane, value in unpack_cell(packed):
+            yield first + lane, value
+
+
+def unpack_cell(packed: int) -> list[tuple[int, int]]:
+    """(lane within the cell, value) of each that is not 0, ascending. Raises Invalid for what lanes cannot hold."""
+    try:
+        values = _CELL.unpack(packed.to_bytes(_CELL.size, "little"))
+    except OverflowError as error:
+        raise Invalid("a sum is out of range", basis="sums.range") from error
+    return [(lane, value) for lane, value in enumerate(values) if value]
 
 
 def lane_values(table: lending_pb2.LendingTable) -> list[int]:
