@@ -61,15 +61,16 @@ def build(staging: Staging, path: Path, advance: Callable[[int], object] = lambd
 def _in_order(staging: Staging) -> list[tuple[str, str]]:
     """The cells that occur, as a table has them; the total's always."""
     places = {dimension: place for place, dimension in enumerate(staging.dimensions)}
-    return sorted({(TOTAL, ALL), *staging.cells}, key=lambda cell: (places[cell[0]], cell[1]))
+    return sorted({(TOTAL, ALL), *staging.occurring()}, key=lambda cell: (places[cell[0]], cell[1]))
 
 
 def _grown(
     staging: Staging, layout: Layout, tree: LendingTree, advance: Callable[[int], object]
 ) -> Iterator[tuple[int, bytes, bytes, bytes]]:
-    bases = [layout.places[cell] for cell in staging.cells]
+    bases = [layout.places.get(cell, 0) for cell in staging.cells]
     for number, leaf in enumerate(staging.leaves()):
-        tree.add(leaf.commitment, sums_of([([bases[cell] for cell in cells], added) for cells, added in leaf.rows]))
+        placed = [([bases[cell] for cell in cells] if added else [], added) for cells, added in leaf.rows]
+        tree.add(leaf.commitment, sums_of(placed))
         yield number, leaf.commitment, leaf.salt, leaf.record
         if number % 10_000 == 9_999:
             advance(10_000)

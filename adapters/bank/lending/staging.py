@@ -25,8 +25,8 @@ from xinyi.v1 import lending_pb2
 MOST_CELLS = 5_900
 _CACHE_KIB = 16 << 10
 
-#: Rules that only the rows together can break.
-REPEATED, AMBIGUOUS, CURRENCY = "row.repeated", "row.ambiguous", "row.currency"
+#: Rules that rows break beside others, or beside the agreement.
+REPEATED, CURRENCY = "row.repeated", "row.currency"
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,8 @@ class Staging:
         #: By dimension: value → number of the cell; those that occur, numbered as they do.
         self._numbers: list[dict[str, int]] = [{} for _ in self.dimensions]
         self.cells: list[tuple[str, str]] = []
+        #: Rows were taken out again, and cells with them, perhaps.
+        self._gone = False
         self._form = struct.Struct(f"<{len(self.dimensions)}H{8 * len(SUMS)}s")
 
     def __enter__(self) -> Staging:
@@ -115,30 +117,35 @@ class Staging:
             return [known[value] for known, value in zip(self._numbers, values, strict=True)]
 
     def settle(self) -> None:
-        """Of a loan that comes several times, all the same, the first row stays. Where they differ nobody can tell
-        which one is right: none does."""
+        """Of a loan that comes several times, each time the same, the first row stays. Where they differ nobody can
+        tell which one is right: none does."""
         self._db.execute("CREATE INDEX by_reference ON rows (reference)")
-        several = "SELECT reference FROM rows GROUP BY reference HAVING count(*) > 1"
         self._db.execute("BEGIN")
-        for (reference,) in self._db.execute(f"CREATE TEMP TABLE several AS {several}") or ():
-            raise AssertionError(reference)
+        self._db.execute(
+            "CREATE TABLE several AS SELECT reference FROM rows GROUP BY reference HAVING count(*) > 1"
+        )
         for (reference,) in self._db.execute("SELECT reference FROM several"):
             found = self._db.execute(
                 "SELECT rowid, line, taxpayer, kind, record FROM rows WHERE reference = ? ORDER BY rowid", (reference,)
             ).fetchall()
-            same = len({row[2:] for row in found}) == 1
-            rule, gone = (REPEATED, found[1:]) if same else (AMBIGUOUS, found)
-            self._db.executemany("INSERT INTO broken VALUES (?, ?)", [(row[1], rule) for row in gone])
+            gone = found[1:] if len({row[2:] for row in found}) == 1 else found
+            self._db.executemany("INSERT INTO broken VALUES (?, ?)", [(row[1], REPEATED) for row in gone])
             self._db.executemany("DELETE FROM rows WHERE rowid = ?", [row[:1] for row in gone])
+            self._gone = True
         self._db.execute("COMMIT")
 
-    def broken(self) -> dict[str, int]:
-        """Rule → rows that broke it."""
-        return dict(self._db.execute("SELECT rule, count(*) FROM broken GROUP BY rule ORDER BY rule"))
+    def occurring(self) -> set[tuple[str, str]]:
+        """Cells that a row is in, behind `settle`."""
+        if not self._gone:
+            return set(self.cells)
+        many = len(self.dimensions)
+        counted = map(self._form.unpack, map(itemgetter(0), self._db.execute("SELECT counted FROM rows")))
+        return {self.cells[number] for row in counted if any(row[many]) for number in row[:many]}
 
-    def broken_lines(self, most: int) -> list[tuple[int, str]]:
-        """Line of the source and rule, the first ones."""
-        return self._db.execute("SELECT line, rule FROM broken ORDER BY line LIMIT ?", (most,)).fetchall()
+    def broken(self) -> Iterator[tuple[int, str]]:
+        """Rows that are not in the table after all: line of the source, and rule."""
+        with closing(self._db.cursor()) as cursor:
+            yield from cursor.execute("SELECT line, rule FROM broken ORDER BY line")
 
     def group(self) -> tuple[int, int]:
         """Puts the rows of each enterprise together, under a salt of its own; how many rows, and enterprises."""
