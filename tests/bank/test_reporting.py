@@ -30,7 +30,9 @@ from xinyi.v1.lending_service_pb2 import ReportingTerms
 Q1 = parse_period("2018-Q1")
 TERMS = ReportingTerms(
     agreement_id="2018-1", version=1, currency="CNY", months=3,
-    dimensions=["district", "first-time", "grade", "guarantee", "industry", "rate/435-600", "size/GXB300", "true-grade"],
+    dimensions=[
+        "district", "first-time", "grade", "guarantee", "industry", "rate/435-600", "size/GXB300", "true-grade",
+    ],
 )  # fmt: skip
 
 

@@ -1,9 +1,7 @@
-"""report, reports, answer-question: what the bank lent goes back as totals, how it stands, and what is asked about it."""
+"""report, reports, answer-question: what the bank lent, as totals; how that stands; what is asked about it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +14,7 @@ from xinyi.terminal import Exit, notices, print_json, progress
 from xinyi.terminal import outcome as tell
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.progress import TaskID
 
     from xinyi.v1.lending_pb2 import LendingTable
 
@@ -47,7 +45,7 @@ def report(
     from adapters.bank.lending import presentation
     from adapters.bank.lending.kept import KeptTables
     from adapters.bank.lending.reporting import Order, check_over, choose_terms, prove, seal_once, send
-    from adapters.bank.lending.source import open_rows
+    from adapters.bank.lending.source import NoEditions, open_rows
     from adapters.bank.lending.ways import open_way
     from xinyi.errors import UsageInvalid
     from xinyi.lending import parse_period
@@ -57,17 +55,26 @@ def report(
     check_over(of)
     if bool(corrects) is not bool(reason):
         raise UsageInvalid("--corrects and --reason come together", basis="table.corrects")
+    if as_json and not (yes or dry_run):
+        raise UsageInvalid("--json is for machines, which cannot be asked: add --yes or --dry-run", basis="report.json")
     tables = KeptTables(opened)
     with open_way(opened, folder) as way, tables.lock():
         order = Order(choose_terms(way.terms(), of, agreement), of, tables.digest_of(corrects), reason)
-        with _counting() as count, open_rows(opened, file, profile, of, count, encoding, table, query) as rows:
+        source = open_rows(
+            file, profile, of, NoEditions(), encoding=encoding, table=table, query=query,
+            kept=tables.path / f"left-out-{period}.csv", progress=lambda done: bar.told("rows", done),
+        )  # fmt: skip
+        with _Bar() as bar, source as rows:
 
             def agreed(made: LendingTable) -> bool:
-                count.stop()
-                presentation.show(made, rows.report(), as_json=as_json and dry_run)
+                bar.stop()
+                if not as_json:
+                    presentation.show(made, rows.report())
+                elif dry_run:
+                    print_json({"table": presentation.table_values(made), "quality": rows.report()})
                 return not dry_run and (yes or _confirmed("Seal this table and send it?"))
 
-            kept = seal_once(tables, opened, order, rows, agreed, lambda more: count("enterprises", more))
+            kept = seal_once(tables, opened, order, rows, agreed, lambda done: bar.told("enterprises", done))
         if kept is None:
             if not dry_run:
                 notices.print("not agreed: nothing was sealed")
@@ -146,23 +153,24 @@ def _confirmed(question: str) -> bool:
         return False
 
 
-class _Counting:
-    """Rows read, then enterprises in the tree; off the screen once the table is shown."""
+class _Bar:
+    """How many are done; gone once the table is shown."""
 
-    def __init__(self, bar: Progress) -> None:
-        self._bar = bar
+    def __init__(self) -> None:
+        self._bar = progress()
         self._tasks: dict[str, TaskID] = {}
 
-    def __call__(self, what: str, more: int) -> None:
+    def __enter__(self) -> _Bar:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def told(self, what: str, done: int) -> None:
         if what not in self._tasks:
             self._tasks[what] = self._bar.add_task(what, total=None)
-        self._bar.advance(self._tasks[what], more)
+        self._bar.update(self._tasks[what], completed=done)
 
     def stop(self) -> None:
         self._bar.stop()
-
-
-@contextmanager
-def _counting() -> Iterator[_Counting]:
-    with progress() as bar:
-        yield _Counting(bar)

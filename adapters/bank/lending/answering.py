@@ -28,7 +28,8 @@ def answer(client: LendingClient, document: bytes, reason: str, outcomes: Sequen
     home = client.home
     if not is_person(home.settings.holder):
         raise NotEntitled(
-            "a person answers in their own name: use the home of one, not a machine's", basis="lending_answer.answered_by"
+            "a person answers in their own name: use the home of one, not a machine's",
+            basis="lending_answer.answered_by",
         )
     said = lending_pb2.LendingAnswer(
         document=document,

@@ -31,10 +31,10 @@ class Built:
     margins: list[lending_pb2.Margin]
 
 
-def build(staging: Staging, path: Path, advance: Callable[[int], object] = lambda leaves: None) -> Built:
+def build(staging: Staging, path: Path, counted: Callable[[int], object] = lambda leaves: None) -> Built:
     """Writes rows.db into the folder, durably, and grows the tree over it.
 
-    Args: staging — settled; advance — is told after each so many leaves.
+    Args: staging — settled; counted — is told now and then how many leaves there are.
 
     Raises Invalid where a sum is out of range.
     """
@@ -48,7 +48,7 @@ def build(staging: Staging, path: Path, advance: Callable[[int], object] = lambd
         for setting in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -4096", _CREATE):
             db.execute(setting if setting == _CREATE else f"PRAGMA {setting}")
         db.execute("BEGIN")
-        db.executemany("INSERT INTO leaves VALUES (?, ?, ?, ?)", _grown(staging, layout, tree, advance))
+        db.executemany("INSERT INTO leaves VALUES (?, ?, ?, ?)", _grown(staging, layout, tree, counted))
         db.execute("COMMIT")
     with file.open("rb") as written:
         os.fsync(written.fileno())
@@ -65,13 +65,13 @@ def _in_order(staging: Staging) -> list[tuple[str, str]]:
 
 
 def _grown(
-    staging: Staging, layout: Layout, tree: LendingTree, advance: Callable[[int], object]
+    staging: Staging, layout: Layout, tree: LendingTree, counted: Callable[[int], object]
 ) -> Iterator[tuple[int, bytes, bytes, bytes]]:
     bases = [layout.places.get(cell, 0) for cell in staging.cells]
     for number, leaf in enumerate(staging.leaves()):
         placed = [([bases[cell] for cell in cells] if added else [], added) for cells, added in leaf.rows]
         tree.add(leaf.commitment, sums_of(placed))
         yield number, leaf.commitment, leaf.salt, leaf.record
-        if number % 10_000 == 9_999:
-            advance(10_000)
+        if number % 10_000 == 0:
+            counted(number)
 

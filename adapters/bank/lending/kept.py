@@ -124,8 +124,8 @@ class KeptTables:
 
     def all(self) -> list[KeptTable]:
         """Oldest first. Another's table may lie here too: one of a machine whose copy this home is."""
-        found = [KeptTable.open(path.parent) for path in self.path.glob(f"[0-9a-f]*/{TABLE}") if _DIGEST.fullmatch(path.parent.name)]
-        return sorted(found, key=lambda kept: (kept.message.issued_at_ms, kept.path.name))
+        paths = [path.parent for path in self.path.glob(f"*/{TABLE}") if _DIGEST.fullmatch(path.parent.name)]
+        return sorted(map(KeptTable.open, paths), key=lambda kept: (kept.message.issued_at_ms, kept.path.name))
 
     def find(
         self, draft: lending_pb2.LendingTable, source: edition_pb2.SourceFile

@@ -39,12 +39,12 @@ def table_values(made: lending_pb2.LendingTable) -> dict[str, Any]:
     }
 
 
-def show(made: lending_pb2.LendingTable, quality: Mapping[str, Any], *, as_json: bool) -> None:
-    """Before anything is sealed. To standard error, unless it is the result."""
-    if as_json:
-        print_json({"table": table_values(made), "quality": quality})
-        return
-    show_quality(quality)
+def show(made: lending_pb2.LendingTable, quality: Mapping[str, Any]) -> None:
+    """Before anything leaves. Args: quality — of the rows read; of none where the table was sealed before."""
+    if made.rows and not quality["rows"]:
+        notices.print("sealed before and not answered yet: the same table goes out again")
+    else:
+        show_quality(quality)
     show_table(made)
 
 
@@ -84,6 +84,11 @@ def amount(hundredths: int, unit: int) -> str:
     places = len(str(unit)) - 1
     text = f"{hundredths // unit:,}.{hundredths % unit:0{places}d}".rstrip("0")
     return text.rstrip(".")
+
+
+def _with_unit(hundredths: int, currency: str) -> str:
+    unit, word = _WAN.get(currency, (100, currency))
+    return f"{amount(hundredths, unit)} {word}"
 
 
 def show_quality(report: Mapping[str, Any]) -> None:
@@ -142,8 +147,7 @@ def show_reports(tables: Sequence[TableReport], batches: Sequence[BatchReport]) 
             [
                 (
                     one.period, one.document[:16], one.state, one.recorded_on, f"{one.rows:,}", f"{one.loans:,}",
-                    f"{amount(one.granted, _WAN.get(one.currency, (100, ''))[0])} "
-                    f"{_WAN.get(one.currency, (100, one.currency))[1]}",
+                    _with_unit(one.granted, one.currency),
                     one.corrects[:16], one.replaced_by[:16],
                 )
                 for one in tables
@@ -161,7 +165,8 @@ def show_reports(tables: Sequence[TableReport], batches: Sequence[BatchReport]) 
                 for one in batches
             ],
         )  # fmt: skip
-    asked = [(one.document, question) for one in (*tables, *batches) for question in one.questions]
+    asked = [(one.document, question) for one in tables for question in one.questions]
+    asked += [(one.document, question) for one in batches for question in one.questions]
     if asked:
         table(
             "Questions",
@@ -179,5 +184,5 @@ def reports_values(tables: Sequence[TableReport], batches: Sequence[BatchReport]
     return {"tables": [asdict(one) for one in tables], "batches": [asdict(one) for one in batches]}
 
 
-def _word(outcome: int) -> str:
-    return edition_pb2.RowOutcome.Name(outcome).removeprefix("ROW_OUTCOME_").lower()  # type: ignore[arg-type]
+def _word(outcome: edition_pb2.RowOutcome) -> str:
+    return edition_pb2.RowOutcome.Name(outcome).removeprefix("ROW_OUTCOME_").lower()

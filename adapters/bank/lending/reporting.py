@@ -63,10 +63,13 @@ def choose_terms(
         )
     if not found:
         lengths = ", ".join(f"{one.agreement_id}: {one.months} months" for one in named)
-        raise UsageInvalid(f"{period_name(period)} has another length than is agreed ({lengths})", basis="lending.period")
+        raise UsageInvalid(
+            f"{period_name(period)} has another length than is agreed ({lengths})", basis="lending.period"
+        )
     if len(found) > 1:
         raise UsageInvalid(
-            f"several agreements want this period, name one with --agreement: {', '.join(t.agreement_id for t in found)}",
+            "several agreements want this period, name one with --agreement: "
+            f"{', '.join(one.agreement_id for one in found)}",
             basis="lending.agreement",
         )
     return found[0]
@@ -101,7 +104,7 @@ def make(
 ) -> lending_pb2.LendingTable:
     """The table as it would be sealed now, its rows in the folder. Memory stays flat.
 
-    Args: place — of `KeptTables.making`; counted — is told how many enterprises more are in the tree.
+    Args: place — of `KeptTables.making`; counted — is told now and then how many enterprises are in the tree.
 
     Raises Invalid where rows are there and tell nothing, or one is out of range.
     """

@@ -36,7 +36,7 @@ class Leaf:
     commitment: bytes
     salt: bytes
     record: bytes
-    rows: list[tuple[Sequence[int], int]]
+    rows: Sequence[tuple[Sequence[int], int]]
 
 
 class Staging:
@@ -97,7 +97,8 @@ class Staging:
             cells = self._cells(row) if added else [0] * len(self._values)
             # As a field of the enterprise's message, to be put behind its other fields.
             record = alone(rows=[row]).SerializeToString(deterministic=True)
-            yield line.taxpayer_id, line.identifier_kind, loan.reference, line.line, record, pack(*cells, added.to_bytes(size, "little"))
+            counted = pack(*cells, added.to_bytes(size, "little"))
+            yield line.taxpayer_id, line.identifier_kind, loan.reference, line.line, record, counted
 
     def _cells(self, row: lending_pb2.LoanRow) -> list[int]:
         values = [value(row) for value in self._values]

@@ -80,7 +80,7 @@ def reports(
 
 def find_document(tables: Iterable[TableReport], batches: Iterable[BatchReport], digits: str) -> bytes:
     """Digest of the one table or batch that begins with these digits. Raises Unknown."""
-    every = [one.document for one in (*tables, *batches)]
+    every = [one.document for one in tables] + [one.document for one in batches]
     found = [document for document in every if digits and document.startswith(digits.lower())]
     if len(found) != 1:
         raise Unknown(

@@ -71,11 +71,12 @@ class FolderTables:
 
     def submit_table(self, sealed: envelope_pb2.Envelope) -> Answered | None:
         document = digest(sealed)
-        found = self._folder.hand_in(f"{document.hex()}.1-table", sealed)
-        if found is None:
+        name = f"{document.hex()}.1-table"
+        acknowledgement = self._folder.hand_in(name, sealed)
+        if acknowledgement is None:
             return None
-        acknowledgement, receipt = found
-        return Answered(acknowledgement, open_receipt(receipt, document, self._home.gateway_keyring()))
+        receipt = open_receipt(self._folder.receipt_of(name), document, self._home.gateway_keyring())
+        return Answered(acknowledgement, receipt)
 
     def prove(self, leaf: bytes, *, wait_s: float) -> TlogProof | None:
         return self._folder.prove(leaf, wait_s=wait_s)
