@@ -139,6 +139,9 @@ Index("outcomes_of_taxpayer", outcomes.c.taxpayer_id)
 _CORRECTING = outcomes.c.corrects.is_not(None)
 Index("outcomes_correcting", outcomes.c.corrects, sqlite_where=_CORRECTING, postgresql_where=_CORRECTING)
 
+_UNKNOWN = outcomes.c.rule == "outcome.edition"
+Index("outcomes_of_unknown_editions", outcomes.c.bank, sqlite_where=_UNKNOWN, postgresql_where=_UNKNOWN)
+
 # What changed which rows of a bank are counted: batches, and answers to questions, one behind the other. Derived from
 # their documents in this order. An act makes real what one judgement came to, which was staged before.
 outcome_acts = Table(

@@ -141,6 +141,10 @@ def upgrade() -> None:
     op.create_index(
         "outcomes_correcting", "outcomes", ["corrects"], sqlite_where=correcting, postgresql_where=correcting
     )
+    unknown = sa.text("rule = 'outcome.edition'")
+    op.create_index(
+        "outcomes_of_unknown_editions", "outcomes", ["bank"], sqlite_where=unknown, postgresql_where=unknown
+    )
     op.create_table(
         "outcome_acts",
         sa.Column("bank", sa.String(), nullable=False),
