@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from audit import merkle
 from audit.envelope import parse_strict
@@ -71,7 +72,7 @@ def read_chunk(data: bytes) -> OutcomeRows:
         raise EncodingInvalid("a salt has 32 bytes")
     outcomes = [entry.record for entry in parsed]
     ids = [outcome.outcome_id for outcome in outcomes]
-    if not all(before < after for before, after in zip(ids, ids[1:], strict=False)):
+    if not all(before < after for before, after in pairwise(ids)):
         raise ProofInvalid("outcomes are not strictly ascending by outcome_id")
     commitments = [
         _sha256(_DOMAIN + salt + record).digest() for salt, record in zip(salts, records, strict=True)

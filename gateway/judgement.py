@@ -18,19 +18,17 @@ from typing import Any
 from sqlalchemy import Connection
 
 from audit.bulk import insert_rows
-from audit.outcomes import commitment
 from audit.records import CHUNK_RECORDS
 from gateway.reliances import Editions, Relied, find_fault
 from gateway.rules import outcomes as rules
 from gateway.rules.outcomes import Event, Key, Verdict
 from gateway.rules.reporting import terms_of
-from gateway.store import lending
+from gateway.store import lending, tables
 from gateway.store import outcomes as store
-from gateway.store import tables
 from gateway.store.db import Database
 from gateway.store.rows import Row
 from xinyi.margins import ALL, TOTAL, value_of
-from xinyi.v1 import lending_pb2, records_pb2
+from xinyi.v1 import envelope_pb2, lending_pb2, records_pb2
 from xinyi.v1.lending_pb2 import (
     REPORT_STATE_CONFLICT,
     REPORT_STATE_HELD,
@@ -224,7 +222,8 @@ class Judge:
                 granted = store.granted(conn, self.bank, months, table["currency"], self.identity)
                 if again or _overflows(store.limits(conn, table["document"]), granted):
                     full.add(table["currency"])
-        return any([self._fit(currency, by_currency[currency]) for currency in sorted(full)])
+        changed = [self._fit(currency, by_currency[currency]) for currency in sorted(full)]
+        return any(changed)
 
     def _fit(self, currency: str, rooms: list[tuple[set[str], rules.Room]]) -> bool:
         months, changed = set().union(*(months for months, _ in rooms)), False
@@ -316,9 +315,13 @@ def _own_question(conn: Connection, editions: Editions, row: Any) -> str:
 
 def _terms(conn: Connection, document: bytes) -> Any:
     """What the agreement of a batch wants."""
-    batch = store.find_batch(conn, document) or store.find_intake(conn, document)
-    assert batch is not None  # its rows are here
-    agreement = batch.get("agreement_id") or _sealed(batch).agreement_id
+    batch, intake = store.find_batch(conn, document), store.find_intake(conn, document)
+    if batch is None:
+        assert intake is not None  # its rows are here
+        sealed = envelope_pb2.Envelope.FromString(intake["envelope"])
+        agreement = lending_pb2.OutcomeBatch.FromString(sealed.payload).agreement_id
+    else:
+        agreement = batch["agreement_id"]
     row = lending.find_terms(conn, agreement)
     assert row is not None  # checked when the batch began, and never taken away
     return terms_of(row)

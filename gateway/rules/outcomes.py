@@ -25,12 +25,9 @@ from xinyi.errors import Conflict, Contradiction, Invalid, NotEntitled
 from xinyi.lending import check_authorisation
 from xinyi.v1 import lending_pb2, lending_service_pb2
 from xinyi.v1.lending_pb2 import (
-    REPORT_STATE_CONFLICT,
     REPORT_STATE_CORRECTED,
     REPORT_STATE_COUNTED,
     REPORT_STATE_HELD,
-    REPORT_STATE_REFUSED,
-    REPORT_STATE_REPEATED,
 )
 
 #: (batch, place in it)
@@ -50,30 +47,42 @@ REPEATED, CONFLICT = "outcome.repeated", "outcome.conflict"
 _QUESTIONS: dict[str, tuple[str, str, bool]] = {
     AUTHORISATION: (
         "征信业管理条例 art. 29 ¶2",
-        "no authorisation of the borrower that is valid on the day of the report: nothing of it was kept; send it "
-        "again with one",
+        (
+            "no authorisation of the borrower that is valid on the day of the report: nothing of it was kept; send it "
+            "again with one"
+        ),
         False,
     ),
     EDITION: (
-        EDITION, "no edition with that digest was published: which one did the bank rely on?", False,
+        EDITION,
+        "no edition with that digest was published: which one did the bank rely on?",
+        False,
     ),
     RELIANCE: (
-        RELIANCE, "the edition holds no such record, or tells another grade or year: correct the row", False,
+        RELIANCE,
+        "the edition holds no such record, or tells another grade or year: correct the row",
+        False,
     ),
     BEFORE: (
-        BEFORE, "the event lies before the day on which the edition was published: correct the row", False,
+        BEFORE,
+        "the event lies before the day on which the edition was published: correct the row",
+        False,
     ),
     PLAUSIBLE: (
         PLAUSIBLE,
-        "the amount lies outside what the agreement calls plausible; a field in 万元 where fen are wanted looks like "
-        "this: confirm it or correct the row",
+        (
+            "the amount lies outside what the agreement calls plausible; a field in 万元 where fen are wanted "
+            "looks like this: confirm it or correct the row"
+        ),
         True,
     ),
     CURRENCY: (CURRENCY, "another currency than the agreement's: confirm it or correct the row", True),
     CORRECTS: (
         CORRECTS,
-        "what it corrects is not known here, or was replaced by another row already: send that, or name the one that "
-        "stands",
+        (
+            "what it corrects is not known here, or was replaced by another row already: send that, or name the "
+            "one that stands"
+        ),
         False,
     ),
     TRANSITION: (
@@ -89,8 +98,10 @@ _QUESTIONS: dict[str, tuple[str, str, bool]] = {
     REPEATED: (REPEATED, "it is here already, with the same content", False),
     CONFLICT: (
         CONFLICT,
-        "its id is here already with other content, which stands: send the change under a new id that names it in "
-        "corrects",
+        (
+            "its id is here already with other content, which stands: send the change under a new id that names it in "
+            "corrects"
+        ),
         False,
     ),
 }  # fmt: skip
@@ -239,7 +250,7 @@ def _corrected(events: Collection[Event]) -> tuple[dict[Key, Verdict], list[Even
         if event.corrects:
             naming.setdefault(event.corrects, []).append(event)
     if not naming:
-        found = {e.key: (REPORT_STATE_HELD, e.own) for e in events if e.own}
+        found: dict[Key, Verdict] = {e.key: (REPORT_STATE_HELD, e.own) for e in events if e.own}
         return found, [e for e in events if not e.own]
     return _Corrections(events, naming).settle()
 

@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, ColumnElement, Row as Found, Select, and_, case, delete, func, or_, select, tuple_, union, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    case,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    tuple_,
+    union,
+    union_all,
+)
 
 from gateway.store.rows import Row, first, rows
 from gateway.store.tables import (
@@ -57,10 +71,17 @@ def find_intake(conn: Connection, document: bytes) -> Row | None:
     return first(conn, select(outcome_intakes).where(outcome_intakes.c.document == document))
 
 
+def note_intake(conn: Connection, row: Row) -> None:
+    """A second Begin of the same batch says when it was begun last."""
+    conn.execute(delete(outcome_intakes).where(outcome_intakes.c.document == row["document"]))
+    conn.execute(insert(outcome_intakes), [row])
+
+
 def staged(conn: Connection, document: bytes) -> tuple[int, str]:
     """How many chunks are staged (they are staged in order), and the last outcome id among them."""
     c = outcome_chunks.c
-    count: int = conn.execute(select(func.count()).select_from(outcome_chunks).where(c.document == document)).scalar_one()
+    query = select(func.count()).select_from(outcome_chunks).where(c.document == document)
+    count: int = conn.execute(query).scalar_one()
     last = select(_o.outcome_id).where(_o.document == document).order_by(_o.place.desc()).limit(1)
     return count, conn.execute(last).scalar() or ""
 
@@ -108,7 +129,7 @@ def _told(judgement: bytes) -> Select[Any]:
 
 def read_rows(
     conn: Connection, bank: str, document: bytes, judgement: bytes, where: ColumnElement[bool]
-) -> tuple[Sequence[Found[Any]], Sequence[Found[Any]]]:
+) -> tuple[Sequence[Any], Sequence[Any]]:
     """Rows, and what changed them in order: (document, place, state, rule, first).
 
     Args:
@@ -135,13 +156,20 @@ def by_corrects(ids: Collection[str]) -> ColumnElement[bool]:
     return _o.corrects.in_(ids)
 
 
-def in_batch(document: bytes, ids: Collection[str]) -> ColumnElement[bool]:
-    return and_(_o.document == document, _o.outcome_id.in_(ids))
-
-
 def held_by(rule: str) -> ColumnElement[bool]:
     """Rows that were in question by themselves when they came."""
     return _o.rule == rule
+
+
+def places(conn: Connection, document: bytes, ids: Sequence[str]) -> dict[str, tuple[int, int, str]]:
+    """Outcome id → (place, state, rule by itself) of rows of a batch."""
+    found: dict[str, tuple[int, int, str]] = {}
+    for start in range(0, len(ids), MOST_VALUES):
+        query = select(_o.outcome_id, _o.place, _o.state, _o.rule).where(
+            _o.document == document, _o.outcome_id.in_(ids[start : start + MOST_VALUES])
+        )
+        found.update({name: (place, state, rule) for name, place, state, rule in conn.execute(query)})
+    return found
 
 
 def loans_of(conn: Connection, keys: Collection[tuple[bytes, int]]) -> Iterator[str]:
@@ -153,13 +181,14 @@ def loans_of(conn: Connection, keys: Collection[tuple[bytes, int]]) -> Iterator[
 
 
 def has_corrections(conn: Connection, bank: str, document: bytes) -> bool:
-    return conn.execute(select(_o.place).where(_real(bank, document), _o.corrects.is_not(None)).limit(1)).first() is not None
+    query = select(_o.place).where(_real(bank, document), _o.corrects.is_not(None)).limit(1)
+    return conn.execute(query).first() is not None
 
 
 def copies(
     conn: Connection, bank: str, document: bytes, places: tuple[int, int]
-) -> Sequence[Found[Any]]:
-    """(place, content, batch and content of the row that stands) of rows [first, end) whose ids the bank sent before."""
+) -> Sequence[Any]:
+    """(place, content, batch and content of the row that stands) of rows [first, end) whose ids were sent before."""
     old = outcomes.alias()
     batches = select(outcome_batches.c.document).where(outcome_batches.c.bank == bank)
     copied = (
@@ -202,7 +231,7 @@ def loans_to_judge(conn: Connection, bank: str, document: bytes, *, earlier: boo
 def counts(conn: Connection, document: bytes, judgement: bytes) -> dict[int, int]:
     """ReportState → rows of a batch, as a judgement leaves them."""
     found: dict[int, int] = dict(
-        conn.execute(select(_o.state, func.count()).where(_o.document == document).group_by(_o.state)).all()  # type: ignore[arg-type]
+        conn.execute(select(_o.state, func.count()).where(_o.document == document).group_by(_o.state)).all()
     )
     changed = (
         select(_o.state, _c.state, func.count())
@@ -219,7 +248,7 @@ def counts(conn: Connection, document: bytes, judgement: bytes) -> dict[int, int
 def rules(conn: Connection, document: bytes, judgement: bytes) -> dict[str, int]:
     """Rule → rows of a batch that it holds, refuses or finds here already."""
     found: dict[str, int] = dict(
-        conn.execute(  # type: ignore[arg-type]
+        conn.execute(
             select(_o.rule, func.count()).where(_o.document == document, _o.rule != "").group_by(_o.rule)
         ).all()
     )
@@ -237,7 +266,9 @@ def rules(conn: Connection, document: bytes, judgement: bytes) -> dict[str, int]
     return {rule: count for rule, count in sorted(found.items()) if count}
 
 
-def findings(conn: Connection, document: bytes, judgement: bytes, most: int) -> list[tuple[str, int, str, bytes | None]]:
+def findings(
+    conn: Connection, document: bytes, judgement: bytes, most: int
+) -> list[tuple[str, int, str, bytes | None]]:
     """(outcome id, state, rule, first) of rows of a batch that are not counted, and of all others that a judgement
     changed; ascending by id, the first ones.
     """
@@ -254,6 +285,7 @@ def findings(conn: Connection, document: bytes, judgement: bytes, most: int) -> 
         .order_by(_o.outcome_id)
         .limit(2 * most)
     )
+    found: dict[tuple[bytes, int], tuple[str, int, str, bytes | None]]
     found = {(batch, place): (name, state, rule, None) for name, batch, place, state, rule in conn.execute(own)}
     for name, batch, place, state, rule, first_batch in conn.execute(changed):
         if batch == document and state == REPORT_STATE_COUNTED:
@@ -293,10 +325,12 @@ def sums(conn: Connection, document: bytes, judgement: bytes) -> list[tuple[str,
     query = select(both.month, both.currency, both.grade, both.guarantee, func.sum(both.granted)).group_by(
         both.month, both.currency, both.grade, both.guarantee
     )
-    return [(m, currency, grade, guarantee, int(fen)) for m, currency, grade, guarantee, fen in conn.execute(query)]
+    return [(month, currency, *cell, int(fen)) for month, currency, *cell, fen in conn.execute(query)]
 
 
-def granted(conn: Connection, bank: str, months: Collection[str], currency: str, judgement: bytes) -> list[tuple[int, int, int]]:
+def granted(
+    conn: Connection, bank: str, months: Collection[str], currency: str, judgement: bytes
+) -> list[tuple[int, int, int]]:
     """(grade, guarantee, fen) that the bank's counted rows disbursed in these months, as a judgement leaves them."""
     s = outcome_sums.c
     real = or_(s.judgement.in_(select(_a.judgement).where(_a.bank == bank)), s.judgement == judgement)
@@ -308,7 +342,9 @@ def granted(conn: Connection, bank: str, months: Collection[str], currency: str,
     return [(grade, guarantee, int(fen)) for grade, guarantee, fen in conn.execute(query)]
 
 
-def grants(conn: Connection, bank: str, document: bytes, months: Collection[str], currency: str) -> Iterator[Sequence[Found[Any]]]:
+def grants(
+    conn: Connection, bank: str, document: bytes, months: Collection[str], currency: str
+) -> Iterator[Sequence[Any]]:
     """Rows that disbursed something in these months and stand by themselves or may: by date, then id. In pages."""
     month = func.substr(_o.event_date, 1, 7)
     query = (
@@ -320,10 +356,16 @@ def grants(conn: Connection, bank: str, document: bytes, months: Collection[str]
     yield from conn.execute(query.execution_options(yield_per=MOST_VALUES)).partitions()
 
 
-def verdicts(conn: Connection, keys: Collection[tuple[bytes, int]], judgement: bytes) -> dict[tuple[bytes, int], tuple[int, str]]:
+def verdicts(
+    conn: Connection, keys: Collection[tuple[bytes, int]], judgement: bytes
+) -> dict[tuple[bytes, int], tuple[int, str]]:
     """(document, place) → (state, rule) of rows that acts, or a judgement, have changed."""
-    changed = _told(judgement).where(tuple_(_c.document, _c.place).in_(keys))
-    return {(document, place): (state, rule) for document, place, state, rule, _ in conn.execute(changed)}
+    found: dict[tuple[bytes, int], tuple[int, str]] = {}
+    some = list(keys)
+    for start in range(0, len(some), MOST_VALUES):
+        changed = _told(judgement).where(tuple_(_c.document, _c.place).in_(some[start : start + MOST_VALUES]))
+        found.update({(batch, place): (state, rule) for batch, place, state, rule, _ in conn.execute(changed)})
+    return found
 
 
 def counted_tables(conn: Connection, bank: str) -> list[Row]:
@@ -374,7 +416,7 @@ def states_of(conn: Connection, document: bytes, places: tuple[int, int], until_
 def count_states(conn: Connection, batch: Row, until_ms: int) -> dict[int, int]:
     """ReportState → rows of a batch, as acts until a moment left them."""
     found: dict[int, int] = dict(
-        conn.execute(  # type: ignore[arg-type]
+        conn.execute(
             select(_o.state, func.count()).where(_o.document == batch["document"]).group_by(_o.state)
         ).all()
     )
@@ -400,7 +442,7 @@ def count_states(conn: Connection, batch: Row, until_ms: int) -> dict[int, int]:
     return {state: count for state, count in found.items() if count}
 
 
-def rows_of_taxpayer(conn: Connection, identifier: str) -> Sequence[Found[Any]]:
+def rows_of_taxpayer(conn: Connection, identifier: str) -> Sequence[Any]:
     """Rows about a taxpayer in batches that were recorded: batch, place; by batch and place."""
     query = (
         select(_o.document, _o.place)
