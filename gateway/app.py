@@ -190,7 +190,7 @@ class Service:
                 (objection_service_pb2_grpc.add_ObjectionServiceServicer_to_server, Objections(reception)),
                 (notice_service_pb2_grpc.add_NoticeServiceServicer_to_server, Notices(reception)),
                 (subject_service_pb2_grpc.add_SubjectServiceServicer_to_server, Subjects(reception)),
-                (lending_service_pb2_grpc.add_LendingServiceServicer_to_server, Lending(reception)),
+                (lending_service_pb2_grpc.add_LendingServiceServicer_to_server, Lending(reception, self._crew)),
             ],
             observe=metrics.observe,
             reflection=_REFLECTED if settings.reflection else (),
