@@ -28,6 +28,7 @@ from gateway.reception import Reception
 from gateway.sequencer import Sequencer
 from gateway.services.exchange_log import ExchangeLog
 from gateway.services.feed import Feed, register_feed
+from gateway.services.lending import Lending
 from gateway.services.notices import Notices
 from gateway.services.objections import Objections
 from gateway.services.publication import Publication
@@ -39,6 +40,7 @@ from xinyi.processes import Processes
 from xinyi.server import Health, listening, serve
 from xinyi.v1 import (
     exchange_pb2,
+    lending_service_pb2_grpc,
     log_service_pb2_grpc,
     notice_service_pb2_grpc,
     objection_service_pb2_grpc,
@@ -188,6 +190,7 @@ class Service:
                 (objection_service_pb2_grpc.add_ObjectionServiceServicer_to_server, Objections(reception)),
                 (notice_service_pb2_grpc.add_NoticeServiceServicer_to_server, Notices(reception)),
                 (subject_service_pb2_grpc.add_SubjectServiceServicer_to_server, Subjects(reception)),
+                (lending_service_pb2_grpc.add_LendingServiceServicer_to_server, Lending(reception, self._crew)),
             ],
             observe=metrics.observe,
             reflection=_REFLECTED if settings.reflection else (),
@@ -272,6 +275,7 @@ _REFLECTED = (
     "xinyi.v1.ObjectionService",
     "xinyi.v1.NoticeService",
     "xinyi.v1.SubjectService",
+    "xinyi.v1.LendingService",
 )
 
 
