@@ -80,6 +80,7 @@ RULES = {
     "row.refused": Rule(REJECTED, "refused, and yet something was granted, or a balance stands"),
     "row.nothing": Rule(WARNED, "nothing granted or refused in the period, and no balance: it is left out"),
     "row.repeated": Rule(QUARANTINED, "this loan stands in the file already: one row a loan"),
+    "row.currency": Rule(REJECTED, "another currency than the agreement's: a table has one"),
     "reliance.day": Rule(ACCEPTED, "no day of the grant or refusal, so no grade was relied on"),
     "reliance.none": Rule(ACCEPTED, "no edition held on that day tells of this taxpayer: no grade was relied on"),
     "reliance.gone": Rule(ACCEPTED, "the taxpayer had left the product on that day: no grade was relied on"),
