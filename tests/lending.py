@@ -10,6 +10,7 @@ from typing import Any
 from adapters.party.gateway import GatewayClient
 from adapters.party.home import Home
 from audit import envelope
+from audit.envelope import Opened
 from audit.keys import Keyring
 from audit.lending_tree import LendingTree, commitment
 from audit.sum_tree import Lanes
@@ -18,7 +19,7 @@ from proto.vectors.make import uscc
 from tests.world import World
 from xinyi.channel import errors_restored
 from xinyi.margins import Layout, amounts, value_of
-from xinyi.v1 import envelope_pb2, lending_pb2, lending_service_pb2, records_pb2
+from xinyi.v1 import envelope_pb2, exchange_pb2, lending_pb2, lending_service_pb2, records_pb2
 from xinyi.v1.lending_service_pb2_grpc import LendingServiceStub
 
 Q1 = lending_pb2.LendingPeriod(year=2018, month=1, months=3)
@@ -140,16 +141,22 @@ async def send_table(world: World, home: Home, table: lending_pb2.LendingTable |
     return await asyncio.to_thread(run)
 
 
+def answer_of(
+    person: Home, document: bytes, reason: str = "large loans of a bridge bank", **changes: Any
+) -> lending_pb2.LendingAnswer:
+    """Args: changes — further fields of the answer."""
+    told = {"reason": reason, "answered_by": person.settings.holder, "answered_at_ms": 1_541_030_400_000}
+    return lending_pb2.LendingAnswer(document=document, **(told | changes))
+
+
 async def answer_questions(
-    world: World, person: Home, document: bytes, reason: str = "large loans of a bridge bank", **changes: Any
-) -> Any:
+    person: Home, answer: lending_pb2.LendingAnswer | envelope_pb2.Envelope
+) -> Opened[exchange_pb2.Acknowledgement]:
     """A person of the bank confirms what is held; the opened acknowledgement."""
 
-    def run() -> Any:
-        told = {"answered_by": person.settings.holder, "answered_at_ms": world.clock(), "reason": reason}
-        answer = lending_pb2.LendingAnswer(document=document, **(told | changes))
+    def run() -> Opened[exchange_pb2.Acknowledgement]:
         with GatewayClient(person) as client, errors_restored():
-            call = client.call(answer)
+            call = client.wrap(answer) if isinstance(answer, envelope_pb2.Envelope) else client.call(answer)
             response = LendingServiceStub(client.channel).AnswerQuestions(
                 lending_service_pb2.AnswerQuestionsRequest(call=call)
             )

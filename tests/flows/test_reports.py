@@ -22,6 +22,7 @@ from tests.lending import (
     Q2,
     WAN,
     YUAN,
+    answer_of,
     answer_questions,
     corrected,
     firms_of,
@@ -46,8 +47,8 @@ def rows_of(world: World, table: Any) -> list[dict[str, Any]]:
         return [dict(row) for row in conn.execute(select(table)).mappings()]
 
 
-def counted(world: World) -> dict[tuple[str, int], tuple[bytes, int]]:
-    """What counts: (bank, first month) → (table, granted), from the rows that statistics add up."""
+def counted(world: World) -> dict[tuple[str, int, int], tuple[bytes, int]]:
+    """What counts: (bank, year, first month) → (table, granted), from the rows that statistics add up."""
     total = {
         row["document"]: row["granted"]
         for row in rows_of(world, tables.lending_cells)
@@ -55,7 +56,9 @@ def counted(world: World) -> dict[tuple[str, int], tuple[bytes, int]]:
     }
     found = [row for row in rows_of(world, tables.lending_tables) if row["state"] == "COUNTED"]
     assert all(row["counted_at_ms"] and not row["replaced_at_ms"] for row in found)
-    by_place = {(row["bank"], row["month"]): (row["document"], total.get(row["document"], 0)) for row in found}
+    by_place = {
+        (row["bank"], row["year"], row["month"]): (row["document"], total.get(row["document"], 0)) for row in found
+    }
     assert len(by_place) == len(found), "two tables of one bank and period count"
     return by_place
 
@@ -97,7 +100,10 @@ async def test_a_table_counts_once_however_often_it_comes(tmp_path: Path, databa
 
         empty = await send_table(world, bank, table_of(bank, [], period=Q2))
         assert empty.state == "COUNTED"
-        assert counted(world) == {(bank.party, 1): (first.digest, sum(AMOUNTS)), (bank.party, 4): (empty.digest, 0)}
+        assert counted(world) == {
+            (bank.party, 2018, 1): (first.digest, sum(AMOUNTS)),
+            (bank.party, 2018, 4): (empty.digest, 0),
+        }
 
 
 async def agreed(world: World, bank: Home, first: date = date(2018, 1, 1), last: date = date(2099, 12, 31)) -> str:
@@ -122,21 +128,21 @@ async def test_wrong_units_are_held_until_the_bank_says_what_they_are(tmp_path: 
         assert entry.detail == "lending.plausible_amount"
 
         with pytest.raises(Invalid) as machine:
-            await answer_questions(world, bank, held.digest)
+            await answer_questions(bank, answer_of(bank, held.digest))
         assert machine.value.basis == "lending_answer.answered_by"
         colleague = await world.admit(f"xinyi://{CITY}/bank-1/person/wu-lei", "BANK")
         with pytest.raises(NotEntitled) as other:
-            await answer_questions(world, colleague, held.digest, answered_by=person.settings.holder)
+            await answer_questions(colleague, answer_of(colleague, held.digest, answered_by=person.settings.holder))
         assert other.value.basis == "lending_answer.person"
-        confirmed = await answer_questions(world, person, held.digest)
+        confirmed = await answer_questions(person, answer_of(person, held.digest))
         assert confirmed.message.outcome == "lending.confirmed"
-        assert counted(world) == {(bank.party, 1): (held.digest, sum(MIXED_UP))}
+        assert counted(world) == {(bank.party, 2018, 1): (held.digest, sum(MIXED_UP))}
         (entry,) = entries(world, "lending.confirmed")
         assert (entry.actor, entry.counterparty) == (person.settings.holder, bank.party)
         (row,) = rows_of(world, tables.lending_tables)
         assert row["answer"] == entry.documents[0]
         with pytest.raises(Conflict, match="COUNTED") as error:
-            await answer_questions(world, person, held.digest, reason="once more")
+            await answer_questions(person, answer_of(person, held.digest, reason="once more"))
         check_signed(world, error.value)
 
         right = await send_table(world, bank, corrected(bank, held.digest, firms_of(AMOUNTS)))
@@ -201,7 +207,7 @@ async def test_every_rule_has_its_question_or_refusal(tmp_path: Path) -> None:
         (question,) = held.receipt.questions
         assert (question.dimension, question.may_be_confirmed) == ("grade", False)
         with pytest.raises(Conflict) as error:
-            await answer_questions(world, person, held.digest)
+            await answer_questions(person, answer_of(person, held.digest))
         assert error.value.basis == "lending.sums"
         # A single cell out of range where the whole is not.
         mixed = [*firms_of([*AMOUNTS, 800 * WAN]), *_other_size(90 * YUAN)]
@@ -211,11 +217,11 @@ async def test_every_rule_has_its_question_or_refusal(tmp_path: Path) -> None:
         assert (question.dimension, question.value) == ("size/GXB300", "micro")
         assert await list_reports(bank) == [(held.digest, "CORRECTED"), (cell.digest, "HELD")]
         with pytest.raises(Conflict, match="CORRECTED"):
-            await answer_questions(world, person, held.digest, reason="too late")
+            await answer_questions(person, answer_of(person, held.digest, reason="too late"))
         with pytest.raises(Unknown):
-            await answer_questions(world, person, b"n" * 32)
+            await answer_questions(person, answer_of(person, b"n" * 32))
         with pytest.raises(Invalid) as unnamed:
-            await answer_questions(world, person, cell.digest, outcome_ids=["o-1"])
+            await answer_questions(person, answer_of(person, cell.digest, outcome_ids=["o-1"]))
         assert unnamed.value.basis == "lending_answer.outcomes"
 
 
@@ -243,22 +249,22 @@ async def test_what_counts_stands_until_a_table_names_it(tmp_path: Path, databas
             await send_table(world, bank, table_of(bank, firms_of(AMOUNTS), seed=8))
         assert error.value.basis == "lending.conflict"
         check_signed(world, error.value)
-        assert counted(world) == {(bank.party, 1): (first.digest, sum(AMOUNTS))}
+        assert counted(world) == {(bank.party, 2018, 1): (first.digest, sum(AMOUNTS))}
 
         world.clock.advance(days=1)
         held = await send_table(world, bank, corrected(bank, first.digest, firms_of(MIXED_UP)))
         assert held.state == "HELD"
-        assert counted(world) == {(bank.party, 1): (first.digest, sum(AMOUNTS))}
+        assert counted(world) == {(bank.party, 2018, 1): (first.digest, sum(AMOUNTS))}
         # A second one behind it names what counts, not what is held.
         with pytest.raises(Conflict, match=first.digest.hex()):
             await send_table(world, bank, corrected(bank, held.digest, firms_of(AMOUNTS)))
         world.clock.advance(days=1)
-        await answer_questions(world, person, held.digest)
-        assert counted(world) == {(bank.party, 1): (held.digest, sum(MIXED_UP))}
+        await answer_questions(person, answer_of(person, held.digest))
+        assert counted(world) == {(bank.party, 2018, 1): (held.digest, sum(MIXED_UP))}
         world.clock.advance(days=1)
         other = [*AMOUNTS, 900 * WAN]
         last = await send_table(world, bank, corrected(bank, held.digest, firms_of(other)))
-        assert counted(world) == {(bank.party, 1): (last.digest, sum(other))}
+        assert counted(world) == {(bank.party, 2018, 1): (last.digest, sum(other))}
 
         with pytest.raises(Conflict, match=last.digest.hex()):
             await send_table(world, bank, corrected(bank, first.digest, firms_of(AMOUNTS), seed=9))
@@ -292,8 +298,8 @@ async def test_what_is_held_stands_in_nobodys_way(tmp_path: Path) -> None:
         right = await send_table(world, bank, table_of(bank, firms_of(AMOUNTS)))
         assert await list_reports(bank) == [(held.digest, "CORRECTED"), (right.digest, "COUNTED")]
         with pytest.raises(Conflict):
-            await answer_questions(world, person, held.digest)
-        assert counted(world) == {(bank.party, 1): (right.digest, sum(AMOUNTS))}
+            await answer_questions(person, answer_of(person, held.digest))
+        assert counted(world) == {(bank.party, 2018, 1): (right.digest, sum(AMOUNTS))}
 
 
 async def test_two_tables_at_once_count_once(tmp_path: Path, database_url: str) -> None:
@@ -322,7 +328,7 @@ async def test_banks_report_while_they_are_suspended_and_see_their_own_alone(tmp
         assert await list_reports(bank) == [(own.digest, "COUNTED")]
         assert await list_reports(other) == [(theirs.digest, "COUNTED")]
         with pytest.raises(Unknown):
-            await answer_questions(world, curious, own.digest)
+            await answer_questions(curious, answer_of(curious, own.digest))
         with pytest.raises(Unknown):
             await send_table(world, other, corrected(other, own.digest, firms_of(AMOUNTS)))
         for home in (world.homes[MAKER], auditor):
