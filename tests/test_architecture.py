@@ -56,7 +56,7 @@ ZONES = {
         "gateway.exchange gateway.row_cache gateway.delivery gateway.reception gateway.refusals gateway.receipts "
         "gateway.intake gateway.metrics gateway.work gateway.states gateway.preparation gateway.recalls "
         "gateway.catchup gateway.polls gateway.disputes gateway.row_answers gateway.watching "
-        "gateway.bucket_paths gateway.subjects",
+        "gateway.bucket_paths gateway.subjects gateway.challenges",
         "wire proof log rules store",
         "sqlalchemy structlog prometheus_client",
     ),
