@@ -63,7 +63,8 @@ def drawn_of(home: Home, challenge: envelope_pb2.Envelope) -> Drawn:
     """
     1. a pinned person sealed it, to this bank, 2. its checkpoint is the log's, 3. its table was sealed here.
 
-    Raises SettingsInvalid where the auditor's key is not pinned, or the bureaus are not named, Unknown, VerificationError, Invalid.
+    Raises SettingsInvalid where the auditor's key is not pinned or the bureaus are not named; Unknown, Invalid,
+    VerificationError.
     """
     # 1
     if not BankSettings.of(home).origins:
