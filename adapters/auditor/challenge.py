@@ -63,9 +63,11 @@ class ChallengeClient:
         )
 
     def prepare(
-        self, recorded: pb.RecordedTable, unit: lending_pb2.SampleUnit, size: int, due_on: date, purpose: str
+        self, recorded: pb.RecordedTable, by: str, size: int, due_on: date, purpose: str
     ) -> ChallengeProof:
         """A challenge under the newest head, with the proof that the table stood in the log before; not sent yet.
+
+        Args: by — rows, granted or balance.
 
         The gateway logs the search for the table's entry. Raises Invalid, VerificationError.
         """
@@ -78,7 +80,7 @@ class ChallengeClient:
         challenge = lending_pb2.Challenge(
             table=digest(recorded.table),
             bank=table.bank,
-            unit=unit,
+            unit=f"SAMPLE_UNIT_{by.upper()}",
             size=size,
             checkpoint=entry.receipt.note,
             due_on=due_on.isoformat(),

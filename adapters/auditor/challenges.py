@@ -58,7 +58,6 @@ def challenge(
     from adapters.party.home import Home
     from audit.challenge_proof import ACKNOWLEDGEMENT, ChallengeProof
     from xinyi.lending import parse_period
-    from xinyi.v1 import lending_pb2
 
     due_on = due.date() if due is not None else days.today() + timedelta(days=_DAYS)
     asked = parse_period(period)
@@ -69,8 +68,7 @@ def challenge(
         else:
             _check_new(output)
             recorded = client.counted_table(full_party(home, bank), asked, currency)
-            unit = lending_pb2.SampleUnit.Value(f"SAMPLE_UNIT_{by.name}")
-            proof = client.prepare(recorded, unit, n, due_on, purpose)
+            proof = client.prepare(recorded, by, n, due_on, purpose)
         drawn = client.drawn(proof)
         client.ask(proof, output)
     told = {"folder": output, **summary(drawn)}
