@@ -30,6 +30,7 @@ from gateway.sequencer import Sequencer
 from gateway.services.challenges import Challenges
 from gateway.services.exchange_log import ExchangeLog
 from gateway.services.feed import Feed, register_feed
+from gateway.services.lending import Lending
 from gateway.services.notices import Notices
 from gateway.services.objections import Objections
 from gateway.services.publication import Publication
@@ -42,6 +43,7 @@ from xinyi.server import Health, listening, serve
 from xinyi.v1 import (
     challenge_service_pb2_grpc,
     exchange_pb2,
+    lending_service_pb2_grpc,
     log_service_pb2_grpc,
     notice_service_pb2_grpc,
     objection_service_pb2_grpc,
@@ -192,6 +194,7 @@ class Service:
                 (notice_service_pb2_grpc.add_NoticeServiceServicer_to_server, Notices(reception)),
                 (subject_service_pb2_grpc.add_SubjectServiceServicer_to_server, Subjects(reception)),
                 (challenge_service_pb2_grpc.add_ChallengeServiceServicer_to_server, Challenges(reception)),
+                (lending_service_pb2_grpc.add_LendingServiceServicer_to_server, Lending(reception)),
             ],
             observe=metrics.observe,
             reflection=_REFLECTED if settings.reflection else (),
@@ -284,6 +287,7 @@ _REFLECTED = (
     "xinyi.v1.NoticeService",
     "xinyi.v1.SubjectService",
     "xinyi.v1.ChallengeService",
+    "xinyi.v1.LendingService",
 )
 
 

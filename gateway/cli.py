@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from gateway.commands import agreement, delivery, home, key, notice, partner, product, recall
+from gateway.commands import agreement, delivery, home, key, lending, notice, partner, product, recall
 from xinyi.terminal import program, run
 
 app = program(
@@ -24,6 +24,7 @@ app.command()(agreement.disentitle)
 app.add_typer(delivery.app, name="delivery")
 app.add_typer(recall.app, name="recall")
 app.add_typer(notice.app, name="notice")
+app.add_typer(lending.app, name="lending")
 
 
 def main() -> NoReturn:
