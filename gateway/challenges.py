@@ -8,7 +8,7 @@ from typing import Any
 from gateway.exchange import Exchange
 from gateway.reception import Reception
 from gateway.store import challenges as store
-from gateway.store import tables
+from gateway.store import lending, tables
 from xinyi.days import day_of
 from xinyi.v1 import edition_pb2
 
@@ -44,7 +44,7 @@ def _expire(x: Exchange, challenge: bytes, actor: str) -> None:
     assert row is not None  # rows of this table stay
     if row["state"] != "OPEN":
         return
-    table = store.find_table(x.conn, row["lending_table"])
+    table = lending.find_table(x.conn, row["lending_table"])
     assert table is not None  # foreign key
     x.replace(tables.challenges, row | {"state": "UNANSWERED", "changed_at_ms": x.now_ms})
     log_challenge(x, "challenge.unanswered", actor, table, [challenge], detail=f"due on {row['due_on']}")

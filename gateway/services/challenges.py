@@ -18,7 +18,7 @@ from gateway.reception import Received, Reception
 from gateway.rules import challenges as rules
 from gateway.rules.partners import check_right
 from gateway.store import challenges as store
-from gateway.store import editions, parties, tables
+from gateway.store import editions, lending, parties, tables
 from xinyi.days import day_of
 from xinyi.errors import Conflict, Invalid, NotEntitled
 from xinyi.lending import check_challenge, check_challenge_answer
@@ -42,7 +42,7 @@ class Challenges(ChallengeServiceServicer):
 
         def query(conn: Connection) -> pb.ListTablesResponse:
             check_right(parties.find_party(conn, who.party), "query")
-            rows = store.list_tables(conn, request.bank)
+            rows = lending.tables_of(conn, request.bank)
             if len(rows) > MOST_TABLES:
                 raise Invalid(f"there are {len(rows)} tables: ask for one bank's", basis="tables.bank")
             recorded = [
@@ -85,7 +85,7 @@ class Challenges(ChallengeServiceServicer):
             return known
         challenge, auditor = received.message, received.caller.party
         check_right(parties.find_party(x.conn, auditor), "query")
-        table = store.find_table(x.conn, challenge.table)
+        table = lending.find_table(x.conn, challenge.table)
         rules.check_table(challenge, table)
         assert table is not None  # check_table refused otherwise
         sealed = editions.get_document(x.conn, challenge.table)
@@ -156,7 +156,7 @@ class Challenges(ChallengeServiceServicer):
         row = store.find_challenge(x.conn, answer.challenge)
         rules.check_answerable(row, bank)
         assert row is not None  # check_answerable refused otherwise
-        table = store.find_table(x.conn, row["lending_table"])
+        table = lending.find_table(x.conn, row["lending_table"])
         assert table is not None  # foreign key
         if answer.rows > table["row_count"]:
             raise Invalid("more rows than the table has", basis="challenge_answer.rows")

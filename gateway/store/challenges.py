@@ -1,13 +1,13 @@
-"""Queries about challenges, and the tables that can be challenged. Never commits."""
+"""Queries about challenges. Never commits."""
 
 from __future__ import annotations
 
 from sqlalchemy import Connection, select
 
 from gateway.store.rows import Row, first, rows
-from gateway.store.tables import challenges, lending_tables
+from gateway.store.tables import challenges
 
-_c, _t = challenges.c, lending_tables.c
+_c = challenges.c
 
 
 def find_challenge(conn: Connection, challenge: bytes) -> Row | None:
@@ -37,13 +37,3 @@ def overdue(conn: Connection, today: str) -> list[bytes]:
     query = select(_c.document).where(_c.state == "OPEN", _c.due_on < today).order_by(_c.due_on)
     return list(conn.execute(query).scalars())
 
-
-def find_table(conn: Connection, table: bytes) -> Row | None:
-    """By the digest of the LendingTable."""
-    return first(conn, select(lending_tables).where(_t.document == table))
-
-
-def list_tables(conn: Connection, bank: str = "") -> list[Row]:
-    """Newest first."""
-    query = select(lending_tables).order_by(_t.recorded_at_ms.desc(), _t.document)
-    return rows(conn, query.where(_t.bank == bank) if bank else query)

@@ -18,6 +18,8 @@ from pathlib import Path
 from google.protobuf.message import DecodeError
 
 from adapters.bank.chain import Link, read_link
+from adapters.bank.lending.building import ROWS
+from adapters.bank.lending.kept import TABLE, KeptTable, KeptTables
 from adapters.bank.package import Trust, verify_package
 from adapters.bank.settings import BankSettings
 from adapters.bank.spool import Spool
@@ -88,10 +90,10 @@ def drawn_of(home: Home, challenge: envelope_pb2.Envelope) -> Drawn:
     # 2
     head = checkpoint.verify(opened.message.checkpoint, home.log_key())
     # 3
-    path = _folder(home, opened.message.table) / "table.dsse"
-    if not path.exists():
+    path = _folder(home, opened.message.table)
+    if not (path / TABLE).exists():
         raise Unknown(f"{path} is missing: this table was not sealed in this home", basis="lending.table")
-    return Drawn.of(_read_envelope(path), challenge, head)
+    return Drawn.of(KeptTable.open(path).sealed, challenge, head)
 
 
 def find_answer(home: Home, drawn: Drawn) -> Answer | None:
@@ -108,7 +110,7 @@ def draft(home: Home, drawn: Drawn, advance: Callable[[int], object] = lambda le
     Raises DigestMismatch where the rows kept here are not those that were sealed, Unknown where a record that a row
     relied on is not here any more, Invalid where the opening is too large for a file.
     """
-    firms = _open_leaves(_folder(home, drawn.table_digest) / "rows.db", drawn, advance)
+    firms = _open_leaves(_folder(home, drawn.table_digest) / ROWS, drawn, advance)
     opening = lending_pb2.Opening(challenge=drawn.challenge_digest, table=drawn.table_digest, firms=firms)
     rows = _rely(home, opening)
     if opening.ByteSize() > MAX_OPENING_BYTES:
@@ -247,7 +249,7 @@ def _find_wrong(home: Home, drawn: Drawn, opening: lending_pb2.Opening) -> str:
 
 
 def _folder(home: Home, table: bytes) -> Path:
-    return home.path / "lending" / table.hex()
+    return KeptTables(home).path / table.hex()
 
 
 def _kept(home: Home, drawn: Drawn) -> tuple[Path, Path]:
