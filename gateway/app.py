@@ -32,6 +32,7 @@ from gateway.services.lending import Lending
 from gateway.services.notices import Notices
 from gateway.services.objections import Objections
 from gateway.services.publication import Publication
+from gateway.services.statistics import Statistics
 from gateway.services.subjects import Subjects
 from gateway.store import parties
 from gateway.store.db import Database, check_apart
@@ -45,6 +46,7 @@ from xinyi.v1 import (
     notice_service_pb2_grpc,
     objection_service_pb2_grpc,
     publication_service_pb2_grpc,
+    statistics_service_pb2_grpc,
     subject_service_pb2_grpc,
 )
 
@@ -190,6 +192,7 @@ class Service:
                 (objection_service_pb2_grpc.add_ObjectionServiceServicer_to_server, Objections(reception)),
                 (notice_service_pb2_grpc.add_NoticeServiceServicer_to_server, Notices(reception)),
                 (subject_service_pb2_grpc.add_SubjectServiceServicer_to_server, Subjects(reception)),
+                (statistics_service_pb2_grpc.add_StatisticsServiceServicer_to_server, Statistics(reception)),
                 (lending_service_pb2_grpc.add_LendingServiceServicer_to_server, Lending(reception)),
             ],
             observe=metrics.observe,
