@@ -193,7 +193,7 @@ class Service:
                 (notice_service_pb2_grpc.add_NoticeServiceServicer_to_server, Notices(reception)),
                 (subject_service_pb2_grpc.add_SubjectServiceServicer_to_server, Subjects(reception)),
                 (statistics_service_pb2_grpc.add_StatisticsServiceServicer_to_server, Statistics(reception)),
-                (lending_service_pb2_grpc.add_LendingServiceServicer_to_server, Lending(reception)),
+                (lending_service_pb2_grpc.add_LendingServiceServicer_to_server, Lending(reception, self._crew)),
             ],
             observe=metrics.observe,
             reflection=_REFLECTED if settings.reflection else (),
@@ -279,6 +279,7 @@ _REFLECTED = (
     "xinyi.v1.NoticeService",
     "xinyi.v1.SubjectService",
     "xinyi.v1.LendingService",
+    "xinyi.v1.StatisticsService",
 )
 
 
