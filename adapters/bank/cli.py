@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NoReturn
 
 from adapters.bank.commands import challenging, levelling, moving, reporting, standing, telling
+from adapters.figures.command import statistics
 from adapters.party.onboarding import add_commands
 from xinyi.terminal import program, run
 from xinyi.v1 import party_pb2
@@ -38,6 +39,7 @@ app.command()(reporting.reports)
 app.command("answer-question")(reporting.answer_question)
 app.command()(challenging.challenges)
 app.command("open")(challenging.open_rows)
+app.command()(statistics)
 
 
 def main() -> NoReturn:
