@@ -18,8 +18,7 @@ CREATE TABLE challenges (document BLOB PRIMARY KEY, bank TEXT, due_on TEXT, reco
     state TEXT) WITHOUT ROWID;
 CREATE TABLE statistics (document BLOB PRIMARY KEY, period TEXT, currency TEXT, audience INTEGER, version INTEGER,
     UNIQUE (period, currency, audience, version)) WITHOUT ROWID;
-CREATE TABLE given (document BLOB, recipient TEXT, received INTEGER DEFAULT 0,
-    PRIMARY KEY (document, recipient)) WITHOUT ROWID;
+CREATE TABLE given (document BLOB, recipient TEXT, PRIMARY KEY (document, recipient)) WITHOUT ROWID;
 """
 COUNTED, HELD, CORRECTED = "COUNTED", "HELD", "CORRECTED"
 OPEN, ANSWERED, UNANSWERED = "OPEN", "ANSWERED", "UNANSWERED"
@@ -167,10 +166,7 @@ class Ledger(Scratch):
 
     def give(self, document: bytes, recipient: str) -> bool:
         """False where it was given to this party before."""
-        return self._add("INSERT OR IGNORE INTO given (document, recipient) VALUES (?, ?)", document, recipient)
+        return self._add("INSERT OR IGNORE INTO given VALUES (?, ?)", document, recipient)
 
-    def receive(self, document: bytes, recipient: str) -> bool | None:
-        """False where it was confirmed before, None where it was never given."""
-        row = self._one("SELECT received FROM given WHERE document = ? AND recipient = ?", document, recipient)
-        self._add("UPDATE given SET received = 1 WHERE document = ? AND recipient = ?", document, recipient)
-        return None if row is None else not row[0]
+    def is_given(self, document: bytes, recipient: str) -> bool:
+        return self._one("SELECT 1 FROM given WHERE document = ? AND recipient = ?", document, recipient) is not None

@@ -1,6 +1,13 @@
-"""Step 9, statistics: every version computed again from the tables that counted at its moment."""
+"""Step 9, statistics: every version computed again from the tables that counted at its moment.
+
+By the definitions that it names, which stand in `xinyi.suppression`: one that names others cannot be decided. Rows with
+consent are not in the log: margins over them are taken as told.
+"""
 
 from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 
 from audit import lending_exchanges
 from audit.verification.entry import Entry
@@ -8,14 +15,18 @@ from audit.verification.findings import EvidenceMissing
 from audit.verification.ledger import TableNote
 from xinyi.errors import Invalid
 from xinyi.lending import check_currency, check_lending_period, period_name
+from xinyi.margins import ALL, SUMS, TOTAL
+from xinyi.suppression import DEFINITIONS, Figures, Sums, publish
 from xinyi.v1 import lending_pb2
 
 _BUREAU = lending_pb2.AUDIENCE_BUREAU
+#: Margins over rows with consent.
+_CONSENTED = "consented/"
 _AUDIENCES = {_BUREAU, lending_pb2.AUDIENCE_BANKS}
 
 
 def run(entry: Entry) -> None:
-    """The gateway made a version. Rows with consent are not in the log: margins over them are taken as told."""
+    """The gateway made a version."""
     statistics = entry.first(lending_pb2.Statistics)
     message = statistics.message
     before = entry.ledger.newest(message)
@@ -26,6 +37,7 @@ def run(entry: Entry) -> None:
     _check_succession(entry, message, before)
     counted = entry.ledger.counted_at(period_name(message.period), message.currency, message.counted_until_ms)
     _check_tables(entry, message, counted)
+    _check_margins(entry, message, counted)
 
 
 def _check_alone(entry: Entry, message: lending_pb2.Statistics) -> None:
@@ -82,6 +94,45 @@ def _check_tables(entry: Entry, message: lending_pb2.Statistics, counted: list[T
         raise Invalid("a bank is told as missing whose table counted", basis="statistics.missing")
 
 
+def _check_margins(entry: Entry, message: lending_pb2.Statistics, counted: list[TableNote]) -> None:
+    """Every figure over tables is their sum, what tells of few is left out, and nothing else is."""
+    if message.definitions != DEFINITIONS:
+        raise EvidenceMissing(f"made by definitions that are not known here: {message.definitions!r:.60}")
+    tables = (entry.dossier.open(note.document, lending_pb2.LendingTable).message for note in counted)
+    told = {margin.dimension: margin for margin in message.margins if not margin.dimension.startswith(_CONSENTED)}
+    expected = {margin.dimension: margin for margin in publish(add_up(tables), message.audience)}
+    for dimension in sorted(told.keys() | expected.keys()):
+        if told.get(dimension) != expected.get(dimension):
+            _contradict(entry, f"by {dimension} the tables come to something else", "statistics.margins")
+    order = [margin.dimension for margin in message.margins]
+    if order != sorted(set(order), key=lambda name: (name != TOTAL, name)):
+        raise Invalid("dimensions are not ascending, or told twice", basis="statistics.margins")
+
+
+def add_up(tables: Iterable[lending_pb2.LendingTable]) -> Figures:
+    """What tables come to, cell by cell; by dimensions that each of them with rows has."""
+    cells: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(lambda: [0] * len(SUMS)))
+    reporters: dict[str, int] = defaultdict(int)
+    banks: dict[str, Sums] = {}
+    with_rows = 0
+    for table in tables:
+        with_rows += table.rows > 0
+        banks[table.bank] = table.margins[0].cells[0].sums if table.margins else Sums()
+        for margin in table.margins:
+            reporters[margin.dimension] += 1
+            for cell in margin.cells:
+                held = cells[margin.dimension][cell.value]
+                for lane, name in enumerate(SUMS):
+                    held[lane] += getattr(cell.sums, name)
+    margins: dict[str, Mapping[str, Sums]] = {TOTAL: {ALL: Sums()}}
+    for dimension, values in cells.items():
+        if reporters[dimension] == with_rows:
+            margins[dimension] = {
+                value: Sums(**dict(zip(SUMS, held, strict=True))) for value, held in values.items()
+            }
+    return Figures(margins, banks)
+
+
 def offer(entry: Entry) -> None:
     """A version goes to whom it was made for."""
     statistics = entry.first(lending_pb2.Statistics)
@@ -99,11 +150,8 @@ def offer(entry: Entry) -> None:
 def receipt(entry: Entry) -> None:
     receipt = entry.first(lending_pb2.StatisticsReceipt)
     lending_exchanges.check_statistics_receipt(entry.message, receipt)
-    first = entry.ledger.receive(receipt.message.statistics, entry.message.counterparty)
-    if first is None:
+    if not entry.ledger.is_given(receipt.message.statistics, entry.message.counterparty):
         entry.contradict("no earlier leaf gives this version to who confirms it", "statistics_receipt.statistics")
-    if not first:
-        raise Invalid("an earlier leaf confirms this version", basis="statistics_receipt.statistics")
 
 
 def _contradict(entry: Entry, reason: str, basis: str) -> None:

@@ -10,8 +10,9 @@ from google.protobuf.message import Message
 
 from audit import checkpoint, envelope, lending_exchanges, merkle
 from audit.keys import FileSigner, Signer
-from tests.audit.story import AUDITOR, BANK, BANK_2, NOW_MS, ORIGIN, Cast, Story
-from xinyi.lending import period_name
+from tests.audit.story import AUDITOR, BANK, BANK_2, BUREAU, NOW_MS, ORIGIN, Cast, Story
+from audit.verification.statistics import add_up
+from xinyi.suppression import DEFINITIONS, publish
 from xinyi.v1 import envelope_pb2, lending_pb2, log_pb2, party_pb2
 
 M = TypeVar("M", bound=Message)
@@ -27,12 +28,19 @@ UNSETTLED = lending_pb2.Question(rule="lending.sums", basis="the contract", text
 #: Grade → (loans, firms, fen granted).
 Grades = dict[str, tuple[int, int, int]]
 
+SMALL = {"A": (10, 9, 500_000_00), "B": (4, 4, 90_000_00)}
+LARGE = {"A": (20, 18, 9_000_000_00), "none": (5, 5, 70_000_00)}
+
 
 class Lending:
     """A story that banks and an auditor go on with."""
 
     def __init__(self, cast: Cast, story: Story) -> None:
         self.cast, self.story = cast, story
+        #: When each table came in, by its digest.
+        self.recorded: dict[bytes, int] = {}
+        #: The last version for each audience.
+        self.versions: dict[int, lending_pb2.Statistics] = {}
 
     @classmethod
     def begin(cls, cast: Cast) -> Lending:
@@ -69,6 +77,7 @@ class Lending:
         questions = list(questions)
         kind = "lending.held" if questions else "lending.counted"
         sealed = envelope.seal(table, signer or self.signer(table.bank))
+        self.recorded[envelope.digest(sealed)] = self.now_ms
         receipt = lending_pb2.TableReceipt(
             table=envelope.digest(sealed), state=HELD if questions else COUNTED, questions=questions,
             recorded_at_ms=self.now_ms,
@@ -187,6 +196,51 @@ class Lending:
         rows = [("challenges", {"document": envelope.digest(asked), "state": "UNANSWERED"})]
         self.story.log("challenge.unanswered", [asked], rows, counterparty=challenge.bank)
 
+    # ── statistics ─────────────────────────────────────────────────────────────────────────────────────
+
+    def draft(self, counted: list[envelope_pb2.Envelope], audience: int, **changes: Any) -> lending_pb2.Statistics:
+        """What an honest gateway says of these tables; the version behind the last one of the audience."""
+        read = [(envelope.digest(sealed), lending_pb2.LendingTable.FromString(sealed.payload)) for sealed in counted]
+        read.sort(key=lambda one: one[1].bank)
+        before = self.versions.get(audience)
+        bureau = audience == BUREAU_S
+        statistics = lending_pb2.Statistics(
+            period=QUARTER, currency="CNY", audience=audience, version=before.version + 1 if before else 1,  # type: ignore[arg-type]
+            counted_until_ms=self.now_ms - 1, definitions=DEFINITIONS, banks=len(read),
+            tables=[
+                lending_pb2.CountedTable(bank=table.bank, table=digest, recorded_at_ms=self.recorded[digest])
+                for digest, table in read if bureau
+            ],
+            margins=publish(add_up(table for _, table in read), audience),
+            predecessor=envelope.digest(envelope.seal(before)) if before else b"",
+            restatement="更正 corrected" if before else "",
+        )  # fmt: skip
+        _set(statistics, changes)
+        return statistics
+
+    def run(self, statistics: lending_pb2.Statistics, **about: Any) -> envelope_pb2.Envelope:
+        self.versions[statistics.audience] = statistics
+        sealed = envelope.seal(statistics, self.cast.gateway)
+        row = {"document": envelope.digest(sealed), "version": statistics.version}
+        told = {"period": lending_exchanges.log_period(statistics.period)} | about
+        self.story.log("statistics.run", [sealed], [("statistics", row)], **told)
+        return sealed
+
+    def give(self, sealed: envelope_pb2.Envelope, recipient: str) -> None:
+        row = {"document": envelope.digest(sealed), "recipient": recipient, "receipt": None}
+        self.story.log("statistics.offered", [sealed], [("statistics_deliveries", row)], counterparty=recipient)
+
+    def confirm_statistics(self, sealed: envelope_pb2.Envelope, signer: FileSigner, recipient: str = "") -> None:
+        receipt = lending_pb2.StatisticsReceipt(
+            statistics=envelope.digest(sealed), signed_by=signer.key.holder, signed_at_ms=NOW_MS
+        )
+        given = envelope.seal(receipt, signer)
+        party = recipient or signer.key.party
+        row = {"document": envelope.digest(sealed), "recipient": party, "receipt": envelope.digest(given)}
+        rows = [("statistics_deliveries", row)]
+        leaf = self.story.log("statistics.received", [given], rows, counterparty=party, actor=signer.key.holder)
+        self.story.acknowledge(given, leaf)
+
     def signer(self, party: str) -> FileSigner:
         return {BANK: self.cast.bank, BANK_2: self.cast.bank_2, AUDITOR: self.cast.auditor}[party]
 
@@ -249,3 +303,26 @@ def batch_of(signer: FileSigner, number: str = "2018-q1", count: int = 3) -> len
         bank=signer.key.party, number=number, agreement_id="2018-1", count=count, root=merkle.root(roots),
         chunk_roots=roots, issued_by=signer.key.holder, issued_at_ms=NOW_MS,
     )  # fmt: skip
+
+
+def quarter(told: Lending) -> None:
+    """Two banks: one corrects, the other is asked first; single loans; two challenges, one of them open; statistics
+    in two versions, which the bureau and a bank confirm."""
+    cast = told.cast
+    first = told.report(table_of(cast.bank, SMALL))
+    held = told.report(table_of(cast.bank_2, LARGE), questions=[ASKED])
+    early = told.run(told.draft([first], BUREAU_S))
+    challenge = told.challenge(first)
+    corrected = told.report(correction_of(first, cast.bank, SMALL | {"C": (3, 3, 400)}))
+    told.open(challenge)
+    second = told.report(correction_of(held, cast.bank_2, LARGE))
+    told.send(batch_of(cast.bank))
+    findings = [lending_pb2.OutcomeFinding(outcome_id="o-1", state=lending_pb2.REPORT_STATE_HELD, question=ASKED)]
+    told.answer_for(told.send(batch_of(cast.bank, "again"), counted=2, held=1, findings=findings))
+    told.challenge(second)
+    told.give(early, BUREAU)
+    told.confirm_statistics(early, cast.maker)
+    told.run(told.draft([corrected, second], BUREAU_S))
+    for_banks = told.run(told.draft([corrected, second], BANKS_S))
+    told.give(for_banks, BANK_2)
+    told.confirm_statistics(for_banks, cast.bank_2)

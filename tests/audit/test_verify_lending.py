@@ -13,25 +13,29 @@ from audit.verification.findings import Report, Verdict
 from audit.verification.procedure import verify
 from tests.audit.lending import (
     ASKED,
+    BANKS_S,
+    BUREAU_S,
+    LARGE,
     REFUSED,
+    SMALL,
     UNSETTLED,
     Lending,
     batch_of,
     correction_of,
+    quarter,
     table_of,
 )
-from tests.audit.story import BANK, BANK_2, NOW_MS, Cast, Story
+from tests.audit.story import BANK, BANK_2, BUREAU, NOW_MS, Cast, Story
 from tests.audit.test_verify import verdicts
 from tests.audit.test_verify_year import reasons
-from xinyi.v1 import edition_pb2, lending_pb2
+from xinyi.v1 import edition_pb2, envelope_pb2, lending_pb2
 
 FALSE, UNDECIDED, HOLDS = Verdict.FALSE, Verdict.UNDECIDED, Verdict.HOLDS
 DAY_MS = 86_400_000
-SMALL = {"A": (10, 9, 500_000_00), "B": (4, 4, 90_000_00)}
-LARGE = {"A": (20, 18, 9_000_000_00), "none": (5, 5, 70_000_00)}
 
 Check = Callable[[Story], Report]
 Tell = Callable[[Lending], object]
+Sealed = envelope_pb2.Envelope
 
 
 @pytest.fixture
@@ -44,28 +48,12 @@ def told(cast: Cast) -> Lending:
     return Lending.begin(cast)
 
 
-def quarter(told: Lending) -> None:
-    """Two banks: one corrects, the other is asked first; single loans; two challenges, one of them open."""
-    cast = told.cast
-    first = told.report(table_of(cast.bank, SMALL))
-    held = told.report(table_of(cast.bank_2, LARGE), questions=[ASKED])
-    challenge = told.challenge(first)
-    told.report(correction_of(first, cast.bank, SMALL | {"C": (3, 3, 100)}))
-    told.open(challenge)
-    asked_again = told.report(correction_of(held, cast.bank_2, LARGE))
-    batch = told.send(batch_of(cast.bank))
-    findings = [lending_pb2.OutcomeFinding(outcome_id="o-1", state=lending_pb2.REPORT_STATE_HELD, question=ASKED)]
-    second = told.send(batch_of(cast.bank, "again"), counted=2, held=1, findings=findings)
-    told.answer_for(second)
-    told.challenge(asked_again)
-    assert batch != second
-
-
 def test_an_honest_quarter_holds(told: Lending, check: Check) -> None:
     quarter(told)
     report = check(told.story)
     assert report.verdict == HOLDS, report.findings
-    assert (report["lending"].examined, report["challenges"].examined) == (7 + 4, 3)
+    examined = [report[name].examined for name in ("lending", "challenges", "statistics")]
+    assert examined == [7 + 4, 3, 3 + 2 + 2]
     assert report.notes["open"]["challenges"] == {BANK_2: {"count": 1, "days": 0}}
     (waiting,) = report.notes["open_challenges"]
     assert (waiting["due_on"], waiting["overdue"]) == ("2018-05-10", False)
@@ -371,6 +359,202 @@ def test_silence_is_told_when_the_due_date_is_over(told: Lending, check: Check) 
     assert report.verdict == HOLDS, report.findings
     (waiting,) = report.notes["open_challenges"]
     assert (waiting["bank"], waiting["overdue"], waiting["days"]) == (BANK, True, 30)
+
+
+# ── statistics ─────────────────────────────────────────────────────────────────────────────────────────────
+
+Draft = Callable[[Lending, list[Sealed]], lending_pb2.Statistics]
+
+
+def two_tables(told: Lending) -> list[Sealed]:
+    return [told.report(table_of(told.cast.bank, SMALL)), told.report(table_of(told.cast.bank_2, LARGE))]
+
+
+def two_versions(told: Lending) -> tuple[Sealed, Sealed]:
+    """Of the bureau's: a correction comes in between."""
+    first, second = two_tables(told)
+    one = told.run(told.draft([first, second], BUREAU_S))
+    told.run(told.draft([first, second], BANKS_S))
+    corrected = told.report(correction_of(first, told.cast.bank, SMALL | {"C": (2, 2, 400)}))
+    return one, told.run(told.draft([corrected, second], BUREAU_S))
+
+
+def test_honest_statistics_hold(told: Lending, check: Check) -> None:
+    """Two audiences, two versions, given and confirmed; a cell of two enterprises is not shown, nor what tells it."""
+    one, two = two_versions(told)
+    shown = lending_pb2.Statistics.FromString(two.payload)
+    grades = {cell.value: list(cell.suppressed) for cell in shown.margins[2].cells}
+    assert (shown.margins[2].dimension, grades["C"]) == ("grade", [lending_pb2.SUM_GROUP_GRANTED])
+    assert sum(bool(hidden) for hidden in grades.values()) == 2
+    for sealed in (one, two):
+        told.give(sealed, BUREAU)
+        told.confirm_statistics(sealed, told.cast.maker)
+        told.confirm_statistics(sealed, told.cast.approver)
+    report = check(told.story)
+    assert report.verdict == HOLDS, report.findings
+    assert report["statistics"].examined == 3 + 2 + 4
+
+
+def test_an_older_moment_counts_what_stood_then(told: Lending, check: Check) -> None:
+    """What came, was confirmed or was replaced behind it changes nothing."""
+    first, second = two_tables(told)
+    then = told.now_ms - 1
+    third = told.report(correction_of(first, told.cast.bank, LARGE))
+    told.run(told.draft([first, second], BUREAU_S, counted_until_ms=then))
+    held = told.report(correction_of(third, told.cast.bank, SMALL), questions=[ASKED])
+    before = told.now_ms - 1
+    told.run(told.draft([third, second], BUREAU_S, counted_until_ms=before))
+    told.confirm(held)
+    told.run(told.draft([held, second], BUREAU_S))
+    report = check(told.story)
+    assert report.verdict == HOLDS, report.findings
+
+
+def _more(cell: lending_pb2.PublishedCell) -> None:
+    cell.sums.granted += 1
+
+
+def _fen_more(told: Lending, audience: int) -> None:
+    statistics = told.draft(two_tables(told), audience)  # type: ignore[arg-type]
+    _more(statistics.margins[0].cells[0])
+    told.run(statistics)
+
+
+def _cell(statistics: lending_pb2.Statistics, value: str) -> lending_pb2.PublishedCell:
+    return next(c for m in statistics.margins if m.dimension == "grade" for c in m.cells if c.value == value)
+
+
+def _shows_few(told: Lending) -> None:
+    table = told.report(table_of(told.cast.bank, SMALL | {"C": (2, 2, 400)}))
+    statistics = told.draft([table], BANKS_S)
+    cell = _cell(statistics, "C")
+    del cell.suppressed[:]
+    cell.sums.MergeFrom(lending_pb2.LendingSums(loans=2, firms=2, granted=400))
+    told.run(statistics)
+
+
+def _hides_many(told: Lending) -> None:
+    statistics = told.draft(two_tables(told), BANKS_S)
+    cell = _cell(statistics, "A")
+    cell.suppressed.append(lending_pb2.SUM_GROUP_GRANTED)
+    cell.ClearField("sums")
+    cell.sums.SetInParent()
+    told.run(statistics)
+
+
+def _twice(told: Lending) -> None:
+    first, second = two_tables(told)
+    told.run(told.draft([first, first, second], BUREAU_S))
+
+
+def _replaced(told: Lending) -> None:
+    first, second = two_tables(told)
+    told.report(correction_of(first, told.cast.bank, LARGE))
+    told.run(told.draft([first, second], BANKS_S))
+
+
+def _left_out(told: Lending) -> None:
+    told.run(told.draft(two_tables(told)[:1], BANKS_S))
+
+
+def _unheld(told: Lending) -> None:
+    held = told.report(table_of(told.cast.bank, SMALL), questions=[ASKED])
+    told.run(told.draft([held, told.report(table_of(told.cast.bank_2, LARGE))], BUREAU_S))
+
+
+def _nothing_new(told: Lending) -> None:
+    counted = two_tables(told)
+    told.run(told.draft(counted, BUREAU_S))
+    told.run(told.draft(counted, BUREAU_S))
+
+
+def _skipped(told: Lending, **changes: object) -> None:
+    first, second = two_tables(told)
+    told.run(told.draft([first], BUREAU_S, counted_until_ms=told.recorded[envelope.digest(first)]))
+    told.run(told.draft([first, second], BUREAU_S, **changes))
+
+
+def _back(told: Lending) -> None:
+    first, second = two_tables(told)
+    told.run(told.draft([first, second], BUREAU_S))
+    told.run(told.draft([first], BUREAU_S, counted_until_ms=told.recorded[envelope.digest(first)]))
+
+
+def _out_of_order(told: Lending) -> None:
+    statistics = told.draft(two_tables(told), BUREAU_S)
+    margins = list(statistics.margins)
+    del statistics.margins[:]
+    statistics.margins.extend(reversed(margins))
+    told.run(statistics)
+
+
+def _to_a_bank(told: Lending) -> None:
+    told.give(told.run(told.draft(two_tables(told), BUREAU_S)), BANK)
+
+
+def _given_twice(told: Lending) -> None:
+    sealed = told.run(told.draft(two_tables(told), BANKS_S))
+    told.give(sealed, BANK)
+    told.give(sealed, BANK)
+
+
+def _confirmed_by_another(told: Lending) -> None:
+    sealed = told.run(told.draft(two_tables(told), BANKS_S))
+    told.give(sealed, BANK)
+    told.confirm_statistics(sealed, told.cast.bank_2, BANK)
+
+
+def _confirmed_without(told: Lending) -> None:
+    told.confirm_statistics(told.run(told.draft(two_tables(told), BANKS_S)), told.cast.bank)
+
+
+STATISTICS: dict[str, tuple[Tell, str]] = {
+    "one fen more, for the bureau": (lambda told: _fen_more(told, BUREAU_S), "statistics.margins"),
+    "one fen more, for banks": (lambda told: _fen_more(told, BANKS_S), "statistics.margins"),
+    "a cell of two enterprises is shown": (_shows_few, "statistics.margins"),
+    "a cell of many is hidden": (_hides_many, "statistics.margins"),
+    "a table counted twice": (_twice, "statistics.tables"),
+    "a table that was replaced": (_replaced, "statistics.margins"),
+    "a table left out": (_left_out, "statistics.tables"),
+    "a held table": (_unheld, "statistics.tables"),
+    "nothing new": (_nothing_new, "statistics.restatement"),
+    "a number left out": (lambda told: _skipped(told, version=3), "statistics.version"),
+    "no predecessor": (lambda told: _skipped(told, predecessor=b""), "statistics.predecessor"),
+    "no restatement": (lambda told: _skipped(told, restatement=""), "statistics.restatement"),
+    "a moment before the last version's": (_back, "statistics.counted_until"),
+    "a moment to come": (
+        lambda told: told.run(told.draft(two_tables(told), BUREAU_S, counted_until_ms=NOW_MS + DAY_MS)),
+        "statistics.counted_until",
+    ),
+    "who has a table is missing": (
+        lambda told: told.run(told.draft(two_tables(told), BUREAU_S, missing=[BANK])), "statistics.missing"
+    ),
+    "of another period": (
+        lambda told: told.run(
+            told.draft(two_tables(told), BUREAU_S), period=edition_pb2.Period(year=2018, month=2)
+        ),
+        "statistics.period",
+    ),
+    "dimensions in disorder": (_out_of_order, "statistics.margins"),
+    "the bureau's given to a bank": (_to_a_bank, "statistics.audience"),
+    "given twice": (_given_twice, "statistics.offered"),
+    "confirmed by another bank": (_confirmed_by_another, ""),
+    "confirmed by whom it was not given": (_confirmed_without, "statistics_receipt.statistics"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", STATISTICS)
+def test_false_statistics_are_found(told: Lending, check: Check, case: str) -> None:
+    tell, basis = STATISTICS[case]
+    tell(told)
+    report = check(told.story)
+    assert verdicts(report) == {"statistics": FALSE}, report.findings
+    assert {basis} <= reasons(report) if basis else "not sealed by" in report.findings[0].reason
+
+
+def test_statistics_by_other_definitions_cannot_be_decided(told: Lending, check: Check) -> None:
+    told.run(told.draft(two_tables(told), BUREAU_S, definitions="lending-statistics/2"))
+    assert verdicts(check(told.story)) == {"statistics": UNDECIDED}
 
 
 # ── what is missing ────────────────────────────────────────────────────────────────────────────────────────
