@@ -28,9 +28,11 @@ from gateway.reception import Reception
 from gateway.sequencer import Sequencer
 from gateway.services.exchange_log import ExchangeLog
 from gateway.services.feed import Feed, register_feed
+from gateway.services.lending import Lending
 from gateway.services.notices import Notices
 from gateway.services.objections import Objections
 from gateway.services.publication import Publication
+from gateway.services.statistics import Statistics
 from gateway.services.subjects import Subjects
 from gateway.store import parties
 from gateway.store.db import Database, check_apart
@@ -39,10 +41,12 @@ from xinyi.processes import Processes
 from xinyi.server import Health, listening, serve
 from xinyi.v1 import (
     exchange_pb2,
+    lending_service_pb2_grpc,
     log_service_pb2_grpc,
     notice_service_pb2_grpc,
     objection_service_pb2_grpc,
     publication_service_pb2_grpc,
+    statistics_service_pb2_grpc,
     subject_service_pb2_grpc,
 )
 
@@ -188,6 +192,8 @@ class Service:
                 (objection_service_pb2_grpc.add_ObjectionServiceServicer_to_server, Objections(reception)),
                 (notice_service_pb2_grpc.add_NoticeServiceServicer_to_server, Notices(reception)),
                 (subject_service_pb2_grpc.add_SubjectServiceServicer_to_server, Subjects(reception)),
+                (statistics_service_pb2_grpc.add_StatisticsServiceServicer_to_server, Statistics(reception)),
+                (lending_service_pb2_grpc.add_LendingServiceServicer_to_server, Lending(reception)),
             ],
             observe=metrics.observe,
             reflection=_REFLECTED if settings.reflection else (),
@@ -272,6 +278,7 @@ _REFLECTED = (
     "xinyi.v1.ObjectionService",
     "xinyi.v1.NoticeService",
     "xinyi.v1.SubjectService",
+    "xinyi.v1.LendingService",
 )
 
 

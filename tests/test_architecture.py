@@ -56,7 +56,7 @@ ZONES = {
         "gateway.exchange gateway.row_cache gateway.delivery gateway.reception gateway.refusals gateway.receipts "
         "gateway.intake gateway.metrics gateway.work gateway.states gateway.preparation gateway.recalls "
         "gateway.catchup gateway.polls gateway.disputes gateway.row_answers gateway.watching "
-        "gateway.bucket_paths gateway.subjects",
+        "gateway.bucket_paths gateway.subjects gateway.reports",
         "wire proof log rules store",
         "sqlalchemy structlog prometheus_client",
     ),
@@ -80,8 +80,9 @@ ZONES = {
     "party": _zone(
         "adapters.party", "wire edge proof custody", "cryptography grpc pydantic rich structlog typer"
     ),
-    "bureau": _zone("adapters.bureau", PARTY_SIDE, "grpc pydantic rich structlog typer"),
-    "bank": _zone("adapters.bank", PARTY_SIDE, "grpc prometheus_client pydantic rich structlog typer"),
+    "figures": _zone("adapters.figures", "wire edge proof party", "rich typer"),
+    "bureau": _zone("adapters.bureau", f"{PARTY_SIDE} figures", "grpc pydantic rich structlog typer"),
+    "bank": _zone("adapters.bank", f"{PARTY_SIDE} figures", "grpc prometheus_client pydantic rich structlog typer"),
     "landing": _zone(
         "adapters.bank.landing adapters.bank.receiving adapters.bank.catch_up",
         f"{PARTY_SIDE} bank",
@@ -95,6 +96,7 @@ EXCEPTIONS = {
     ("gateway.store.tables", "audit.log"): "one metadata, so that foreign keys and migrations see all tables",
     ("gateway.store.parties", "audit.keys"): "the registered keys of a party are read as a Keyring",
     ("gateway.rules.products", "audit.entries"): "a definition's text is the JSON that the log hashes",
+    ("gateway.rules.reporting", "audit.entries"): "the text of terms is the JSON that the log hashes",
     ("adapters.bank.commands", "adapters.bank.landing"): "the command that lands, imported when it runs",
     ("adapters.bank.commands", "adapters.bank.receiving"): "the command that fetches and lands, the same",
     ("adapters.bank.commands", "adapters.bank.catch_up"): "the commands that do both until level, the same",

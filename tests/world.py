@@ -25,8 +25,9 @@ from gateway.app import Gateway, Service
 from gateway.authority import Authority
 from gateway.config import Settings
 from gateway.exchange import wall_clock
-from gateway.office import admission, agreements, partners
+from gateway.office import admission, agreements, partners, reporting
 from gateway.office.founding import Plan, found
+from gateway.rules.reporting import terms_row
 from xinyi import identifiers
 from xinyi.channel import errors_restored
 from xinyi.v1 import (
@@ -167,6 +168,30 @@ class World:
             lambda x: agreements.entitle(x, home.party, product, identity, channel, target, OPERATOR)
         )
         return home
+
+    async def report_terms(self, home: Home, number: str = "1", **changes: Any) -> str:
+        """What the agreement of `bank` wants reported: quarters in yuan, of 10,000 yuan to 10 亿元. Returns its id.
+
+        Args:
+            changes: other keys of the terms file.
+        """
+        values: dict[str, Any] = {
+            "version": 1,
+            "dimensions": ["grade", "guarantee", "size/GXB300"],
+            "small_micro": True,
+            "currency": "CNY",
+            "months": 3,
+            "due_days": 15,
+            "least_plausible": 1_000_000,
+            "most_plausible": 100_000_000_000,
+            "outcomes": True,
+            "outcomes_to_bureau": False,
+            "city_totals": True,
+        }
+        identity = agreements.agreement_id(home.party, number)
+        row = terms_row(identity, values | changes)
+        await self.gateway.door.run(lambda x: reporting.set_terms(x, row, OPERATOR))
+        return identity
 
     async def bureau(self, *, approver_signing: str = "") -> tuple[Home, Home]:
         maker = await self.admit(MAKER, "TAX_BUREAU")

@@ -1,4 +1,4 @@
-"""agreement add, annex, suspend, resume, end, list; entitle, disentitle."""
+"""agreement add, annex, terms, suspend, resume, end, list; entitle, disentitle."""
 
 from __future__ import annotations
 
@@ -75,6 +75,38 @@ def annex(
             console.print(f"{key.holder}\n  {_grouped(keyid(key))}", markup=False)
         console.print(f"log key  {document.log_verifier_key}\nmethod   {method}", markup=False)
     emit(output, sealed.SerializeToString(deterministic=True))
+
+
+@app.command()
+def terms(
+    home: HomeOption,
+    identity: Annotated[str, typer.Argument(metavar="ID")],
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="TOML; without it the terms in force are shown.")
+    ] = None,
+    output: OutputOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Set what a bank has to report under an agreement, and what it gets; or show it, to be read or changed.
+
+    Example: xinyi-gateway agreement terms 3f0a12345678 terms.toml
+    """
+    from gateway.office import reporting
+    from gateway.office.inspection import read
+    from gateway.store import lending
+    from xinyi.errors import Unknown
+
+    if file is not None:
+        row = reporting.read_terms(file, identity)
+        act(home, lambda g, x: reporting.set_terms(x, row, g.holder))
+        shown = {"agreement": identity, "version": row["version"]}
+        return outcome(shown, f"version {row['version']} of the terms is in force", as_json=as_json)
+    known = read(home, lambda conn: lending.find_terms(conn, identity))
+    if known is None:
+        raise Unknown(f"agreement {identity} has no reporting terms", basis="reporting.unknown")
+    if as_json:
+        return print_json(reporting.values_of(known))
+    return emit(output, reporting.to_toml(known).encode())
 
 
 def _grouped(fingerprint: str) -> str:

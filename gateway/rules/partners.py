@@ -3,7 +3,9 @@
     TESTING ─▶ ACTIVE ⇄ SUSPENDED ─▶ TERMINATED        (applied: a request nobody has admitted; no row)
 
 A suspended partner gets no new data but keeps its duty, and so its right, to confirm what it got, and to be told
-what of it was wrong; so does a terminated one. Heads and proofs are never withheld from anybody who was once admitted.
+what of it was wrong; so does a terminated one. What it lent it reports while it is suspended, too: that is a duty over
+what was, and the city's figures would lack it; a terminated one has nothing more to report. Heads and proofs are never
+withheld from anybody who was once admitted.
 """
 
 from __future__ import annotations
@@ -16,18 +18,18 @@ from xinyi.errors import Conflict, NotEntitled
 TESTING, ACTIVE, SUSPENDED, TERMINATED = "TESTING", "ACTIVE", "SUSPENDED", "TERMINATED"
 
 #: state → rights. read_log: heads and proofs; query: openings, exports; enter: new keys, certificates;
-#: be_recalled: corrections of what it was given.
+#: be_recalled: corrections of what it was given; report: what it lent.
 _BY_STATE: dict[str, frozenset[str]] = {
     TESTING: frozenset({"read_log", "enter"}),
-    ACTIVE: frozenset({"read_log", "enter", "confirm", "be_recalled", "receive", "publish", "query"}),
-    SUSPENDED: frozenset({"read_log", "enter", "confirm", "be_recalled"}),
+    ACTIVE: frozenset({"read_log", "enter", "confirm", "be_recalled", "receive", "report", "publish", "query"}),
+    SUSPENDED: frozenset({"read_log", "enter", "confirm", "be_recalled", "report"}),
     TERMINATED: frozenset({"read_log", "confirm", "be_recalled"}),
 }
 
 #: kind → rights.
 _BY_KIND: dict[str, frozenset[str]] = {
     "TAX_BUREAU": frozenset({"read_log", "enter", "publish"}),
-    "BANK": frozenset({"read_log", "enter", "receive", "confirm", "be_recalled"}),
+    "BANK": frozenset({"read_log", "enter", "receive", "confirm", "be_recalled", "report"}),
     "CITY": frozenset({"read_log", "enter", "receive", "confirm", "be_recalled"}),
     "AUDITOR": frozenset({"read_log", "enter", "query"}),
     "GATEWAY": frozenset({"read_log"}),

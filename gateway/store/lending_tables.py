@@ -46,7 +46,8 @@ lending_tables = Table(
     Column("recorded_at_ms", BigInteger, nullable=False),
     Column("counted_at_ms", BigInteger),
     Column("replaced_at_ms", BigInteger),
-    # One counted table of a bank, period and currency: 1 for it, null for all others.
+    # 1, 2, ... of a bank, period and currency in the order in which they were counted, null for what never was: two
+    # that are counted at once are told apart, and a place that was taken is never freed.
     Column("counted_slot", Integer),
     UniqueConstraint("bank", "year", "month", "months", "currency", "counted_slot"),
 )
