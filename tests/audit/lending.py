@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 from google.protobuf.message import Message
 
 from audit import checkpoint, envelope, lending_exchanges, merkle
-from audit.keys import FileSigner, Signer
-from tests.audit.story import AUDITOR, BANK, BANK_2, BUREAU, NOW_MS, ORIGIN, Cast, Story
+from audit.keys import FileSigner
 from audit.verification.statistics import add_up
+from tests.audit.story import AUDITOR, BANK, BANK_2, BUREAU, NOW_MS, ORIGIN, Cast, Story
 from xinyi.suppression import DEFINITIONS, publish
-from xinyi.v1 import envelope_pb2, lending_pb2, log_pb2, party_pb2
+from xinyi.v1 import envelope_pb2, lending_pb2, party_pb2
 
 M = TypeVar("M", bound=Message)
 
