@@ -146,13 +146,8 @@ async def answer_questions(
     """A person of the bank confirms what is held; the opened acknowledgement."""
 
     def run() -> Any:
-        answer = lending_pb2.LendingAnswer(
-            document=document,
-            reason=reason,
-            answered_by=person.settings.holder,
-            answered_at_ms=world.clock(),
-            **changes,
-        )
+        told = {"answered_by": person.settings.holder, "answered_at_ms": world.clock(), "reason": reason}
+        answer = lending_pb2.LendingAnswer(document=document, **(told | changes))
         with GatewayClient(person) as client, errors_restored():
             call = client.call(answer)
             response = LendingServiceStub(client.channel).AnswerQuestions(

@@ -4,15 +4,15 @@
     HELD      its cells do not add up, or its amounts are not plausible: a question has to be answered first
     COUNTED   one of a bank, period and currency at a time
 
-A table stands while it is COUNTED or HELD. The first of a period names none; every other one names a table that
-stands (`corrects`). One that is counted takes the place of all that stood: they are CORRECTED. One that is held takes
-the place of the held one that it names, and leaves the counted one until it counts itself. So which table counts
-does not depend on how often, or beside what, anything was sent.
+What counts is named by what takes its place (`corrects`); what is held stands in nobody's way. A table that is counted
+takes the place of what counted, and of all that was held: they are CORRECTED. One that is held leaves what counts as
+it is, and takes the place of a held one that it names. So which table counts in the end does not depend on how often,
+or beside what, anything was sent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
@@ -57,39 +57,30 @@ def check_terms(table: lending_pb2.LendingTable, terms: ReportingTerms | None, d
         )
 
 
-def check_place(table: lending_pb2.LendingTable, named: Row | None, standing: Sequence[Row]) -> None:
+def check_place(table: lending_pb2.LendingTable, named: Row | None, standing: Iterable[Row]) -> None:
     """Whether the table may take its place.
 
     Args:
         named: the table that it corrects, if it is here.
-        standing: COUNTED and HELD tables of the same bank, period and currency, oldest first.
+        standing: COUNTED and HELD tables of the same bank, period and currency.
 
-    Raises Unknown, Invalid; Conflict, naming the table that stands.
+    Raises Unknown, Invalid; Conflict, naming the table that counts.
     """
-    place = (table.bank, table.period.year, table.period.month, table.period.months, table.currency)
-    if table.corrects and named is None:
+    if table.corrects and (named is None or named["bank"] != table.bank):
         raise Unknown(
-            f"the table that it corrects is not here: {table.corrects.hex()}; send that one first",
+            f"the table that it corrects is not here: {table.corrects.hex()}; send that one first, then this again",
             basis="lending.corrects",
         )
-    if named is not None:
-        if place != tuple(named[name] for name in ("bank", "year", "month", "months", "currency")):
-            raise Invalid(
-                "it corrects a table of another bank, period or currency", basis="lending.corrects"
+    place = (table.period.year, table.period.month, table.period.months, table.currency)
+    if named is not None and place != tuple(named[name] for name in ("year", "month", "months", "currency")):
+        raise Invalid("it corrects a table of another period or currency", basis="lending.corrects")
+    for row in standing:
+        if row["state"] == COUNTED and row["document"] != table.corrects:
+            raise Conflict(
+                f"another table of {period_name(table.period)} in {table.currency} counts and is not named in "
+                f"corrects: {row['document'].hex()}. It stands until a table that names it takes its place",
+                basis="lending.conflict",
             )
-        if named["state"] in (COUNTED, HELD):
-            return
-    elif not standing:
-        return
-    raise Conflict(
-        f"another table of {period_name(table.period)} in {table.currency} stands and is not named in corrects: "
-        f"{_tell(standing)}. It stands until a table that names it takes its place",
-        basis="lending.conflict",
-    )
-
-
-def _tell(standing: Iterable[Row]) -> str:
-    return ", ".join(f"{row['document'].hex()} ({row['state']})" for row in standing)
 
 
 def find_questions(table: lending_pb2.LendingTable, terms: ReportingTerms) -> list[lending_pb2.Question]:
