@@ -62,7 +62,7 @@ class Staging:
 
     def __enter__(self) -> Staging:
         # What the database puts into files of its own while it sorts lies beside it, not in a folder of all.
-        os.environ["SQLITE_TMPDIR"] = str(self._path.parent)
+        os.putenv("SQLITE_TMPDIR", str(self._path.parent))
         self._path.unlink(missing_ok=True)
         self._db = sqlite3.connect(self._path, isolation_level=None)
         for setting in ("journal_mode = OFF", "synchronous = OFF", f"cache_size = -{_CACHE_KIB}"):
