@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -58,6 +58,12 @@ class InboxSettings(Section):
         return address
 
 
+class LendingSettings(Section):
+    #: From when on an edition counts as known to those who grant loans: "receipt", the day on which this bank signed
+    #: that it has it; "period", the first day of its period, for a bank that knew the same list by another way.
+    editions_count_from: Literal["receipt", "period"] = "receipt"
+
+
 class WatchSettings(Section):
     #: host:port of the Prometheus page; empty for none.
     metrics: str = ""
@@ -90,6 +96,7 @@ class BankSettings(Settings):
     rules: RuleSettings = RuleSettings()
     inbox: InboxSettings = InboxSettings()
     watch: WatchSettings = WatchSettings()
+    lending: LendingSettings = LendingSettings()
     #: agreement → what it wants; for `report --folder` alone
     reporting: dict[str, ReportingSettings] = Field(default_factory=dict)
 

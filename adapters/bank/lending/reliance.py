@@ -5,7 +5,8 @@
 Each edition is verified and read into it once. An edition counts from the day on which this bank signed that it has
 it, a CORRECTION from the day after: a loan of the day on which it came is taken to have relied on what it took back
 (as `xinyi-bank recalls` counts). It holds identifiers, so it is for its owner alone; it can be deleted and is made
-anew from the spool, but for editions whose records were purged meanwhile.
+anew from the spool, but for editions whose records were purged meanwhile. Where the bank's settings say so, editions
+count from the first day of their period instead (`[bank.lending] editions_count_from`), in an index of its own.
 """
 
 from __future__ import annotations
@@ -87,11 +88,12 @@ class ProductReliances:
     Raises Unavailable where another process makes it, or the disk fails.
     """
 
-    def __init__(self, folder: Path, product: str) -> None:
+    def __init__(self, folder: Path, product: str, *, by_period: bool = False) -> None:
         files.make_directory(folder)
-        path = folder / f"{product}.db"
+        path = folder / f"{product}{'.by-period' if by_period else ''}.db"
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         self.product = product
+        self._by_period = by_period
         self._connection = sqlite3.connect(path, timeout=30, isolation_level=None)
         self._connection.executescript(_SETTINGS + _SCHEMA)
         self._editions: dict[int, _Edition] = {}
@@ -116,7 +118,7 @@ class ProductReliances:
             known = {digest for (digest,) in self._connection.execute("SELECT digest FROM editions WHERE whole")}
             for link in Chain(spool, self.product):
                 if link.landed and link.digest not in known:
-                    self._add(link, _known_on(link, receipts), trust)
+                    self._add(link, _period_begins(link) if self._by_period else _known_on(link, receipts), trust)
             rows = self._connection.execute("SELECT * FROM editions ORDER BY sequence").fetchall()
         self._editions = {
             sequence: _Edition(digest, sequence, kind, known_on, corrects, predecessor, bool(whole))
@@ -284,6 +286,7 @@ class HeldReliances:
 def open_reliances(home: Home) -> Iterator[HeldReliances]:
     """What this home holds, read in. Raises VerificationError, Unavailable."""
     settings = BankSettings.of(home)
+    by_period = settings.lending.editions_count_from == "period"
     spool = Spool(settings.spool)
     receipts = Receipts(settings.spool, ())
     trust = Trust.of(
@@ -292,7 +295,8 @@ def open_reliances(home: Home) -> Iterator[HeldReliances]:
     with ExitStack() as stack:
         products = []
         for product in settings.products:
-            one = stack.enter_context(ProductReliances(home.path / "lending" / "reliance", product))
+            folder = home.path / "lending" / "reliance"
+            one = stack.enter_context(ProductReliances(folder, product, by_period=by_period))
             one.update(spool, receipts, trust)
             products.append(one)
         yield HeldReliances(products)
@@ -315,6 +319,11 @@ def _read(link: Link, trust: Trust) -> Iterator[list[tuple[str, int, bytes, byte
                 (name.decode(), sequence, entry[:_KEY_BYTES], entry[_KEY_BYTES:], grade, record.evaluation_year)
             )
         yield rows
+
+
+def _period_begins(link: Link) -> str:
+    period = link.manifest.period
+    return f"{period.year}-{period.month:02d}-01"
 
 
 def _known_on(link: Link, receipts: Receipts) -> str:
