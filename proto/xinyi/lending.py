@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from xinyi import identifiers
 from xinyi.days import day_of
-from xinyi.errors import Invalid
+from xinyi.errors import Invalid, UsageInvalid
 from xinyi.fields import (
     FIRST_YEAR,
     LAST_YEAR,
@@ -95,16 +95,19 @@ def period_name(period: lending_pb2.LendingPeriod) -> str:
 
 
 def parse_period(text: str) -> lending_pb2.LendingPeriod:
-    """The inverse of `period_name`. Raises Invalid."""
+    """The inverse of `period_name`, as a person types it. Raises UsageInvalid."""
     match = re.fullmatch(r"([0-9]{4})(?:-(?:Q([1-4])|([0-9]{2})))?", text)
     if match is None:
-        raise Invalid(f"{text!r} is no period: 2018-Q1, 2018-03 or 2018", basis="lending.period")
+        raise UsageInvalid(f"{text!r:.40} is no period: 2018-Q1, 2018-03 or 2018", basis="lending.period")
     year, quarter, month = match.groups()
     if quarter:
         period = lending_pb2.LendingPeriod(year=int(year), month=int(quarter) * 3 - 2, months=3)
     else:
         period = lending_pb2.LendingPeriod(year=int(year), month=int(month or 1), months=1 if month else 12)
-    check_lending_period(period, "lending.period")
+    try:
+        check_lending_period(period, "lending.period")
+    except Invalid as error:
+        raise UsageInvalid(f"{text!r:.40}: {error.explanation}", basis=error.basis) from error
     return period
 
 

@@ -12,8 +12,10 @@ from sqlalchemy import select
 
 from adapters.party.home import Home
 from audit import envelope
+from gateway.app import Gateway
 from gateway.office import agreements, partners
 from gateway.office.reporting import standing_of
+from gateway.reports import accept_table
 from gateway.store import lending as store
 from gateway.store import tables
 from tests.flows.test_rights import check_signed, entries
@@ -34,7 +36,8 @@ from tests.lending import (
 from tests.world import AUDITOR, CITY, MAKER, OPERATOR, World, city
 from xinyi.days import day_of
 from xinyi.errors import Conflict, ExchangeError, Invalid, NotEntitled, Refused, Unknown
-from xinyi.v1 import lending_pb2
+from xinyi.server import Caller
+from xinyi.v1 import exchange_pb2, lending_pb2
 
 #: Mean loan 500 万元.
 AMOUNTS = [300 * WAN, 500 * WAN, 700 * WAN]
@@ -303,18 +306,29 @@ async def test_what_is_held_stands_in_nobodys_way(tmp_path: Path) -> None:
 
 
 async def test_two_tables_at_once_count_once(tmp_path: Path, database_url: str) -> None:
-    """Of different tables of one bank and period that arrive together one counts, the others are in conflict."""
+    """Different tables of one bank and period arrive together at two gateways of one database: one counts."""
     async with city(tmp_path, database_url=database_url, bureau=False) as world:
         bank = await world.admit(f"xinyi://{CITY}/bank-1/machine/main", "BANK")
         await agreed(world, bank)
-        rivals = [table_of(bank, firms_of([n * 100 * WAN])) for n in range(1, 7)]
-        results = await asyncio.gather(*(send_table(world, bank, t) for t in rivals), return_exceptions=True)
-        won = [result for result in results if not isinstance(result, BaseException)]
+        rivals = [envelope.seal(table_of(bank, firms_of([n * 100 * WAN])), bank.signer()) for n in range(1, 7)]
+        second = await asyncio.to_thread(Gateway, world.gateway.settings, world.clock)
+        who = Caller(bank.settings.holder)
+        here = [send_table(world, bank, sealed) for sealed in rivals]
+        there = [accept_table(second.reception, exchange_pb2.Call(document=sealed), who) for sealed in rivals]
+        try:
+            results = await asyncio.gather(*here, *there, return_exceptions=True)
+        finally:
+            await asyncio.to_thread(second.close)
         lost = [result for result in results if isinstance(result, Conflict)]
-        assert (len(won), len(lost)) == (1, 5)
+        won = [place for place, result in enumerate(results) if not isinstance(result, BaseException)]
+        assert (len(won), len(lost)) == (2, 10), "the same one at both"
+        assert won[1] - won[0] == len(rivals)
         assert {error.basis for error in lost} == {"lending.conflict"}
+        sent, (_, receipt) = (results[place] for place in won)
+        assert receipt == sent.sealed
         ((table, _),) = counted(world).values()
-        assert table == won[0].digest
+        assert table == sent.digest
+        assert len(entries(world, "lending.counted")) == 1
 
 
 async def test_banks_report_while_they_are_suspended_and_see_their_own_alone(tmp_path: Path) -> None:
