@@ -153,9 +153,15 @@ def answer_of(
 
 
 async def answer_questions(
+    world: World, person: Home, document: bytes, **changes: Any
+) -> Opened[exchange_pb2.Acknowledgement]:
+    """A person of the bank confirms what is held; the opened acknowledgement. Args: changes — as of `answer_of`."""
+    return await send_answer(person, answer_of(person, document, **({"answered_at_ms": world.clock()} | changes)))
+
+
+async def send_answer(
     person: Home, answer: lending_pb2.LendingAnswer | envelope_pb2.Envelope
 ) -> Opened[exchange_pb2.Acknowledgement]:
-    """A person of the bank confirms what is held; the opened acknowledgement."""
 
     def run() -> Opened[exchange_pb2.Acknowledgement]:
         with GatewayClient(person) as client, errors_restored():

@@ -24,7 +24,6 @@ from tests.lending import (
     Q2,
     WAN,
     YUAN,
-    answer_of,
     answer_questions,
     corrected,
     firms_of,
@@ -131,13 +130,13 @@ async def test_wrong_units_are_held_until_the_bank_says_what_they_are(tmp_path: 
         assert entry.detail == "lending.plausible_amount"
 
         with pytest.raises(Invalid) as machine:
-            await answer_questions(bank, answer_of(bank, held.digest))
+            await answer_questions(world, bank, held.digest)
         assert machine.value.basis == "lending_answer.answered_by"
         colleague = await world.admit(f"xinyi://{CITY}/bank-1/person/wu-lei", "BANK")
         with pytest.raises(NotEntitled) as other:
-            await answer_questions(colleague, answer_of(colleague, held.digest, answered_by=person.settings.holder))
+            await answer_questions(world, colleague, held.digest, answered_by=person.settings.holder)
         assert other.value.basis == "lending_answer.person"
-        confirmed = await answer_questions(person, answer_of(person, held.digest))
+        confirmed = await answer_questions(world, person, held.digest)
         assert confirmed.message.outcome == "lending.confirmed"
         assert counted(world) == {(bank.party, 2018, 1): (held.digest, sum(MIXED_UP))}
         (entry,) = entries(world, "lending.confirmed")
@@ -145,7 +144,7 @@ async def test_wrong_units_are_held_until_the_bank_says_what_they_are(tmp_path: 
         (row,) = rows_of(world, tables.lending_tables)
         assert row["answer"] == entry.documents[0]
         with pytest.raises(Conflict, match="COUNTED") as error:
-            await answer_questions(person, answer_of(person, held.digest, reason="once more"))
+            await answer_questions(world, person, held.digest, reason="once more")
         check_signed(world, error.value)
 
         right = await send_table(world, bank, corrected(bank, held.digest, firms_of(AMOUNTS)))
@@ -210,7 +209,7 @@ async def test_every_rule_has_its_question_or_refusal(tmp_path: Path) -> None:
         (question,) = held.receipt.questions
         assert (question.dimension, question.may_be_confirmed) == ("grade", False)
         with pytest.raises(Conflict) as error:
-            await answer_questions(person, answer_of(person, held.digest))
+            await answer_questions(world, person, held.digest)
         assert error.value.basis == "lending.sums"
         # A single cell out of range where the whole is not.
         mixed = [*firms_of([*AMOUNTS, 800 * WAN]), *_other_size(90 * YUAN)]
@@ -220,11 +219,11 @@ async def test_every_rule_has_its_question_or_refusal(tmp_path: Path) -> None:
         assert (question.dimension, question.value) == ("size/GXB300", "micro")
         assert await list_reports(bank) == [(held.digest, "CORRECTED"), (cell.digest, "HELD")]
         with pytest.raises(Conflict, match="CORRECTED"):
-            await answer_questions(person, answer_of(person, held.digest, reason="too late"))
+            await answer_questions(world, person, held.digest, reason="too late")
         with pytest.raises(Unknown):
-            await answer_questions(person, answer_of(person, b"n" * 32))
+            await answer_questions(world, person, b"n" * 32)
         with pytest.raises(Invalid) as unnamed:
-            await answer_questions(person, answer_of(person, cell.digest, outcome_ids=["o-1"]))
+            await answer_questions(world, person, cell.digest, outcome_ids=["o-1"])
         assert unnamed.value.basis == "lending_answer.outcomes"
 
 
@@ -262,7 +261,7 @@ async def test_what_counts_stands_until_a_table_names_it(tmp_path: Path, databas
         with pytest.raises(Conflict, match=first.digest.hex()):
             await send_table(world, bank, corrected(bank, held.digest, firms_of(AMOUNTS)))
         world.clock.advance(days=1)
-        await answer_questions(person, answer_of(person, held.digest))
+        await answer_questions(world, person, held.digest)
         assert counted(world) == {(bank.party, 2018, 1): (held.digest, sum(MIXED_UP))}
         world.clock.advance(days=1)
         other = [*AMOUNTS, 900 * WAN]
@@ -301,7 +300,7 @@ async def test_what_is_held_stands_in_nobodys_way(tmp_path: Path) -> None:
         right = await send_table(world, bank, table_of(bank, firms_of(AMOUNTS)))
         assert await list_reports(bank) == [(held.digest, "CORRECTED"), (right.digest, "COUNTED")]
         with pytest.raises(Conflict):
-            await answer_questions(person, answer_of(person, held.digest))
+            await answer_questions(world, person, held.digest)
         assert counted(world) == {(bank.party, 2018, 1): (right.digest, sum(AMOUNTS))}
 
 
@@ -342,7 +341,7 @@ async def test_banks_report_while_they_are_suspended_and_see_their_own_alone(tmp
         assert await list_reports(bank) == [(own.digest, "COUNTED")]
         assert await list_reports(other) == [(theirs.digest, "COUNTED")]
         with pytest.raises(Unknown):
-            await answer_questions(curious, answer_of(curious, own.digest))
+            await answer_questions(world, curious, own.digest)
         with pytest.raises(Unknown):
             await send_table(world, other, corrected(other, own.digest, firms_of(AMOUNTS)))
         for home in (world.homes[MAKER], auditor):
