@@ -60,6 +60,8 @@ def onboard(story: Story, gateway: Path, address: str, party: Party, log_key: st
 class City:
     story: Story
     gateway: Path
+    #: Agreement of each bank.
+    agreements: list[str]
     #: What the third bank and the gateway share.
     folder: Path
     maker: Party
@@ -107,13 +109,15 @@ def found(story: Story) -> City:
 
     story.chapter("Agreements and entitlements: push, pull, folder")
     channels = (("push", "--inbox", inbox), ("pull",), ("folder", "--folder", str(folder)))
+    agreements = []
     for bank, channel in zip(banks, channels, strict=True):
         name = f"{CITY}/{bank.party}"
         terms = ("--number", "2018-1", "--from", "2018-01-01", "--until", "2099-12-31", "--class", "public")
         agreement = story.run("xinyi-gateway", "agreement", "add", name, *terms, "--home", gateway).split()[0]
+        agreements.append(agreement)
         under = ("--agreement", agreement, "--channel", *channel, "--home", gateway)
         story.run("xinyi-gateway", "entitle", name, "grade-a", *under, quiet=True)
     settings = banks[0].home / "party.toml"
     settings.write_text(settings.read_text() + f'\n[bank.inbox]\nlisten = "{inbox}"\n')
     story.serve(inbox_port, "xinyi-bank", "inbox", "--home", banks[0].home)
-    return City(story, gateway, folder, maker, approver, banks, auditor)
+    return City(story, gateway, agreements, folder, maker, approver, banks, auditor)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 
-from examples import month, year
+from examples import month, quarter, year
 from examples.city import found
 from examples.story import Story
 
@@ -32,6 +32,7 @@ def main() -> None:
         city = found(story)
         month.tell(city)
         year.tell(city)
+        quarter.tell(city)
         story.chapter("What everybody now knows, and where it lies")
         print(PARTIES.format(place=work.relative_to(month.ROOT)))
 

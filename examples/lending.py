@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import islice
 from pathlib import Path
@@ -35,7 +35,7 @@ HEADINGS = (
 )  # fmt: skip
 SMALL = ("小型", "微型")
 _GUARANTEES = ("信用", "保证", "抵押", "质押", "组合")
-_CLASSES = ("正常",) * 37 + ("关注",) * 2 + ("次级", "可疑")
+_CLASSES = ("正常",) * 30 + ("关注",) * 4 + ("次级", "次级", "可疑", "损失")
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,14 @@ class Loan:
     first: bool
     branch: str
 
+    def counts(self, period: lending_pb2.LendingPeriod) -> bool:
+        """Whether it is newly granted in a period."""
+        return not self.refused and lending.first_day(period) <= self.day <= lending.last_day(period)
+
+    def in_wan(self) -> Loan:
+        """As an export would have it whose amounts are in 万元, under a heading that says nothing of it."""
+        return replace(self, granted=self.granted // 10_000, balance=self.balance // 10_000)
+
     def cells(self) -> tuple[str, ...]:
         product = "税易贷" if self.guarantee == "信用" else "流动资金贷款"
         size = (self.size, "是" if self.size in SMALL else "否")
@@ -79,9 +87,11 @@ def firms() -> list[generate.Row]:
     return list(islice(generate.rows(FIRMS, FIRMS_SEED), FIRMS))
 
 
-def loans(bank: int, period: lending_pb2.LendingPeriod) -> list[Loan]:
-    """One bank's export for a period. Args: bank — 1 to 12."""
-    everybody = firms()
+def loans(
+    bank: int, period: lending_pb2.LendingPeriod, everybody: Sequence[generate.Row] | None = None
+) -> list[Loan]:
+    """One bank's export for a period. Args: bank — 1 to 12; everybody — who borrows, `firms` where left out."""
+    everybody = firms() if everybody is None else everybody
     chance = random.Random(bank * 1_000_003 + period.year * 12 + period.month)
     first, last = lending.first_day(period), lending.last_day(period)
     days = (last - first).days
@@ -94,7 +104,7 @@ def loans(bank: int, period: lending_pb2.LendingPeriod) -> list[Loan]:
         made.append(
             Loan(
                 reference=f"B{bank:02d}-{period.year}{period.month:02d}-{len(made) + 1:05d}",
-                firm=everybody[chance.randrange(FIRMS)],
+                firm=chance.choice(everybody),
                 size=size,
                 day=on,
                 granted=0 if refused else amount,

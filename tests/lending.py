@@ -108,13 +108,12 @@ class Sent:
     """What the gateway said of a table; its seals hold."""
 
     def __init__(
-        self, table: envelope_pb2.Envelope, response: lending_service_pb2.SubmitTableResponse, world: World
+        self, table: envelope_pb2.Envelope, response: lending_service_pb2.SubmitTableResponse, gateway: Keyring
     ) -> None:
-        ring = Keyring([world.gateway.signer.key])
         self.digest = envelope.digest(table)
         self.acknowledgement = response.answer.acknowledgement
         self.sealed = response.receipt
-        self.receipt = envelope.open_sealed(response.receipt, lending_pb2.TableReceipt, ring).message
+        self.receipt = envelope.open_sealed(response.receipt, lending_pb2.TableReceipt, gateway).message
         assert self.receipt.table == self.digest
 
     @property
@@ -126,19 +125,23 @@ class Sent:
         return [question.rule for question in self.receipt.questions]
 
 
-async def send_table(world: World, home: Home, table: lending_pb2.LendingTable | envelope_pb2.Envelope) -> Sent:
-    """Seals it unless it is sealed, and submits it. Raises what the gateway raises."""
+Table = lending_pb2.LendingTable | envelope_pb2.Envelope
 
-    def run() -> Sent:
-        with GatewayClient(home) as client, errors_restored():
-            call = client.wrap(table) if isinstance(table, envelope_pb2.Envelope) else client.call(table)
-            response = LendingServiceStub(client.channel).SubmitTable(
-                lending_service_pb2.SubmitTableRequest(call=call)
-            )
-            client.accept(response.answer, call.document)
-            return Sent(call.document, response, world)
 
-    return await asyncio.to_thread(run)
+def submit_table(home: Home, table: Table, gateway: Keyring) -> Sent:
+    """Seals it unless it is sealed, and submits it. Raises what the gateway raises.
+
+    Args: gateway — the key that has to have sealed the receipt.
+    """
+    with GatewayClient(home) as client, errors_restored():
+        call = client.wrap(table) if isinstance(table, envelope_pb2.Envelope) else client.call(table)
+        response = LendingServiceStub(client.channel).SubmitTable(lending_service_pb2.SubmitTableRequest(call=call))
+        client.accept(response.answer, call.document)
+        return Sent(call.document, response, gateway)
+
+
+async def send_table(world: World, home: Home, table: Table) -> Sent:
+    return await asyncio.to_thread(submit_table, home, table, Keyring([world.gateway.signer.key]))
 
 
 def answer_of(
@@ -150,9 +153,15 @@ def answer_of(
 
 
 async def answer_questions(
+    world: World, person: Home, document: bytes, **changes: Any
+) -> Opened[exchange_pb2.Acknowledgement]:
+    """A person of the bank confirms what is held; the opened acknowledgement. Args: changes — as of `answer_of`."""
+    return await send_answer(person, answer_of(person, document, **({"answered_at_ms": world.clock()} | changes)))
+
+
+async def send_answer(
     person: Home, answer: lending_pb2.LendingAnswer | envelope_pb2.Envelope
 ) -> Opened[exchange_pb2.Acknowledgement]:
-    """A person of the bank confirms what is held; the opened acknowledgement."""
 
     def run() -> Opened[exchange_pb2.Acknowledgement]:
         with GatewayClient(person) as client, errors_restored():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from adapters.bank.commands import challenging, levelling, moving, reporting, standing, telling
+from adapters.bank.commands import challenging, levelling, moving, outcomes, reporting, standing, telling
 from adapters.figures.command import statistics
 from adapters.party.onboarding import add_commands
 from xinyi.terminal import program, run
@@ -36,6 +36,8 @@ app.command()(telling.recalls)
 app.command()(telling.notices)
 app.command()(reporting.report)
 app.command()(reporting.reports)
+app.command("report-loans")(outcomes.report_loans)
+app.command()(outcomes.outcomes)
 app.command("answer-question")(reporting.answer_question)
 app.command()(challenging.challenges)
 app.command("open")(challenging.open_rows)

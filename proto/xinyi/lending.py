@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from xinyi import identifiers
 from xinyi.days import day_of
-from xinyi.errors import Invalid
+from xinyi.errors import Invalid, UsageInvalid
 from xinyi.fields import (
     FIRST_YEAR,
     LAST_YEAR,
@@ -95,16 +95,19 @@ def period_name(period: lending_pb2.LendingPeriod) -> str:
 
 
 def parse_period(text: str) -> lending_pb2.LendingPeriod:
-    """The inverse of `period_name`. Raises Invalid."""
+    """The inverse of `period_name`, as a person types it. Raises UsageInvalid."""
     match = re.fullmatch(r"([0-9]{4})(?:-(?:Q([1-4])|([0-9]{2})))?", text)
     if match is None:
-        raise Invalid(f"{text!r} is no period: 2018-Q1, 2018-03 or 2018", basis="lending.period")
+        raise UsageInvalid(f"{text!r:.40} is no period: 2018-Q1, 2018-03 or 2018", basis="lending.period")
     year, quarter, month = match.groups()
     if quarter:
         period = lending_pb2.LendingPeriod(year=int(year), month=int(quarter) * 3 - 2, months=3)
     else:
         period = lending_pb2.LendingPeriod(year=int(year), month=int(month or 1), months=1 if month else 12)
-    check_lending_period(period, "lending.period")
+    try:
+        check_lending_period(period, "lending.period")
+    except Invalid as error:
+        raise UsageInvalid(f"{text!r:.40}: {error.explanation}", basis=error.basis) from error
     return period
 
 
@@ -182,16 +185,11 @@ def check_firm_lending(firm: lending_pb2.FirmLending) -> None:
 def check_loan_row(row: lending_pb2.LoanRow) -> None:
     check_loan(row.loan)
     require(max(row.granted, row.balance) <= MAX_SUM, "row.granted", "an amount out of range")
-    require(
-        row.granted > 0 or not row.newly_granted, "row.granted", "newly granted, but nothing was disbursed"
-    )
+    require(row.granted > 0 or not row.newly_granted, "row.granted", "newly granted, but nothing was disbursed")
     require(row.loan_class in _CLASSES, "row.loan_class", "an unknown class")
     require(row.loan_class != 0 or not row.balance, "row.loan_class", "a balance without a class")
-    require(
-        not row.refused or not (row.granted or row.balance or row.newly_granted),
-        "row.refused",
-        "refused, and yet something was granted",
-    )
+    given = row.granted or row.balance or row.newly_granted
+    require(not row.refused or not given, "row.refused", "refused, and yet something was granted")
     require(not row.recalled or row.loan.HasField("reliance"), "row.recalled", "no grade was relied on")
     require(row.recalled or not row.true_grade, "row.recalled", "a true grade without a recall")
     require(not row.true_grade or row.true_grade in _GRADES, "row.recalled", "an unknown grade")
@@ -207,11 +205,8 @@ def check_lending_table(table: lending_pb2.LendingTable) -> None:
     check_currency(table.currency, "table.currency")
     require(is_text(table.agreement_id, 100), "table.agreement_id", "1 to 100 characters")
     empty = table.rows == 0
-    require(
-        (table.firms == 0) is empty and table.firms <= table.rows <= MAX_OUTCOMES,
-        "table.rows",
-        "rows and firms differ",
-    )
+    counted = (table.firms == 0) is empty and table.firms <= table.rows <= MAX_OUTCOMES
+    require(counted, "table.rows", "rows and firms differ")
     require(len(table.root) == (0 if empty else 32), "table.root", "a root has 32 bytes; none without rows")
     _check_margins(table)
     _check_source(table.source, "table.source")
@@ -271,18 +266,13 @@ def check_sums(sums: lending_pb2.LendingSums) -> None:
         (sums.bad_loans, sums.bad_balance), (sums.bad_loans, sums.outstanding_loans),
         (sums.bad_firms, sums.outstanding_firms), (sums.bad_balance, sums.balance),
     )  # fmt: skip
-    require(
-        all(few <= many for few, many in groups), "margin.sums", "more enterprises than loans, or the like"
-    )
+    require(all(few <= many for few, many in groups), "margin.sums", "more enterprises than loans, or the like")
     counted = (
         (sums.loans, sums.firms), (sums.outstanding_loans, sums.outstanding_firms), (sums.bad_loans, sums.bad_firms),
         (sums.refused, sums.refused_firms),
     )  # fmt: skip
-    require(
-        all(bool(loans) == bool(firms) for loans, firms in counted),
-        "margin.sums",
-        "loans without an enterprise",
-    )
+    both = all(bool(loans) == bool(firms) for loans, firms in counted)
+    require(both, "margin.sums", "loans without an enterprise")
     most = max(getattr(sums, field.name) for field in sums.DESCRIPTOR.fields)
     require(most <= MAX_SUM, "margin.sums", "a sum out of range")
 

@@ -14,7 +14,7 @@ from adapters.party.home import Home
 from audit import envelope
 from audit.envelope import digest
 from tests.flows.test_reports import counted, reporting_bank
-from tests.lending import YUAN, answer_of, answer_questions, firms_of, list_reports, send_table, table_of
+from tests.lending import YUAN, answer_of, firms_of, list_reports, send_answer, send_table, table_of
 from tests.world import World, city
 from xinyi.days import end_of
 from xinyi.errors import Conflict, Unknown
@@ -84,7 +84,7 @@ class Office:
                 sent = await send_table(self._world, self._story.bank, document)
                 told = sent.acknowledgement.SerializeToString() + sent.sealed.SerializeToString()
             else:
-                told = (await answer_questions(self._story.person, document)).envelope.SerializeToString()
+                told = (await send_answer(self._story.person, document)).envelope.SerializeToString()
         except (Conflict, Unknown):
             assert not before
             return False

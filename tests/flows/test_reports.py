@@ -12,8 +12,10 @@ from sqlalchemy import select
 
 from adapters.party.home import Home
 from audit import envelope
+from gateway.app import Gateway
 from gateway.office import agreements, partners
 from gateway.office.reporting import standing_of
+from gateway.reports import accept_table
 from gateway.store import lending as store
 from gateway.store import tables
 from tests.flows.test_rights import check_signed, entries
@@ -22,7 +24,6 @@ from tests.lending import (
     Q2,
     WAN,
     YUAN,
-    answer_of,
     answer_questions,
     corrected,
     firms_of,
@@ -34,7 +35,8 @@ from tests.lending import (
 from tests.world import AUDITOR, CITY, MAKER, OPERATOR, World, city
 from xinyi.days import day_of
 from xinyi.errors import Conflict, ExchangeError, Invalid, NotEntitled, Refused, Unknown
-from xinyi.v1 import lending_pb2
+from xinyi.server import Caller
+from xinyi.v1 import exchange_pb2, lending_pb2
 
 #: Mean loan 500 万元.
 AMOUNTS = [300 * WAN, 500 * WAN, 700 * WAN]
@@ -128,13 +130,13 @@ async def test_wrong_units_are_held_until_the_bank_says_what_they_are(tmp_path: 
         assert entry.detail == "lending.plausible_amount"
 
         with pytest.raises(Invalid) as machine:
-            await answer_questions(bank, answer_of(bank, held.digest))
+            await answer_questions(world, bank, held.digest)
         assert machine.value.basis == "lending_answer.answered_by"
         colleague = await world.admit(f"xinyi://{CITY}/bank-1/person/wu-lei", "BANK")
         with pytest.raises(NotEntitled) as other:
-            await answer_questions(colleague, answer_of(colleague, held.digest, answered_by=person.settings.holder))
+            await answer_questions(world, colleague, held.digest, answered_by=person.settings.holder)
         assert other.value.basis == "lending_answer.person"
-        confirmed = await answer_questions(person, answer_of(person, held.digest))
+        confirmed = await answer_questions(world, person, held.digest)
         assert confirmed.message.outcome == "lending.confirmed"
         assert counted(world) == {(bank.party, 2018, 1): (held.digest, sum(MIXED_UP))}
         (entry,) = entries(world, "lending.confirmed")
@@ -142,7 +144,7 @@ async def test_wrong_units_are_held_until_the_bank_says_what_they_are(tmp_path: 
         (row,) = rows_of(world, tables.lending_tables)
         assert row["answer"] == entry.documents[0]
         with pytest.raises(Conflict, match="COUNTED") as error:
-            await answer_questions(person, answer_of(person, held.digest, reason="once more"))
+            await answer_questions(world, person, held.digest, reason="once more")
         check_signed(world, error.value)
 
         right = await send_table(world, bank, corrected(bank, held.digest, firms_of(AMOUNTS)))
@@ -207,7 +209,7 @@ async def test_every_rule_has_its_question_or_refusal(tmp_path: Path) -> None:
         (question,) = held.receipt.questions
         assert (question.dimension, question.may_be_confirmed) == ("grade", False)
         with pytest.raises(Conflict) as error:
-            await answer_questions(person, answer_of(person, held.digest))
+            await answer_questions(world, person, held.digest)
         assert error.value.basis == "lending.sums"
         # A single cell out of range where the whole is not.
         mixed = [*firms_of([*AMOUNTS, 800 * WAN]), *_other_size(90 * YUAN)]
@@ -217,11 +219,11 @@ async def test_every_rule_has_its_question_or_refusal(tmp_path: Path) -> None:
         assert (question.dimension, question.value) == ("size/GXB300", "micro")
         assert await list_reports(bank) == [(held.digest, "CORRECTED"), (cell.digest, "HELD")]
         with pytest.raises(Conflict, match="CORRECTED"):
-            await answer_questions(person, answer_of(person, held.digest, reason="too late"))
+            await answer_questions(world, person, held.digest, reason="too late")
         with pytest.raises(Unknown):
-            await answer_questions(person, answer_of(person, b"n" * 32))
+            await answer_questions(world, person, b"n" * 32)
         with pytest.raises(Invalid) as unnamed:
-            await answer_questions(person, answer_of(person, cell.digest, outcome_ids=["o-1"]))
+            await answer_questions(world, person, cell.digest, outcome_ids=["o-1"])
         assert unnamed.value.basis == "lending_answer.outcomes"
 
 
@@ -259,7 +261,7 @@ async def test_what_counts_stands_until_a_table_names_it(tmp_path: Path, databas
         with pytest.raises(Conflict, match=first.digest.hex()):
             await send_table(world, bank, corrected(bank, held.digest, firms_of(AMOUNTS)))
         world.clock.advance(days=1)
-        await answer_questions(person, answer_of(person, held.digest))
+        await answer_questions(world, person, held.digest)
         assert counted(world) == {(bank.party, 2018, 1): (held.digest, sum(MIXED_UP))}
         world.clock.advance(days=1)
         other = [*AMOUNTS, 900 * WAN]
@@ -298,23 +300,34 @@ async def test_what_is_held_stands_in_nobodys_way(tmp_path: Path) -> None:
         right = await send_table(world, bank, table_of(bank, firms_of(AMOUNTS)))
         assert await list_reports(bank) == [(held.digest, "CORRECTED"), (right.digest, "COUNTED")]
         with pytest.raises(Conflict):
-            await answer_questions(person, answer_of(person, held.digest))
+            await answer_questions(world, person, held.digest)
         assert counted(world) == {(bank.party, 2018, 1): (right.digest, sum(AMOUNTS))}
 
 
 async def test_two_tables_at_once_count_once(tmp_path: Path, database_url: str) -> None:
-    """Of different tables of one bank and period that arrive together one counts, the others are in conflict."""
+    """Different tables of one bank and period arrive together at two gateways of one database: one counts."""
     async with city(tmp_path, database_url=database_url, bureau=False) as world:
         bank = await world.admit(f"xinyi://{CITY}/bank-1/machine/main", "BANK")
         await agreed(world, bank)
-        rivals = [table_of(bank, firms_of([n * 100 * WAN])) for n in range(1, 7)]
-        results = await asyncio.gather(*(send_table(world, bank, t) for t in rivals), return_exceptions=True)
-        won = [result for result in results if not isinstance(result, BaseException)]
+        rivals = [envelope.seal(table_of(bank, firms_of([n * 100 * WAN])), bank.signer()) for n in range(1, 7)]
+        second = await asyncio.to_thread(Gateway, world.gateway.settings, world.clock)
+        who = Caller(bank.settings.holder)
+        here = [send_table(world, bank, sealed) for sealed in rivals]
+        there = [accept_table(second.reception, exchange_pb2.Call(document=sealed), who) for sealed in rivals]
+        try:
+            results = await asyncio.gather(*here, *there, return_exceptions=True)
+        finally:
+            await asyncio.to_thread(second.close)
         lost = [result for result in results if isinstance(result, Conflict)]
-        assert (len(won), len(lost)) == (1, 5)
+        won = [place for place, result in enumerate(results) if not isinstance(result, BaseException)]
+        assert (len(won), len(lost)) == (2, 10), "the same one at both"
+        assert won[1] - won[0] == len(rivals)
         assert {error.basis for error in lost} == {"lending.conflict"}
+        sent, (_, receipt) = (results[place] for place in won)
+        assert receipt == sent.sealed
         ((table, _),) = counted(world).values()
-        assert table == won[0].digest
+        assert table == sent.digest
+        assert len(entries(world, "lending.counted")) == 1
 
 
 async def test_banks_report_while_they_are_suspended_and_see_their_own_alone(tmp_path: Path) -> None:
@@ -328,7 +341,7 @@ async def test_banks_report_while_they_are_suspended_and_see_their_own_alone(tmp
         assert await list_reports(bank) == [(own.digest, "COUNTED")]
         assert await list_reports(other) == [(theirs.digest, "COUNTED")]
         with pytest.raises(Unknown):
-            await answer_questions(curious, answer_of(curious, own.digest))
+            await answer_questions(world, curious, own.digest)
         with pytest.raises(Unknown):
             await send_table(world, other, corrected(other, own.digest, firms_of(AMOUNTS)))
         for home in (world.homes[MAKER], auditor):

@@ -198,6 +198,7 @@ _ENUMS: dict[str, dict[str, Any]] = {
     "first_time": {"yes": lending_pb2.FIRST_TIME_YES, "no": lending_pb2.FIRST_TIME_NO},
     "newly_granted": _YES_NO,
     "refused": _YES_NO,
+    "voids": _YES_NO,
 }
 
 

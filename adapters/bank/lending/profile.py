@@ -30,8 +30,11 @@ TERMS = {"months": 1, "years": 12}
 SIZE = "size/"
 TEXTS = frozenset(("reference", "product", "industry", "district", "branch", "outcome_id", "corrects", "reason_code"))
 WORDS = frozenset(
-    ("guarantee", "first_time", "loan_class", "grade", "newly_granted", "refused", "stage", "status", "currency")
-)
+    (
+        "guarantee", "first_time", "loan_class", "grade", "newly_granted", "refused", "stage", "status", "currency",
+        "voids",
+    )
+)  # fmt: skip
 AMOUNTS = frozenset(("granted", "balance", "amount", "credit_line"))
 DATES = frozenset(("granted_on", "refused_on", "applied_on", "approved_on", "ended_on", "event_date"))
 NUMBERS = frozenset(("rate", "term", "days_overdue"))

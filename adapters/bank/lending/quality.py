@@ -96,13 +96,14 @@ class Tally:
 class KeptRows:
     """A CSV of rows that are not reported, with what to do about each; of a person the mask alone.
 
-    For its owner only. Written as the rows are read; the file of an earlier run is replaced when this one is whole.
+    For its owner only. Written as the rows are read; where they were, the file of an earlier run is replaced.
     """
 
     def __init__(self, path: Path) -> None:
         files.make_directory(path.parent)
         self._path = path
         self._part = path.with_name(f"{path.name}.part")
+        self._begun = False
         self._part.unlink(missing_ok=True)
         self._part.touch(mode=0o600)
         # With a mark: spreadsheets then read it.
@@ -116,10 +117,13 @@ class KeptRows:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
-        if kind is None:
+        if kind is None and self._begun:
             self._part.replace(self._path)
+        else:
+            self._part.unlink()
 
     def headings(self, headings: Iterable[str]) -> None:
+        self._begun = True
         self._writer.writerow(["row", "outcome", "rules", "what to do", *headings])
 
     def add(self, number: int, rules: Sequence[str], cells: Sequence[str], identifier: int) -> None:

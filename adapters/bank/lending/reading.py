@@ -112,7 +112,7 @@ class LoanFile:
         self._kept = kept
         self._progress = progress
         self._columns = {field: cells.column(field, profile) for field in sorted(profile.given - {"taxpayer_id"})}
-        self._identifier = 0
+        self._positions: dict[str, int] = {}
         self._fixed = {}
         for field, word in profile.fixed.items():
             column = self._columns[field]
@@ -124,17 +124,21 @@ class LoanFile:
         """Rows that are empty, or have not as many cells as the heading, are counted and left out."""
         blocks = self.table.blocks()
         _, (headings,) = next(blocks)
-        positions = self.profile.positions(headings)
-        self._identifier = positions["taxpayer_id"]
+        self._positions = self.profile.positions(headings)
         if self._kept is not None:
             self._kept.headings(headings)
         for first, rows in blocks:
-            yield self._read(first, rows, len(headings), positions)
+            yield self._read(first, rows, len(headings))
             self._progress(first + len(rows) - 1)
 
-    def _read(
-        self, first: int, rows: Sequence[Sequence[str]], width: int, positions: Mapping[str, int]
-    ) -> Block:
+    def texts(self, block: Block, field: str) -> list[str]:
+        """The cells of a field as they stand there, without outer blanks."""
+        if field in self._fixed:
+            return [self.profile.fixed[field]] * len(block.numbers)
+        place = self._positions[field]
+        return [row[place].strip() for row in block.rows]
+
+    def _read(self, first: int, rows: Sequence[Sequence[str]], width: int) -> Block:
         numbers: list[int] = list(range(first, first + len(rows)))
         if set(map(len, rows)) != {width}:
             for number, row in zip(numbers, rows, strict=True):
@@ -146,13 +150,13 @@ class LoanFile:
         if not numbers:
             return block
         columns = list(zip(*rows, strict=True))
-        self._identify(block, columns[self._identifier])
+        self._identify(block, columns[self._positions["taxpayer_id"]])
         for field, column in self._columns.items():
             if field in self._fixed:
                 block.values[field] = [self._fixed[field]] * len(numbers)
                 self.tally.read(field, f"{self.profile.fixed[field]!r} for every row", len(numbers))
                 continue
-            texts = columns[positions[field]]
+            texts = columns[self._positions[field]]
             block.values[field] = column.of(texts, self.tally)
             if column.broken:
                 for place, text in enumerate(texts):
@@ -182,8 +186,23 @@ class LoanFile:
         outcome = self.tally.count(number, rules)
         reported = outcome in (ACCEPTED, WARNED)
         if not reported and self._kept is not None:
-            self._kept.add(number, rules, row, self._identifier)
+            self._kept.add(number, rules, row, self._positions["taxpayer_id"])
         return reported
+
+
+    def leave_out(self, lines: Mapping[int, Sequence[str]], rule: str) -> None:
+        """Rows that were given are not reported after all: other rows decide that. Reads the table again, for them.
+
+        Args: lines — row number → rules that the row was given under.
+        """
+        for number, rules in lines.items():
+            self.tally.recount(number, rules, rule)
+        if self._kept is None:
+            return
+        for first, rows in self.table.blocks():
+            for number in lines.keys() & range(first, first + len(rows)):
+                place = self._positions["taxpayer_id"]
+                self._kept.add(number, [*lines[number], rule], rows[number - first], place)
 
 
 @contextmanager

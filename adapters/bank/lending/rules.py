@@ -100,14 +100,14 @@ RULES = {
     "outcome.stage": Rule(REJECTED, "no word for this stage stands in the profile"),
     "outcome.event": Rule(REJECTED, "the row tells of no event: none of the profile's conditions holds"),
     "outcome.event_date": Rule(REJECTED, "the row has no day for an event that it tells of"),
-    "outcome.amount": Rule(REJECTED, "disbursed, but no amount"),
+    "outcome.amount": Rule(REJECTED, "disbursed, repaid or written off, but no amount"),
     "outcome.status": Rule(
         WARNED, "the row also tells of the day of an event that did not happen by its status, whose word counts"
     ),
     "outcome.reason_code": Rule(REJECTED, "no word for this reason of a refusal stands in the profile"),
     "outcome.days_overdue": Rule(REJECTED, "the days overdue are no whole number"),
     "outcome.repeated": Rule(QUARANTINED, "an event of this id stands in the file already: one id an event"),
-    "outcome.corrects": Rule(REJECTED, "what it corrects is no event's id, or its own"),
+    "outcome.corrects": Rule(REJECTED, "what it corrects or voids is missing, no event's id, or its own"),
 }  # fmt: skip
 
 #: field → the rule that a cell breaks which cannot be read
@@ -115,7 +115,8 @@ OF_FIELD = {
     "reference": "loan.reference", "product": "loan.product", "guarantee": "loan.guarantee",
     "industry": "loan.industry", "district": "loan.district", "first_time": "loan.first_time", "rate": "loan.rate",
     "term": "loan.term", "branch": "loan.branch", "currency": "loan.currency", "grade": "grade.unknown",
-    "newly_granted": "flag.word", "refused": "flag.word", "loan_class": "row.loan_class", "stage": "outcome.stage",
+    "newly_granted": "flag.word", "voids": "flag.word", "refused": "flag.word", "loan_class": "row.loan_class",
+    "stage": "outcome.stage",
     "outcome_id": "outcome.id", "corrects": "outcome.corrects", "reason_code": "outcome.reason_code",
     "days_overdue": "outcome.days_overdue",
 }  # fmt: skip

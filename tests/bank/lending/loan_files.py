@@ -56,3 +56,20 @@ def write_sqlite(path: Path, rows: Sequence[Mapping[str, str]]) -> str:
         connection.executemany(f"INSERT INTO loans VALUES ({marks})", [tuple(row.values()) for row in rows])
     connection.close()
     return f"sqlite:///{path}"
+
+
+_EVENT = {
+    "更正事件编号": "", "阶段": "放款", "发生日期": "2018-03-01", "发生金额": "500000", "余额": "500000",
+    "授信额度": "", "五级分类": "正常", "逾期天数": "", "拒贷原因": "", "产品": "税易贷", "担保方式": "信用",
+    "企业规模": "小型", "行业门类": "C", "行政区划": "990102", "年利率": "4.35", "期限": "12", "机构号": "0101",
+    "放款日期": "2018-03-01", "纳税信用级别": "", "授权生效日": "2018-01-01", "授权到期日": "2099-12-31",
+}  # fmt: skip
+
+
+def event(number: int, **cells: str) -> dict[str, str]:
+    """A row of a consented loan's event for the profile loan-events; what is not told is as of any other."""
+    own = {
+        "事件编号": "", "借据编号": f"L-{number:06d}", "统一社会信用代码": uscc(number),
+        "授权书摘要": f"{number:064x}",
+    }  # fmt: skip
+    return {**own, **_EVENT, **cells}
