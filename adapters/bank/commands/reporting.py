@@ -45,7 +45,7 @@ def report(
     from adapters.bank.lending import presentation
     from adapters.bank.lending.kept import KeptTables
     from adapters.bank.lending.reporting import Order, check_over, choose_terms, prove, seal_once, send
-    from adapters.bank.lending.source import NoEditions, open_rows
+    from adapters.bank.lending.source import open_rows
     from adapters.bank.lending.ways import open_way
     from xinyi.errors import UsageInvalid
     from xinyi.lending import parse_period
@@ -61,7 +61,7 @@ def report(
     with open_way(opened, folder) as way, tables.lock():
         order = Order(choose_terms(way.terms(), of, agreement), of, tables.digest_of(corrects), reason)
         source = open_rows(
-            file, profile, of, NoEditions(), encoding=encoding, table=table, query=query,
+            opened, file, profile, of, encoding=encoding, table=table, query=query,
             kept=tables.path / f"left-out-{period}.csv", progress=lambda done: bar.told("rows", done),
         )  # fmt: skip
         with _Bar() as bar, source as rows:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from adapters.bank.lending.reading import LoanFile, LoanLine, LoanLines, Reliances, Relied, open_loans
+from adapters.bank.lending.reading import LoanFile, LoanLine, LoanLines, Reliances, open_loans
+from adapters.bank.lending.reliance import open_reliances
+from adapters.party.home import Home
 from xinyi.v1 import edition_pb2, lending_pb2
 
 
@@ -42,10 +44,10 @@ class LoanRows:
 
 @contextmanager
 def open_rows(
+    home: Home,
     source: str,
     profile: str,
     period: lending_pb2.LendingPeriod,
-    reliances: Reliances,
     *,
     encoding: str = "",
     table: str = "",
@@ -53,15 +55,10 @@ def open_rows(
     kept: Path | None = None,
     progress: Callable[[int], None] = lambda rows: None,
 ) -> Iterator[LoanRows]:
-    """Args: as `open_loans`. Raises as that, and UsageInvalid where the profile is none of totals."""
-    with open_loans(
-        source, profile, encoding, table=table, query=query, kept=kept, progress=progress
-    ) as file:
+    """Rows with the grades that they relied on, from the editions held here.
+
+    Args: as `open_loans`. Raises as that, as `open_reliances`, and UsageInvalid where the profile is none of totals.
+    """
+    loans = open_loans(source, profile, encoding, table=table, query=query, kept=kept, progress=progress)
+    with loans as file, open_reliances(home) as reliances:
         yield LoanRows(file, period, reliances)
-
-
-class NoEditions:
-    """Of a bank that holds none: no grade was relied on."""
-
-    def find(self, asked: Sequence[tuple[str, str]]) -> list[Relied]:
-        return [Relied("reliance.none")] * len(asked)
