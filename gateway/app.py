@@ -197,7 +197,7 @@ class Service:
                 (subject_service_pb2_grpc.add_SubjectServiceServicer_to_server, Subjects(reception)),
                 (statistics_service_pb2_grpc.add_StatisticsServiceServicer_to_server, Statistics(reception)),
                 (challenge_service_pb2_grpc.add_ChallengeServiceServicer_to_server, Challenges(reception)),
-                (lending_service_pb2_grpc.add_LendingServiceServicer_to_server, Lending(reception)),
+                (lending_service_pb2_grpc.add_LendingServiceServicer_to_server, Lending(reception, self._crew)),
             ],
             observe=metrics.observe,
             reflection=_REFLECTED if settings.reflection else (),
@@ -291,6 +291,7 @@ _REFLECTED = (
     "xinyi.v1.SubjectService",
     "xinyi.v1.ChallengeService",
     "xinyi.v1.LendingService",
+    "xinyi.v1.StatisticsService",
 )
 
 
