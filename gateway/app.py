@@ -34,6 +34,7 @@ from gateway.services.lending import Lending
 from gateway.services.notices import Notices
 from gateway.services.objections import Objections
 from gateway.services.publication import Publication
+from gateway.services.statistics import Statistics
 from gateway.services.subjects import Subjects
 from gateway.store import parties
 from gateway.store.db import Database, check_apart
@@ -48,6 +49,7 @@ from xinyi.v1 import (
     notice_service_pb2_grpc,
     objection_service_pb2_grpc,
     publication_service_pb2_grpc,
+    statistics_service_pb2_grpc,
     subject_service_pb2_grpc,
 )
 
@@ -193,8 +195,9 @@ class Service:
                 (objection_service_pb2_grpc.add_ObjectionServiceServicer_to_server, Objections(reception)),
                 (notice_service_pb2_grpc.add_NoticeServiceServicer_to_server, Notices(reception)),
                 (subject_service_pb2_grpc.add_SubjectServiceServicer_to_server, Subjects(reception)),
+                (statistics_service_pb2_grpc.add_StatisticsServiceServicer_to_server, Statistics(reception)),
                 (challenge_service_pb2_grpc.add_ChallengeServiceServicer_to_server, Challenges(reception)),
-                (lending_service_pb2_grpc.add_LendingServiceServicer_to_server, Lending(reception)),
+                (lending_service_pb2_grpc.add_LendingServiceServicer_to_server, Lending(reception, self._crew)),
             ],
             observe=metrics.observe,
             reflection=_REFLECTED if settings.reflection else (),
@@ -288,6 +291,7 @@ _REFLECTED = (
     "xinyi.v1.SubjectService",
     "xinyi.v1.ChallengeService",
     "xinyi.v1.LendingService",
+    "xinyi.v1.StatisticsService",
 )
 
 

@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import date
 from typing import Any
 
 from sqlalchemy import Connection
 
+from gateway import outcome_reports
+from gateway.outcome_intake import Intake
+from gateway.outcome_listing import open_listing
 from gateway.reception import Reception
 from gateway.reports import accept_table, accept_table_answer, open_answer
 from gateway.rules.lending import state_at
 from gateway.rules.partners import check_right
 from gateway.rules.reporting import in_force, terms_of
-from gateway.store import editions, parties
+from gateway.store import editions, outcomes, parties
 from gateway.store import lending as store
 from gateway.store.rows import Row
 from xinyi.days import day_of, end_of
+from xinyi.errors import Invalid
 from xinyi.fields import check_date
 from xinyi.lending import check_lending_period
+from xinyi.processes import Crew
 from xinyi.server import caller
+from xinyi.v1 import lending_pb2
 from xinyi.v1 import lending_service_pb2 as pb
 from xinyi.v1.lending_service_pb2_grpc import LendingServiceServicer
 
 
 class Lending(LendingServiceServicer):
-    def __init__(self, reception: Reception) -> None:
+    """Args: crew — who verifies the chunks of large batches; this process where None."""
+
+    def __init__(self, reception: Reception, crew: Crew | None = None) -> None:
         self._reception = reception
+        self._crew = crew
 
     async def GetReportingTerms(
         self, request: pb.GetReportingTermsRequest, context: Any
@@ -48,13 +58,72 @@ class Lending(LendingServiceServicer):
             answer, receipt = await accept_table(self._reception, request.call, who)
             return pb.SubmitTableResponse(answer=answer, receipt=receipt)
 
+    # ── single loans ───────────────────────────────────────────────────────────────────────────────────
+
+    async def BeginOutcomes(self, request: pb.BeginOutcomesRequest, context: Any) -> pb.BeginOutcomesResponse:
+        who = caller(context)
+        async with self._reception.refusals_signed(who, "BeginOutcomes", request.call.document):
+            received = await outcome_reports.open_batch(self._reception, request.call, who)
+            if (taken := await outcome_reports.find_taken(self._reception, received.digest)) is not None:
+                answer = await self._reception.answer(taken[0], received.head)
+                return pb.BeginOutcomesResponse(answer=answer, receipt=taken[1])
+            return pb.BeginOutcomesResponse(next_chunk=await outcome_reports.begin(self._reception, received))
+
+    async def PutOutcomes(
+        self, requests: AsyncIterator[pb.PutOutcomesRequest], context: Any
+    ) -> pb.PutOutcomesResponse:
+        who = caller(context)
+        async with self._reception.refusals_signed(who, "PutOutcomes") as asked:
+            first = await anext(aiter(requests), None)
+            if first is None:
+                raise Invalid("the stream holds no chunk", basis="chunks.empty")
+            asked.subject = first.batch.hex()
+            intake = await Intake.open(self._reception.database, who.party, first.batch, self._crew)
+            try:
+                await intake.take(first.number, first.data)
+                async for request in requests:
+                    await intake.take(request.number, request.data)
+                await intake.settle()
+            finally:
+                # Also where the line broke, or a chunk does not hold: those before it are kept.
+                await intake.stage()
+            return pb.PutOutcomesResponse(next_chunk=intake.next_chunk)
+
+    async def CommitOutcomes(
+        self, request: pb.CommitOutcomesRequest, context: Any
+    ) -> pb.CommitOutcomesResponse:
+        who = caller(context)
+        async with self._reception.refusals_signed(who, "CommitOutcomes", request.call.document):
+            received = await outcome_reports.open_batch(self._reception, request.call, who)
+            taken = await outcome_reports.find_taken(self._reception, received.digest)
+            if taken is None:
+                taken = await outcome_reports.commit(self._reception, received)
+            answer = await self._reception.answer(taken[0], received.head)
+            return pb.CommitOutcomesResponse(answer=answer, receipt=taken[1])
+
+    async def ListOutcomes(
+        self, request: pb.ListOutcomesRequest, context: Any
+    ) -> AsyncIterator[pb.ListOutcomesResponse]:
+        who = caller(context)
+        async with self._reception.refusals_signed(who, "ListOutcomes"):
+            listing = await open_listing(self._reception, request, who)
+        pages = listing.pages()
+        while page := await self._reception.database.in_thread(lambda: next(pages, None)):
+            yield page
+
+    # ── questions and reports ──────────────────────────────────────────────────────────────────────────
+
     async def AnswerQuestions(
         self, request: pb.AnswerQuestionsRequest, context: Any
     ) -> pb.AnswerQuestionsResponse:
         who = caller(context)
         async with self._reception.refusals_signed(who, "AnswerQuestions", request.call.document):
             received = await open_answer(self._reception, request.call, who)
-            return pb.AnswerQuestionsResponse(answer=await accept_table_answer(self._reception, received))
+            accept = await self._reception.database.read(
+                lambda conn: outcome_reports.acceptor(conn, received.message, who.party)
+            )
+            accept = accept or accept_table_answer
+            return pb.AnswerQuestionsResponse(answer=await accept(self._reception, received))
 
     async def ListReports(self, request: pb.ListReportsRequest, context: Any) -> pb.ListReportsResponse:
         who = caller(context)
@@ -69,7 +138,11 @@ class Lending(LendingServiceServicer):
                 check_date(request.as_of, "reports.as_of")
                 until = min(until, end_of(date.fromisoformat(request.as_of)))
             rows = store.tables_of(conn, who.party, period, until)
-            return pb.ListReportsResponse(tables=[_status(conn, row, until) for row in rows])
+            batches = [] if period is not None else outcomes.batches_of(conn, who.party, until)
+            return pb.ListReportsResponse(
+                tables=[_status(conn, row, until) for row in rows],
+                batches=[_batch_status(conn, row, until) for row in batches],
+            )
 
         async with self._reception.refusals_signed(who, "ListReports"):
             return await self._reception.database.read(query)
@@ -83,4 +156,16 @@ def _status(conn: Connection, row: Row, moment_ms: int) -> pb.TableStatus:
         state=f"REPORT_STATE_{state}",
         recorded_at_ms=row["recorded_at_ms"],
         replaced_by=row["replaced_by"] if state == "CORRECTED" else b"",
+    )
+
+
+def _batch_status(conn: Connection, row: Row, moment_ms: int) -> pb.BatchStatus:
+    states = outcomes.count_states(conn, row, moment_ms)
+    return pb.BatchStatus(
+        batch=editions.get_document(conn, row["document"]),
+        receipt=editions.get_document(conn, row["receipt"]),
+        recorded_at_ms=row["recorded_at_ms"],
+        counted=states.get(lending_pb2.REPORT_STATE_COUNTED, 0),
+        held=states.get(lending_pb2.REPORT_STATE_HELD, 0),
+        corrected=states.get(lending_pb2.REPORT_STATE_CORRECTED, 0),
     )

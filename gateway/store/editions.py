@@ -204,6 +204,12 @@ def find_chunk(conn: Connection, manifest_digest: bytes, key: bytes) -> tuple[in
     return None if found is None else (found.number, found.data)
 
 
+def last_keys(conn: Connection, manifest_digest: bytes) -> list[bytes]:
+    """The last blinded key of each chunk of an edition."""
+    query = select(chunks.c.last_key).where(chunks.c.manifest_digest == manifest_digest).order_by(chunks.c.number)
+    return list(conn.execute(query).scalars())
+
+
 def stream_chunks(conn: Connection, manifest_digest: bytes) -> Iterator[tuple[int, bytes]]:
     start = 0
     while rows := read_chunks(conn, manifest_digest, start, start + READ_AHEAD):

@@ -74,7 +74,7 @@ outcome_batches = Table(
     Column("document", LargeBinary, primary_key=True),  # digest of the OutcomeBatch document
     Column("bank", ForeignKey("parties.party"), nullable=False),
     Column("number", String, nullable=False),
-    Column("sequence", Integer, nullable=False),  # 1, 2, ... of the bank, in the order of intake
+    Column("sequence", Integer, nullable=False),  # its place in outcome_acts
     Column("agreement_id", ForeignKey("agreements.agreement_id"), nullable=False),
     Column("row_count", BigInteger, nullable=False),
     Column("root", LargeBinary, nullable=False),
@@ -95,7 +95,7 @@ outcome_intakes = Table(
 )
 
 # Staged in small transactions while a batch arrives; the batch's row makes them real. Sealed by its chunk roots. A row
-# that was refused is its commitment alone.
+# that was refused is its commitment alone (docs/evidence-format.md).
 outcome_chunks = Table(
     "outcome_chunks",
     metadata,
@@ -104,8 +104,7 @@ outcome_chunks = Table(
     Column("data", LargeBinary, nullable=False),
 )
 
-# An index over the records of batches, and what has become of each: real where its batch is. Derived from the chunks in
-# the order of batches, so it can be made anew.
+# An index over the records of batches: real where its batch is. Derived from the chunks.
 outcomes = Table(
     "outcomes",
     metadata,
@@ -113,6 +112,7 @@ outcomes = Table(
     Column("place", Integer, primary_key=True),
     Column("bank", String, nullable=False),
     Column("outcome_id", String, nullable=False),
+    # Of a row that was refused the id alone is kept: all that follows is empty.
     Column("taxpayer_id", String, nullable=False),
     Column("loan", String, nullable=False),  # the bank's reference
     Column("content", LargeBinary, nullable=False),  # SHA-256 of the record
@@ -120,18 +120,66 @@ outcomes = Table(
     Column("event_date", String, nullable=False),
     Column("amount", BigInteger, nullable=False),
     Column("currency", String, nullable=False),
+    Column("guarantee", Integer, nullable=False),
     Column("grade", Integer, nullable=False),  # relied on; 0 for none
+    Column("evaluation_year", Integer, nullable=False),
     Column("manifest_digest", LargeBinary),
     Column("blinded_key", LargeBinary),
     Column("corrects", String),
+    Column("voids", Integer, nullable=False),  # 1 where nothing takes the place of what it corrects
+    Column("closes", Integer, nullable=False),  # 1 where nothing is owed behind it
+    # As the row stands by itself: COUNTED, HELD or REFUSED, and by which rule. What the others of its bank make of it
+    # stands in outcome_changes.
     Column("state", Integer, nullable=False),  # ReportState
-    Column("rule", String, nullable=False),  # why it is not counted
-    Column("counted_at_ms", BigInteger),
-    Column("replaced_at_ms", BigInteger),
+    Column("rule", String, nullable=False),
+    sqlite_with_rowid=False,
 )
-Index("outcomes_by_id", outcomes.c.bank, outcomes.c.outcome_id)
-Index("outcomes_of_loan", outcomes.c.bank, outcomes.c.loan)
+Index("outcomes_by_id", outcomes.c.outcome_id)
+Index("outcomes_of_loan", outcomes.c.loan)
 Index("outcomes_of_taxpayer", outcomes.c.taxpayer_id)
+_CORRECTING = outcomes.c.corrects.is_not(None)
+Index("outcomes_correcting", outcomes.c.corrects, sqlite_where=_CORRECTING, postgresql_where=_CORRECTING)
+
+_UNKNOWN = outcomes.c.rule == "outcome.edition"
+Index("outcomes_of_unknown_editions", outcomes.c.bank, sqlite_where=_UNKNOWN, postgresql_where=_UNKNOWN)
+
+# What changed which rows of a bank are counted: batches, and answers to questions, one behind the other. Derived from
+# their documents in this order. An act makes real what one judgement came to, which was staged before.
+outcome_acts = Table(
+    "outcome_acts",
+    metadata,
+    Column("bank", String, primary_key=True),
+    Column("sequence", Integer, primary_key=True),  # 1, 2, ...
+    Column("document", LargeBinary, nullable=False, unique=True),  # digest of the OutcomeBatch or LendingAnswer
+    Column("judgement", LargeBinary, nullable=False, unique=True),
+    Column("recorded_at_ms", BigInteger, nullable=False),
+)
+
+# Rows, of this batch and of earlier ones, whose state another row or an answer changed. The last act counts; those
+# before it are the row's history.
+outcome_changes = Table(
+    "outcome_changes",
+    metadata,
+    Column("judgement", LargeBinary, primary_key=True),
+    Column("document", LargeBinary, primary_key=True),
+    Column("place", Integer, primary_key=True),
+    Column("state", Integer, nullable=False),  # ReportState
+    Column("rule", String, nullable=False),
+    Column("first", LargeBinary),  # REPEATED and CONFLICT: the batch that has the row that stands
+)
+Index("outcome_changes_of_row", outcome_changes.c.document, outcome_changes.c.place)
+
+# What a judgement adds to, or takes from, what a bank's counted rows disbursed in a month.
+outcome_sums = Table(
+    "outcome_sums",
+    metadata,
+    Column("judgement", LargeBinary, primary_key=True),
+    Column("month", String, primary_key=True),  # "2018-03"
+    Column("currency", String, primary_key=True),
+    Column("grade", Integer, primary_key=True),
+    Column("guarantee", Integer, primary_key=True),
+    Column("granted", BigInteger, nullable=False),
+)
 
 challenges = Table(
     "challenges",

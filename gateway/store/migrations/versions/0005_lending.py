@@ -121,19 +121,64 @@ def upgrade() -> None:
         sa.Column("event_date", sa.String(), nullable=False),
         sa.Column("amount", sa.BigInteger(), nullable=False),
         sa.Column("currency", sa.String(), nullable=False),
+        sa.Column("guarantee", sa.Integer(), nullable=False),
         sa.Column("grade", sa.Integer(), nullable=False),
+        sa.Column("evaluation_year", sa.Integer(), nullable=False),
         sa.Column("manifest_digest", sa.LargeBinary(), nullable=True),
         sa.Column("blinded_key", sa.LargeBinary(), nullable=True),
         sa.Column("corrects", sa.String(), nullable=True),
+        sa.Column("voids", sa.Integer(), nullable=False),
+        sa.Column("closes", sa.Integer(), nullable=False),
         sa.Column("state", sa.Integer(), nullable=False),
         sa.Column("rule", sa.String(), nullable=False),
-        sa.Column("counted_at_ms", sa.BigInteger(), nullable=True),
-        sa.Column("replaced_at_ms", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("document", "place", name=op.f("pk_outcomes")),
+        sqlite_with_rowid=False,
     )
-    op.create_index("outcomes_by_id", "outcomes", ["bank", "outcome_id"])
+    op.create_index("outcomes_by_id", "outcomes", ["outcome_id"])
     op.create_index("outcomes_of_taxpayer", "outcomes", ["taxpayer_id"])
-    op.create_index("outcomes_of_loan", "outcomes", ["bank", "loan"])
+    op.create_index("outcomes_of_loan", "outcomes", ["loan"])
+    correcting = sa.text("corrects IS NOT NULL")
+    op.create_index(
+        "outcomes_correcting", "outcomes", ["corrects"], sqlite_where=correcting, postgresql_where=correcting
+    )
+    unknown = sa.text("rule = 'outcome.edition'")
+    op.create_index(
+        "outcomes_of_unknown_editions", "outcomes", ["bank"], sqlite_where=unknown, postgresql_where=unknown
+    )
+    op.create_table(
+        "outcome_acts",
+        sa.Column("bank", sa.String(), nullable=False),
+        sa.Column("sequence", sa.Integer(), nullable=False),
+        sa.Column("document", sa.LargeBinary(), nullable=False),
+        sa.Column("judgement", sa.LargeBinary(), nullable=False),
+        sa.Column("recorded_at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("bank", "sequence", name=op.f("pk_outcome_acts")),
+        sa.UniqueConstraint("document", name=op.f("uq_outcome_acts_document")),
+        sa.UniqueConstraint("judgement", name=op.f("uq_outcome_acts_judgement")),
+    )
+    op.create_table(
+        "outcome_changes",
+        sa.Column("judgement", sa.LargeBinary(), nullable=False),
+        sa.Column("document", sa.LargeBinary(), nullable=False),
+        sa.Column("place", sa.Integer(), nullable=False),
+        sa.Column("state", sa.Integer(), nullable=False),
+        sa.Column("rule", sa.String(), nullable=False),
+        sa.Column("first", sa.LargeBinary(), nullable=True),
+        sa.PrimaryKeyConstraint("judgement", "document", "place", name=op.f("pk_outcome_changes")),
+    )
+    op.create_index("outcome_changes_of_row", "outcome_changes", ["document", "place"])
+    op.create_table(
+        "outcome_sums",
+        sa.Column("judgement", sa.LargeBinary(), nullable=False),
+        sa.Column("month", sa.String(), nullable=False),
+        sa.Column("currency", sa.String(), nullable=False),
+        sa.Column("grade", sa.Integer(), nullable=False),
+        sa.Column("guarantee", sa.Integer(), nullable=False),
+        sa.Column("granted", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "judgement", "month", "currency", "grade", "guarantee", name=op.f("pk_outcome_sums")
+        ),
+    )
     op.create_table(
         "challenges",
         sa.Column("document", sa.LargeBinary(), nullable=False),
@@ -193,6 +238,9 @@ def downgrade() -> None:
     op.drop_table("statistics_deliveries")
     op.drop_table("statistics")
     op.drop_table("challenges")
+    op.drop_table("outcome_sums")
+    op.drop_table("outcome_changes")
+    op.drop_table("outcome_acts")
     op.drop_table("outcomes")
     op.drop_table("outcome_chunks")
     op.drop_table("outcome_intakes")

@@ -1,0 +1,243 @@
+"""Chunks of a batch of single loans as a bank sends them: verified on any core, then staged in small transactions.
+
+    put → examine, in a crew's process → order against the chunk before → what it relied on → staged
+
+What is staged is durable, and not real: the batch's row, which the door commits, does that. A row without an
+authorisation is never written: what is kept of it is its commitment, in the chunk, and its id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import deque
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Connection
+
+from audit import outcomes as evidence
+from audit.bulk import insert_rows
+from audit.records import CHUNK_RECORDS
+from gateway.reliances import Editions, Relied, find_fault
+from gateway.rules import outcomes as rules
+from gateway.rules.reporting import terms_of
+from gateway.store import editions, lending, tables
+from gateway.store import outcomes as store
+from gateway.store.db import Database
+from xinyi.days import day_of
+from xinyi.errors import Invalid, NotEntitled, ProofInvalid, Unknown
+from xinyi.lending import check_outcome, check_reference
+from xinyi.processes import Crew, Inline
+from xinyi.v1 import envelope_pb2, lending_pb2, lending_service_pb2
+from xinyi.v1.lending_pb2 import REPORT_STATE_COUNTED, REPORT_STATE_HELD, REPORT_STATE_REFUSED
+
+#: Chunks committed together: other writers never wait long.
+STAGE_CHUNKS = 16
+#: A batch of fewer chunks is verified before another process has even begun.
+_SMALL = 8
+
+#: Columns of a row that examine fills, in order; the record's commitment, as the row cites it, comes last.
+_COLUMNS = (
+    "outcome_id", "taxpayer_id", "loan", "content", "stage", "event_date", "amount", "currency", "guarantee", "grade",
+    "evaluation_year", "manifest_digest", "blinded_key", "corrects", "voids", "closes", "state", "rule",
+)  # fmt: skip
+_TAXPAYER, _DATE, _GRADE, _YEAR, _MANIFEST, _KEY = (
+    _COLUMNS.index(name)
+    for name in ("taxpayer_id", "event_date", "grade", "evaluation_year", "manifest_digest", "blinded_key")
+)
+_VOIDS, _STATE, _RULE = map(_COLUMNS.index, ("voids", "state", "rule"))
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A chunk that is the one the batch seals, each of its rows valid."""
+
+    #: As it is kept: without the content of rows that are refused.
+    data: bytes
+    #: As in _COLUMNS, and the commitment of the record that was relied on.
+    rows: list[tuple[Any, ...]]
+
+
+def examine(data: bytes, root: bytes, day: date, terms: bytes) -> Examined:
+    """Everything about one chunk that needs neither its neighbours nor the database; may run in another process.
+
+    Args:
+        day: of the batch's issue, in China.
+        terms: serialised ReportingTerms.
+
+    Raises EncodingInvalid, ProofInvalid, DigestMismatch; Invalid with the row's place in the chunk.
+    """
+    wanted = lending_service_pb2.ReportingTerms.FromString(terms)
+    chunk = evidence.verify_chunk(data, root)
+    rows, refused = [], []
+    for place, outcome in enumerate(chunk.outcomes):
+        try:
+            if rules.is_authorised(outcome, day):
+                check_outcome(outcome)
+                rows.append(_row(outcome, chunk.records[place], wanted))
+            else:
+                check_reference(outcome.outcome_id, "outcome.id")
+                rows.append((outcome.outcome_id, *_REFUSED))
+                refused.append(place)
+        except Invalid as error:
+            raise Invalid(f"row {place + 1} of the chunk: {error.explanation}", basis=error.basis) from None
+    return Examined(evidence.without(data, chunk, refused), rows)
+
+
+#: What stands of a row whose content is not kept.
+_REFUSED = (
+    "", "", b"", 0, "", 0, "", 0, 0, 0, None, None, None, 0, 0, REPORT_STATE_REFUSED, rules.AUTHORISATION, None,
+)  # fmt: skip
+
+
+def _row(
+    outcome: lending_pb2.LendingOutcome, record: bytes, terms: lending_service_pb2.ReportingTerms
+) -> tuple[Any, ...]:
+    loan = outcome.loan
+    relied = loan.reliance if loan.HasField("reliance") else None
+    rule = rules.find_implausible(outcome, terms)
+    return (
+        outcome.outcome_id,
+        outcome.taxpayer_id,
+        loan.reference,
+        hashlib.sha256(record).digest(),
+        outcome.stage,
+        outcome.event_date,
+        outcome.amount,
+        loan.currency,
+        loan.guarantee,
+        relied.grade if relied else 0,
+        relied.evaluation_year if relied else 0,
+        relied.manifest_digest if relied else None,
+        relied.blinded_key if relied else None,
+        outcome.corrects or None,
+        int(outcome.voids),
+        int(rules.closes(outcome)),
+        REPORT_STATE_HELD if rule else REPORT_STATE_COUNTED,
+        rule,
+        relied.commitment if relied else None,
+    )
+
+
+class Intake:
+    """One stream of chunks. Make it with `open`."""
+
+    def __init__(
+        self,
+        database: Database,
+        digest: bytes,
+        batch: lending_pb2.OutcomeBatch,
+        terms: lending_service_pb2.ReportingTerms,
+        staged: tuple[int, str],
+        crew: Crew | None,
+    ) -> None:
+        self._database = database
+        self._digest = digest
+        self._batch = batch
+        self._day = day_of(batch.issued_at_ms)
+        self._terms = terms.SerializeToString()
+        self._staged, self._after = staged
+        #: The first one that is not verified.
+        self._next = self._staged
+        small = len(batch.chunk_roots) - self._staged < _SMALL
+        self._crew: Crew = crew if crew is not None and not small else Inline()
+        self._waiting: deque[Future[Examined]] = deque()
+        self._chunks: list[dict[str, Any]] = []
+        self._rows: list[dict[str, Any]] = []
+        self._editions = Editions()
+
+    @classmethod
+    async def open(cls, database: Database, party: str, digest: bytes, crew: Crew | None) -> Intake:
+        """Goes on behind the chunks that are staged. Raises Unknown, NotEntitled."""
+
+        def read(conn: Connection) -> Intake:
+            batch = lending_pb2.OutcomeBatch.FromString(_find_begun(conn, digest).payload)  # verified when it began
+            if batch.bank != party:
+                raise NotEntitled("a bank reports what it lent itself", basis="batch.bank")
+            row = lending.find_terms(conn, batch.agreement_id)
+            terms = rules.check_terms(terms_of(row) if row is not None else None)
+            return cls(database, digest, batch, terms, store.staged(conn, digest), crew)
+
+        return await database.read(read)
+
+    @property
+    def next_chunk(self) -> int:
+        """The first one that is not staged, once `settle` and `stage` are through."""
+        return self._next
+
+    async def take(self, number: int, data: bytes) -> None:
+        """Raises VerificationError or Invalid at the first chunk that does not hold."""
+        if number < self._staged:
+            return  # verified and here since this caller asked where to begin: another upload was faster
+        expected = self._next + len(self._waiting)
+        if number != expected or number == len(self._batch.chunk_roots):
+            await self.settle()
+            raise ProofInvalid(f"expected chunk {expected}, got {number}", basis="chunk")
+        root = self._batch.chunk_roots[number]
+        self._waiting.append(self._crew.submit(examine, data, root, self._day, self._terms))
+        while len(self._waiting) > self._crew.ahead:
+            await asyncio.to_thread(self._settle_oldest)
+        if len(self._chunks) >= STAGE_CHUNKS:
+            await self.stage()
+
+    async def settle(self) -> None:
+        """Waits for the chunks whose verification is under way. Raises as `take` does."""
+        while self._waiting:
+            await asyncio.to_thread(self._settle_oldest)
+
+    async def stage(self) -> None:
+        """A chunk that another upload of this batch staged meanwhile is the same chunk, judged a moment earlier."""
+        chunks, self._chunks = self._chunks, []
+        rows, self._rows = self._rows, []
+        if not chunks:
+            return
+
+        def write(conn: Connection) -> None:
+            insert_rows(conn, tables.outcome_chunks, chunks, "keep")
+            insert_rows(conn, tables.outcomes, rows, "keep")
+
+        await self._database.write(write)
+
+    def _settle_oldest(self) -> None:
+        try:
+            examined = self._waiting.popleft().result()
+            size = evidence.chunk_size(self._batch, self._next)
+            if len(examined.rows) != size:
+                raise ProofInvalid(f"chunk {self._next} holds {len(examined.rows)} outcomes instead of {size}")
+            if examined.rows[0][0] <= self._after:
+                raise ProofInvalid("outcomes are not strictly ascending by outcome_id")
+        except BaseException:
+            # Nothing behind a chunk that does not hold is of any use.
+            self._waiting.clear()
+            raise
+        first = self._next * CHUNK_RECORDS
+        self._chunks.append({"document": self._digest, "number": self._next, "data": examined.data})
+        with self._database.reading() as conn:
+            rows = [self._relied(conn, row) for row in examined.rows]
+        self._rows += [
+            {"document": self._digest, "place": place, "bank": self._batch.bank}
+            | dict(zip(_COLUMNS, row, strict=False))
+            for place, row in enumerate(rows, first)
+        ]
+        self._after = examined.rows[-1][0]
+        self._next += 1
+
+    def _relied(self, conn: Connection, row: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The row, in question where it did not rely on what it says. What voids another needs no grade."""
+        if row[_MANIFEST] is None or row[_VOIDS]:
+            return row
+        relied = Relied(row[_TAXPAYER], row[_MANIFEST], row[_KEY], row[_GRADE], row[_YEAR])
+        fault = find_fault(conn, self._editions, relied, row[-1], row[_DATE])
+        return row if not fault else (*row[:_STATE], REPORT_STATE_HELD, fault, row[-1])
+
+
+def _find_begun(conn: Connection, digest: bytes) -> envelope_pb2.Envelope:
+    """Of an intake, or of the batch where another upload made it real meanwhile."""
+    if (intake := store.find_intake(conn, digest)) is not None:
+        return envelope_pb2.Envelope.FromString(intake["envelope"])
+    if store.find_batch(conn, digest) is not None:
+        return editions.get_document(conn, digest)
+    raise Unknown("begin the batch before its chunks", basis="batch.intake")

@@ -1,0 +1,257 @@
+"""Batches of single loans with consent come in, whichever way they travelled; and a person's answers to questions."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import structlog
+from sqlalchemy import Connection
+
+from audit.outcomes import check_batch_tree
+from gateway.exchange import Exchange
+from gateway.judgement import Judge, Judgement
+from gateway.reception import Received, Reception
+from gateway.rules import outcomes as rules
+from gateway.rules.entitlement import check_in_force
+from gateway.rules.partners import check_right
+from gateway.rules.reporting import terms_of
+from gateway.store import editions, lending, parties, tables
+from gateway.store import outcomes as store
+from xinyi.days import DAY_MS, day_of
+from xinyi.errors import Conflict, Invalid, NotEntitled, Unavailable, Unknown
+from xinyi.lending import check_outcome_batch
+from xinyi.server import Caller
+from xinyi.v1 import envelope_pb2, exchange_pb2, lending_pb2
+from xinyi.v1.lending_pb2 import (
+    REPORT_STATE_CONFLICT,
+    REPORT_STATE_CORRECTED,
+    REPORT_STATE_COUNTED,
+    REPORT_STATE_HELD,
+    REPORT_STATE_REFUSED,
+    REPORT_STATE_REPEATED,
+)
+
+#: Acknowledgement, then OutcomeReceipt: both sealed, both given again to whoever sends the same batch again.
+Taken = tuple[envelope_pb2.Envelope, envelope_pb2.Envelope]
+Acceptor = Callable[[Reception, Received[lending_pb2.LendingAnswer]], Awaitable[exchange_pb2.Answer]]
+#: How often a batch is judged anew because another act of its bank came first.
+MOST_JUDGED = 8
+
+log = structlog.get_logger()
+
+
+class _Overtaken(Exception):
+    """Another act of the bank came between a judgement and the door."""
+
+
+async def open_batch(
+    reception: Reception, call: exchange_pb2.Call, who: Caller
+) -> Received[lending_pb2.OutcomeBatch]:
+    """Raises Invalid, NotEntitled, VerificationError."""
+    received = await reception.open(call, lending_pb2.OutcomeBatch, who)
+    batch = received.message
+    check_outcome_batch(batch)
+    check_batch_tree(batch)
+    if batch.bank != who.party:
+        raise NotEntitled("a bank reports what it lent itself", basis="batch.bank")
+    if not any(key.holder == batch.issued_by for key in received.signers):
+        raise NotEntitled("the batch is not sealed by the one who issued it", basis="batch.issued_by")
+    if batch.issued_at_ms > reception.door.now() + DAY_MS:
+        raise Invalid("the batch is from the future: its clock is wrong", basis="batch.issued_at")
+    return received
+
+
+async def find_taken(reception: Reception, document: bytes) -> Taken | None:
+    return await reception.database.read(lambda conn: _find_taken(conn, document))
+
+
+def _find_taken(conn: Connection, document: bytes) -> Taken | None:
+    known, row = editions.find_answer(conn, document), store.find_batch(conn, document)
+    return None if known is None or row is None else (known, editions.get_document(conn, row["receipt"]))
+
+
+async def begin(reception: Reception, received: Received[lending_pb2.OutcomeBatch]) -> int:
+    """Notes the intake; returns how many chunks are here already. Raises NotEntitled, Contradiction."""
+    now_ms = reception.door.now()
+
+    def work(conn: Connection) -> int:
+        if store.find_batch(conn, received.digest) is None:  # else another upload was faster
+            _check_place(conn, received.message, now_ms)
+            row = {
+                "document": received.digest,
+                "bank": received.message.bank,
+                "envelope": received.envelope.SerializeToString(),
+                "begun_at_ms": now_ms,
+            }
+            store.note_intake(conn, row)
+        return store.staged(conn, received.digest)[0]
+
+    return await reception.database.write(work)
+
+
+async def commit(reception: Reception, received: Received[lending_pb2.OutcomeBatch]) -> Taken:
+    """Makes a batch real whose chunks are all staged. Raises NotEntitled, Conflict, Contradiction, Unavailable."""
+    batch = received.message
+    await reception.database.read(lambda conn: _check_complete(conn, received))
+    for _ in range(MOST_JUDGED):
+        judge = Judge(reception.database, batch.bank, received.digest, batch.count)
+        judgement = await reception.database.in_thread(judge.run)
+        try:
+            taken = await reception.door.run(lambda x: _commit(x, reception, received, judgement))  # noqa: B023 - awaited
+        except _Overtaken:
+            await reception.database.in_thread(judge.drop)
+        else:
+            log.info("outcomes.recorded", bank=batch.bank, batch=received.digest.hex(), rows=batch.count)
+            return taken
+    raise Unavailable("other batches of this bank keep coming first: commit it again", basis="batch.overtaken")
+
+
+def _check_complete(conn: Connection, received: Received[lending_pb2.OutcomeBatch]) -> None:
+    staged, _ = store.staged(conn, received.digest)
+    needed = len(received.message.chunk_roots)
+    known = store.find_batch(conn, received.digest) or store.find_intake(conn, received.digest)
+    if known is None or staged != needed:
+        raise Conflict(
+            f"{staged} of {needed} chunks have arrived: send the others first", basis="batch.incomplete"
+        )
+
+
+def _check_place(conn: Connection, batch: lending_pb2.OutcomeBatch, now_ms: int) -> None:
+    check_right(parties.find_party(conn, batch.bank), "report")
+    check_in_force(parties.find_agreement(conn, batch.agreement_id), batch.bank, day_of(now_ms))
+    row = lending.find_terms(conn, batch.agreement_id)
+    rules.check_terms(terms_of(row) if row is not None else None)
+    rules.check_place(batch, store.find_number(conn, batch.bank, batch.number))
+
+
+def _commit(
+    x: Exchange, reception: Reception, received: Received[lending_pb2.OutcomeBatch], judgement: Judgement
+) -> Taken:
+    if (taken := _find_taken(x.conn, received.digest)) is not None:
+        return taken
+    batch = received.message
+    _check_place(x.conn, batch, x.now_ms)
+    sequence = _next_act(x, batch.bank, received.digest, judgement)
+    count = judgement.counts.get
+    receipt = x.seal(
+        lending_pb2.OutcomeReceipt(
+            batch=received.digest,
+            # What another row here replaces already was taken, too.
+            counted=count(REPORT_STATE_COUNTED, 0) + count(REPORT_STATE_CORRECTED, 0),
+            held=count(REPORT_STATE_HELD, 0),
+            repeated=count(REPORT_STATE_REPEATED, 0),
+            conflicts=count(REPORT_STATE_CONFLICT, 0),
+            refused=count(REPORT_STATE_REFUSED, 0),
+            findings=judgement.findings,
+            recorded_at_ms=x.now_ms,
+        ),
+        reception.signer,
+    )
+    sealed = x.document(receipt)
+    row = {
+        "document": x.document(received.envelope),
+        "bank": batch.bank,
+        "number": batch.number,
+        "sequence": sequence,
+        "agreement_id": batch.agreement_id,
+        "row_count": batch.count,
+        "root": batch.root,
+        "receipt": sealed,
+        "recorded_at_ms": x.now_ms,
+    }
+    x.add(tables.outcome_batches, row)
+    x.remove(tables.outcome_intakes, received.digest)
+    leaf = x.log(
+        "outcomes.recorded",
+        actor=received.caller.holder,
+        counterparty=batch.bank,
+        agreement_id=batch.agreement_id,
+        documents=[received.digest, sealed],
+        record_count=batch.count,
+        detail=", ".join(f"{rule} {rows}" for rule, rows in judgement.rules.items()),
+    )
+    return reception.acknowledge(x, received.digest, "outcomes.recorded", leaf), receipt
+
+
+def _next_act(x: Exchange, bank: str, document: bytes, judgement: Judgement) -> int:
+    """Writes the act that makes a judgement real; returns its place. Raises _Overtaken."""
+    if store.last_act(x.conn, bank) != judgement.upon:
+        raise _Overtaken
+    sequence = judgement.upon + 1
+    act = {
+        "bank": bank,
+        "sequence": sequence,
+        "document": document,
+        "judgement": judgement.identity,
+        "recorded_at_ms": x.now_ms,
+    }
+    x.add(tables.outcome_acts, act)
+    return sequence
+
+
+# Answers
+
+
+def acceptor(conn: Connection, answer: lending_pb2.LendingAnswer, party: str) -> Acceptor | None:
+    """What takes an answer that speaks of a batch of this bank; None where it speaks of something else."""
+    row = store.find_batch(conn, answer.document)
+    return accept_outcome_answer if row is not None and row["bank"] == party else None
+
+
+async def accept_outcome_answer(
+    reception: Reception, received: Received[lending_pb2.LendingAnswer]
+) -> exchange_pb2.Answer:
+    """A person of the bank confirms rows that are held. Raises Invalid, NotEntitled, Unknown, Conflict, Unavailable."""
+    sealed = await reception.find_answer(received.digest)
+    for _ in range(MOST_JUDGED if sealed is None else 0):
+        named = await reception.database.read(lambda conn: _find_named(conn, received))
+        judge = Judge(reception.database, received.caller.party, confirmed=named)
+        judgement = await reception.database.in_thread(judge.run)
+        try:
+            sealed = await reception.door.run(lambda x: _confirm(x, reception, received, judgement))  # noqa: B023 - awaited
+            log.info("outcomes.confirmed", bank=received.caller.party, rows=len(named))
+            break
+        except _Overtaken:
+            await reception.database.in_thread(judge.drop)
+    if sealed is None:
+        raise Unavailable("batches of this bank keep coming first: answer again", basis="batch.overtaken")
+    return await reception.answer(sealed, received.head)
+
+
+def _find_named(
+    conn: Connection, received: Received[lending_pb2.LendingAnswer]
+) -> frozenset[rules.Key]:
+    """The rows that an answer names, each held by a question that a person may answer."""
+    answer = received.message
+    if not answer.outcome_ids:
+        raise Invalid("which outcomes of the batch are right is not said", basis="lending_answer.outcomes")
+    places = store.places(conn, answer.document, answer.outcome_ids)
+    standing = store.verdicts(conn, [(answer.document, place) for place, *_ in places.values()], b"")
+    states = {
+        name: standing.get((answer.document, place), (state, rule)) for name, (place, state, rule) in places.items()
+    }
+    rules.check_confirmable(states, answer.outcome_ids)
+    return frozenset((answer.document, place) for place, *_ in places.values())
+
+
+def _confirm(
+    x: Exchange, reception: Reception, received: Received[lending_pb2.LendingAnswer], judgement: Judgement
+) -> envelope_pb2.Envelope:
+    if (known := editions.find_answer(x.conn, received.digest)) is not None:
+        return known
+    answer, party = received.message, received.caller.party
+    check_right(parties.find_party(x.conn, party), "report")
+    batch = store.find_batch(x.conn, answer.document)
+    if batch is None or batch["bank"] != party:
+        raise Unknown("this bank reported no such batch", basis="lending_answer.document")
+    _next_act(x, party, received.digest, judgement)
+    leaf = x.log(
+        "outcomes.confirmed",
+        actor=received.caller.holder,
+        counterparty=party,
+        agreement_id=batch["agreement_id"],
+        documents=[x.document(received.envelope)],
+        record_count=len(answer.outcome_ids),
+        detail=", ".join(sorted(rules.CONFIRMABLE)),
+    )
+    return reception.acknowledge(x, received.digest, "outcomes.confirmed", leaf)
