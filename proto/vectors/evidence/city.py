@@ -43,7 +43,16 @@ _KEYS = {
     "receipts": ["delivery_id", "stage"],
     "recalls": ["correction", "recipient"],
     "objections": ["objection"],
+    "lending_tables": ["document"],
+    "outcome_batches": ["document"],
+    "challenges": ["document"],
+    "statistics": ["document"],
+    "statistics_deliveries": ["document", "recipient"],
 }
+
+
+#: Those of every log; the others are left out where nothing is in them.
+_ALWAYS = ("parties", "keys", "editions", "deliveries", "receipts", "recalls", "objections")
 
 
 class City:
@@ -144,7 +153,7 @@ class City:
 
     def export(self) -> dict[str, bytes]:
         files: dict[str, bytes] = {}
-        state = [(table, list(rows.values())) for table, rows in self.state.items()]
+        state = [(table, list(rows.values())) for table, rows in self.state.items() if rows or table in _ALWAYS]
         pieces = export.write(
             self.head(),
             entries=self.entries,
