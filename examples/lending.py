@@ -10,6 +10,7 @@ the firms: they are the first of `examples.generate.rows` with seed FIRMS_SEED. 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -32,6 +33,12 @@ OLDER, REFUSED = 40, 12
 HEADINGS = (
     "借据编号", "统一社会信用代码", "产品", "担保方式", "企业规模", "普惠口径", "行业门类", "行政区划", "首贷户",
     "年利率", "期限", "机构号", "纳税信用级别", "放款日期", "拒贷日期", "放款金额", "贷款余额", "五级分类",
+)  # fmt: skip
+#: Of single loans.
+EVENTS = (
+    "事件编号", "更正事件编号", "借据编号", "统一社会信用代码", "阶段", "发生日期", "发生金额", "余额", "授信额度",
+    "五级分类", "逾期天数", "拒贷原因", "产品", "担保方式", "企业规模", "行业门类", "行政区划", "年利率", "期限", "机构号",
+    "放款日期", "纳税信用级别", "授权书摘要", "授权生效日", "授权到期日",
 )  # fmt: skip
 SMALL = ("小型", "微型")
 _GUARANTEES = ("信用", "保证", "抵押", "质押", "组合")
@@ -138,6 +145,26 @@ def _share(parts: int, whole: int, seed: int) -> list[int]:
     total = sum(weights)
     amounts = [int(whole * weight / total) // 100 * 100 for weight in weights[:-1]]
     return [*amounts, whole - sum(amounts)]
+
+
+def events(borrowers: Sequence[generate.Row], day: date) -> list[tuple[str, ...]]:
+    """A loan of a day to each, in the columns of EVENTS, authorised for a year."""
+    chance = random.Random(day.toordinal())
+    until = day.replace(year=day.year + 1, day=min(day.day, 28)).isoformat()
+    made = []
+    for number, firm in enumerate(borrowers, 1):
+        name, amount = f"{day.isoformat()}-{number:02d}", yuan(chance.randrange(20_000_000, 500_000_000))
+        event = (f"E-{name}", "", f"C-{name}", firm[0], "放款", day.isoformat(), amount, amount, amount, "正常", "", "")
+        loan = ("税易贷", "信用", chance.choice(SMALL), "C", firm[0][2:8], "4.35", "12", "0101", day.isoformat(), "A级")
+        consent = (hashlib.sha256(f"authorisation {number}".encode()).hexdigest(), day.isoformat(), until)
+        made.append((*event, *loan, *consent))
+    return made
+
+
+def write_events(path: Path, rows: Sequence[tuple[str, ...]], *, without: int) -> None:
+    """Args: without — which of them has no authorisation, from 1."""
+    lines = [row if number != without else (*row[:-3], "", "", "") for number, row in enumerate(rows, 1)]
+    generate.write_rows(path, EVENTS, lines)
 
 
 def write(path: Path, rows: Sequence[Loan]) -> None:
