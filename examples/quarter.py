@@ -81,7 +81,7 @@ def tell_consented(city: City) -> None:
     consented = story.work / "consented.csv"
     lending.write_events(consented, lending.events(borrowers()[20:30], today), without=4)
     bank.run("report-loans", consented, "--profile", "loan-events", "--yes")
-    found = json.loads(bank.run("outcomes", "--json", quiet=True))
+    found = [json.loads(line) for line in bank.run("outcomes", "--json", quiet=True).splitlines()]
     expect("loans that were named", [one["state"] for one in found], ["counted"] * 9)
     bank.run("outcomes")
     city.maker.run("loans", "--bank", f"{CITY}/bank-1")
