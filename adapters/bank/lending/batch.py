@@ -45,7 +45,7 @@ _ROWS = "rows.db"
 _EVENTS = """CREATE TABLE events (
     id TEXT, line INTEGER, rules TEXT, stage INTEGER, amount INTEGER, salt BLOB, record BLOB
 )"""
-_SCRATCH = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -65536; PRAGMA temp_store = FILE;"
+_SCRATCH = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -16384; PRAGMA temp_store = FILE;"
 
 
 @dataclass(frozen=True)

@@ -82,9 +82,49 @@ class Column(dict[str, Any]):
         return found
 
 
+class UniqueColumn(Column):
+    """Of texts that hardly ever come again: most are read at once, the others as any column's.
+
+    Args: quick — the value of a text that is plainly one, None for any other; how — such a value was read.
+    """
+
+    def __init__(
+        self,
+        field: str,
+        profile: LoanProfile,
+        read: Callable[[str], tuple[Any, str]],
+        quick: Callable[[str], Any],
+        how: str = "",
+    ) -> None:
+        super().__init__(field, profile, read)
+        self._quick = quick
+        self._quickly = how
+
+    def of(self, cells: Sequence[str], tally: Tally) -> list[Any]:
+        found = list(map(self._quick, cells))
+        if None in found:
+            places = [place for place, value in enumerate(found) if value is None]
+            slow = super().of([cells[place] for place in places], tally)
+            for place, value in zip(places, slow, strict=True):
+                found[place] = value
+        else:
+            places = []
+        if self._quickly:
+            tally.read(self.field, self._quickly, len(cells) - len(places))
+        return found
+
+
 def column(field: str, profile: LoanProfile) -> Column:
     """How a field's cells are read."""
-    return Column(field, profile, _reader(field, profile))
+    read = _reader(field, profile)
+    listed = bool(profile.words.get(field) or profile.absent.get(field) or profile.drop_suffixes.get(field))
+    if field in profiles.AMOUNTS and profile.units[field] in ("yuan", "dollar") and not listed:
+        return UniqueColumn(field, profile, read, _plain_amount, _how_scaled(profile.units[field]))
+    if field in _REFERENCES and not listed:
+        return UniqueColumn(field, profile, read, _plain_reference)
+    if field == "authorisation_digest":
+        return UniqueColumn(field, profile, read, _plain_digest)
+    return Column(field, profile, read)
 
 
 def _reader(field: str, profile: LoanProfile) -> Callable[[str], tuple[Any, str]]:
@@ -122,7 +162,7 @@ def _hundredths(text: str, factor: int, form: str, parts: str) -> int:
 
 def _amounts(unit: str) -> Callable[[str], tuple[int, str]]:
     factor = profiles.UNITS[unit]
-    how = f"in {unit}: times {factor:,} in hundredths of the currency's unit" if factor > 1 else ""
+    how = _how_scaled(unit)
 
     def read(text: str) -> tuple[int, str]:
         value = _hundredths(text, factor, "amount.form", "amount.parts")
@@ -131,6 +171,19 @@ def _amounts(unit: str) -> Callable[[str], tuple[int, str]]:
         return value, how
 
     return read
+
+
+def _how_scaled(unit: str) -> str:
+    factor = profiles.UNITS[unit]
+    return f"in {unit}: times {factor:,} in hundredths of the currency's unit" if factor > 1 else ""
+
+
+def _plain_amount(text: str) -> int | None:
+    """ "1234.50": hundredths are its digits."""
+    if text[-3:-2] != "." or not 4 <= len(text) <= 18:
+        return None
+    digits = text[:-3] + text[-2:]
+    return int(digits) if digits.isdecimal() and digits.isascii() else None
 
 
 def _rates(unit: str) -> Callable[[str], tuple[int, str]]:
@@ -212,14 +265,14 @@ def _words(field: str, profile: LoanProfile, known: dict[str, Any]) -> Callable[
     return read
 
 
-def _sizes(field: str, profile: LoanProfile) -> Callable[[str], tuple[lending_pb2.SizeClass, str]]:
+def _sizes(field: str, profile: LoanProfile) -> Callable[[str], tuple[str, str]]:
     definition = field.removeprefix(profiles.SIZE)
 
-    def read(text: str) -> tuple[lending_pb2.SizeClass, str]:
+    def read(text: str) -> tuple[str, str]:
         word = profile.word(field, text)
         if word not in SIZES[definition]:
             raise Broken("loan.sizes")
-        return lending_pb2.SizeClass(definition=definition, size=word), f"{text!r} is {word}" if word != text else ""
+        return word, f"{text!r} is {word}" if word != text else ""
 
     return read
 
@@ -252,6 +305,21 @@ def _digest(text: str) -> bytes:
     if _HEX64.fullmatch(text) is None:
         raise Broken("outcome.authorisation")
     return bytes.fromhex(text)
+
+
+_REFERENCES = frozenset(("reference", "outcome_id"))
+
+
+def _plain_reference(text: str) -> str | None:
+    try:
+        check_reference(text, "loan.reference")
+    except Invalid:
+        return None
+    return text
+
+
+def _plain_digest(text: str) -> bytes | None:
+    return bytes.fromhex(text) if len(text) == 64 and _HEX64.fullmatch(text) is not None else None
 
 
 def _whole_days(text: str) -> int:

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from adapters.bank.lending.profile import EventProfile
-from adapters.bank.lending.reading import Block, LoanFile, Reliances, loans_of, rely
+from adapters.bank.lending.reading import Block, LoanFile, Loans, Reliances, fill, rely
 from adapters.bank.lending.rules import CONSENT
 from xinyi.errors import Invalid
 from xinyi.lending import check_authorisation
@@ -50,6 +50,7 @@ class EventRows:
         self.file = file
         self._reliances = reliances
         self._day = day
+        self._loans = Loans(file.profile.given)
         self._of_row = not file.profile.events
         self._events = [(event, _latest(event, file.profile.move_days)) for event in file.profile.events]
 
@@ -58,8 +59,8 @@ class EventRows:
             yield from self._rows(block)
 
     def _rows(self, block: Block) -> Iterator[EventRow]:
-        loans = loans_of(block)
-        rely(block, loans, self.file.profile, self._reliances)
+        shared = self._loans.shared(block)
+        relied = rely(block, self.file.profile, self._reliances)
         fields = list(block.values)
         texts = {field: self.file.texts(block, field) for event, _ in self._events for field in event.when}
         clean = 0
@@ -68,7 +69,7 @@ class EventRows:
             rules = block.rules.get(place, [])
             readings: list[tuple[str, str]] = []
             outcomes: list[lending_pb2.LendingOutcome] = []
-            if block.holds(place):
+            if place not in block.void:
                 consent = self._consent(row)
                 if consent is None:
                     rules = [*rules, CONSENT]
@@ -78,7 +79,10 @@ class EventRows:
                     rules = [*rules, *broken]
                     for outcome in outcomes:
                         outcome.identifier_kind = block.kinds[place]  # type: ignore[assignment]
-                        outcome.loan.CopyFrom(loans[place])
+                        fill(
+                            outcome.loan, shared[place], row["reference"], row.get("rate"), row.get("term"),
+                            relied[place],
+                        )  # fmt: skip
                         outcome.authorisation.CopyFrom(consent)
             number = block.numbers[place]
             if not rules:

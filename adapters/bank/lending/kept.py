@@ -148,6 +148,18 @@ class KeptTables:
                 return kept
         return None
 
+    def unanswered(self, draft: lending_pb2.LendingTable) -> list[KeptTable]:
+        """Other tables of its agreement, period and currency that may have reached the gateway: their answers are
+        missing."""
+        place = (draft.agreement_id, draft.period, draft.currency)
+        return [
+            kept
+            for kept in self.all()
+            if (kept.message.agreement_id, kept.message.period, kept.message.currency) == place
+            and kept.receipt is None
+            and not kept.refused
+        ]
+
     def unproven(self) -> list[KeptTable]:
         """Receipted, but without a proof of the log yet."""
         return [kept for kept in self.all() if kept.receipt is not None and kept.log_index is None]

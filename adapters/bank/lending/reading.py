@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import compress
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,7 +18,7 @@ from adapters.bank.lending import cells
 from adapters.bank.lending import profile as profiles
 from adapters.bank.lending.profile import LoanProfile
 from adapters.bank.lending.quality import KeptRows, Tally
-from adapters.bank.lending.rules import ACCEPTED, WARNED, outcome_of
+from adapters.bank.lending.rules import ACCEPTED, RULES, WARNED, outcome_of
 from adapters.tables import opening
 from adapters.tables.identity import KINDS, find_doubtful, identify
 from adapters.tables.reading import Table
@@ -72,20 +72,20 @@ class Block:
     rows: Sequence[Sequence[str]]
     #: field → value of each row; None where the cell tells nothing
     values: dict[str, list[Any]]
-    #: place → rules its cells break
+    #: place → rules it breaks
     rules: dict[int, list[str]]
     kinds: list[int]
+    #: Places of rows that are not reported.
+    void: set[int] = field(default_factory=set)
 
     def column(self, field: str) -> Sequence[Any]:
         found = self.values.get(field)
         return found if found is not None else [None] * len(self.numbers)
 
-    def holds(self, place: int) -> bool:
-        """Whether nothing is so wrong with a row that it is not reported."""
-        return place not in self.rules or outcome_of(self.rules[place]) in (ACCEPTED, WARNED)
-
     def breaks(self, place: int, rule: str) -> None:
         self.rules.setdefault(place, []).append(rule)
+        if RULES[rule].outcome not in (ACCEPTED, WARNED):
+            self.void.add(place)
 
 
 class LoanFile:
@@ -114,11 +114,11 @@ class LoanFile:
         self._columns = {field: cells.column(field, profile) for field in sorted(profile.given - {"taxpayer_id"})}
         self._positions: dict[str, int] = {}
         self._fixed = {}
-        for field, word in profile.fixed.items():
-            column = self._columns[field]
-            self._fixed[field] = column[word]
+        for name, word in profile.fixed.items():
+            column = self._columns[name]
+            self._fixed[name] = column[word]
             if word in column.broken:
-                raise Invalid(f"profile {profile.name}: {word!r} is no value of {field}", basis="profile.fixed")
+                raise Invalid(f"profile {profile.name}: {word!r} is no value of {name}", basis="profile.fixed")
 
     def blocks(self) -> Iterator[Block]:
         """Rows that are empty, or have not as many cells as the heading, are counted and left out."""
@@ -151,21 +151,22 @@ class LoanFile:
             return block
         columns = list(zip(*rows, strict=True))
         self._identify(block, columns[self._positions["taxpayer_id"]])
-        for field, column in self._columns.items():
-            if field in self._fixed:
-                block.values[field] = [self._fixed[field]] * len(numbers)
-                self.tally.read(field, f"{self.profile.fixed[field]!r} for every row", len(numbers))
+        for name, column in self._columns.items():
+            if name in self._fixed:
+                block.values[name] = [self._fixed[name]] * len(numbers)
+                self.tally.read(name, f"{self.profile.fixed[name]!r} for every row", len(numbers))
                 continue
-            texts = columns[self._positions[field]]
-            block.values[field] = column.of(texts, self.tally)
+            texts = columns[self._positions[name]]
+            block.values[name] = column.of(texts, self.tally)
             if column.broken:
                 for place, text in enumerate(texts):
                     if text in column.broken:
                         block.breaks(place, column.broken[text])
-        for field in ("reference", "product", "currency"):
-            for place, value in enumerate(block.values[field]):
-                if value is None and place not in block.rules:
-                    block.breaks(place, f"loan.{field}")
+        for name in ("reference", "product", "currency"):
+            found = block.values[name]
+            for place in range(len(found)) if None in found else ():
+                if found[place] is None and place not in block.rules:
+                    block.breaks(place, f"loan.{name}")
         return block
 
     def _identify(self, block: Block, texts: Sequence[str]) -> None:
@@ -232,50 +233,81 @@ def open_loans(
         yield LoanFile(opened, found, Tally(), rows, progress)
 
 
-def loans_of(block: Block) -> list[lending_pb2.Loan]:
-    """What is known of each loan, without what it relied on. Rows with broken cells have one that is void."""
-    get = block.column
-    sizes = [block.values[field] for field in sorted(profiles.SIZE_FIELDS & block.values.keys())]
-    classes: Sequence[Sequence[Any]] = (
-        [[size for size in row if size is not None] for row in zip(*sizes, strict=True)]
-        if sizes
-        else [()] * len(block.numbers)
-    )
-    make = lending_pb2.Loan
-    return [
-        make(
-            reference=reference, product=product, guarantee=guarantee, sizes=size, industry=industry,
-            district=district, first_time=first_time, annual_rate_bp=rate, term_months=term, currency=currency,
-            branch=branch,
-        )
-        for reference, product, guarantee, size, industry, district, first_time, rate, term, currency, branch in zip(
-            get("reference"), get("product"), get("guarantee"), classes, get("industry"), get("district"),
-            get("first_time"), get("rate"), get("term"), get("currency"), get("branch"), strict=True,
-        )
-    ]  # fmt: skip
+class Loans:
+    """What is known of each loan. What thousands of loans share is made once and copied."""
+
+    def __init__(self, given: frozenset[str]) -> None:
+        self._sizes = [(name, name.removeprefix(profiles.SIZE)) for name in sorted(profiles.SIZE_FIELDS & given)]
+        self._shared: dict[tuple[Any, ...], lending_pb2.Loan] = {}
+
+    def shared(self, block: Block) -> list[lending_pb2.Loan]:
+        """Of each row, but for what `fill` adds. Not to be changed: others have the same one."""
+        columns = [block.column(name) for name in (*_SHARED, *(name for name, _ in self._sizes))]
+        if len(self._shared) > 65_536:
+            self._shared.clear()
+        found = self._shared
+        return [found[key] if key in found else self._make(key) for key in zip(*columns, strict=True)]
+
+    def _make(self, key: tuple[Any, ...]) -> lending_pb2.Loan:
+        product, guarantee, industry, district, first_time, currency, branch, *sizes = key
+        made = lending_pb2.Loan(
+            product=product, guarantee=guarantee, industry=industry, district=district, first_time=first_time,
+            currency=currency, branch=branch,
+            sizes=[
+                lending_pb2.SizeClass(definition=definition, size=size)
+                for (_, definition), size in zip(self._sizes, sizes, strict=True)
+                if size is not None
+            ],
+        )  # fmt: skip
+        self._shared[key] = made
+        return made
 
 
-def rely(block: Block, loans: Sequence[lending_pb2.Loan], profile: LoanProfile, reliances: Reliances) -> list[Relied]:
-    """Puts into each loan what it relied on; grades that the rows tell otherwise are reported."""
-    days: list[Any] = [None] * len(loans)
-    for field in reversed(profile.relied_on):
-        days = [day or before for day, before in zip(block.column(field), days, strict=True)]
+_SHARED = ("product", "guarantee", "industry", "district", "first_time", "currency", "branch")
+
+
+def fill(
+    loan: lending_pb2.Loan,
+    shared: lending_pb2.Loan,
+    reference: str,
+    rate: int | None,
+    term: int | None,
+    relied: Relied,
+) -> None:
+    """A row's own loan. It is void where the row's cells are."""
+    loan.CopyFrom(shared)
+    if reference is not None:
+        loan.reference = reference
+    if rate is not None:
+        loan.annual_rate_bp = rate
+    if term is not None:
+        loan.term_months = term
+    if relied.reliance is not None:
+        loan.reliance.CopyFrom(relied.reliance)
+
+
+def rely(block: Block, profile: LoanProfile, reliances: Reliances) -> list[Relied]:
+    """What each row relied on; grades that the rows tell otherwise are reported."""
+    rows = len(block.numbers)
+    days: list[Any] = [None] * rows
+    for name in reversed(profile.relied_on):
+        if name in block.values:
+            days = [day or before for day, before in zip(block.values[name], days, strict=True)]
     names = block.values["taxpayer_id"]
-    asked = [place for place, day in enumerate(days) if day is not None and block.holds(place)]
-    found = [NOT_ASKED if block.holds(place) else NOTHING for place in range(len(loans))]
+    asked = [place for place, day in enumerate(days) if day is not None and place not in block.void]
+    found = [NOTHING if place in block.void else NOT_ASKED for place in range(rows)]
     for place, relied in zip(asked, reliances.find([(names[p], days[p]) for p in asked]), strict=True):
         found[place] = relied
-        if relied.reliance is not None:
-            loans[place].reliance.CopyFrom(relied.reliance)
-    for place, (grade, relied) in enumerate(zip(block.column("grade"), found, strict=True)):
-        if relied is NOTHING:
-            continue
+    for place, relied in enumerate(found):
         if relied.rule:
             block.breaks(place, relied.rule)
-        if grade is not None and relied.reliance is None:
-            block.breaks(place, "grade.unproven")
-        elif grade is not None and relied.reliance is not None and grade != relied.reliance.grade:
-            block.breaks(place, "grade.differs")
+    for place, grade in enumerate(block.values.get("grade", ())):
+        if grade is not None and place not in block.void:
+            reliance = found[place].reliance
+            if reliance is None:
+                block.breaks(place, "grade.unproven")
+            elif grade != reliance.grade:
+                block.breaks(place, "grade.differs")
     return found
 
 
@@ -289,6 +321,7 @@ class LoanLines:
         file.profile.check_table()
         self.file = file
         self._reliances = reliances
+        self._loans = Loans(file.profile.given)
         self._within = (first_day(period).isoformat(), last_day(period).isoformat())
 
     def __iter__(self) -> Iterator[LoanLine]:
@@ -297,29 +330,28 @@ class LoanLines:
 
     def _lines(self, block: Block) -> Iterator[LoanLine]:
         profile, tally = self.file.profile, self.file.tally
-        loans = loans_of(block)
-        relied = rely(block, loans, profile, self._reliances)
+        shared = self._loans.shared(block)
+        relied = rely(block, profile, self._reliances)
         flags = {field: self._in_period(block, date) for field, date in profile.within_period.items()}
         newly = self._flag(block, "newly_granted", flags)
         refused = self._flag(block, "refused", flags)
         counted = flags.get("granted")
         names, kinds = block.values["taxpayer_id"], block.kinds
-        amounts = zip(
-            block.column("granted"), block.column("balance"), block.column("loan_class"), strict=True
-        )
+        columns = [block.column(name) for name in ("granted", "balance", "loan_class", "reference", "rate", "term")]
         clean = 0
-        for place, (granted, balance, loan_class) in enumerate(amounts):
-            rules = block.rules.get(place, [])
+        for place, (granted, balance, loan_class, reference, rate, term) in enumerate(zip(*columns, strict=True)):
             row = lending_pb2.LoanRow(newly_granted=newly[place], refused=refused[place], loan_class=loan_class)
-            row.loan.CopyFrom(loans[place])
+            fill(row.loan, shared[place], reference, rate, term, relied[place])
             if counted is not None and not counted[place]:
                 if granted:
                     tally.read("granted", f"0: {profile.within_period['granted']} is not in the period")
                 granted = 0
             row.granted, row.balance = granted or 0, balance or 0
-            row.recalled, row.true_grade = relied[place].recalled, relied[place].true_grade  # type: ignore[assignment]
-            if block.holds(place):
-                rules = [*rules, *_standing(row, granted, balance)]
+            if relied[place].recalled:
+                row.recalled, row.true_grade = True, relied[place].true_grade  # type: ignore[assignment]
+            rules = block.rules.get(place, ())
+            if place not in block.void and (broken := _standing(row, granted, balance)):
+                rules = (*rules, broken)
             number = block.numbers[place]
             if not rules:
                 clean += 1
@@ -344,14 +376,14 @@ class LoanLines:
         return dated if told is None else [bool(flag) and day for flag, day in zip(told, dated, strict=True)]
 
 
-def _standing(row: lending_pb2.LoanRow, granted: int | None, balance: int | None) -> list[str]:
-    """Rules that the fields of a row break together."""
+def _standing(row: lending_pb2.LoanRow, granted: int | None, balance: int | None) -> str:
+    """The rule that the fields of a row break together; empty where they hold."""
     if row.refused:
-        return ["row.refused"] if row.granted or row.balance or row.newly_granted else []
+        return "row.refused" if row.granted or row.balance or row.newly_granted else ""
     if granted is None or balance is None:
-        return ["amount.missing"]
-    if row.newly_granted and not row.granted:
-        return ["row.granted"]
-    if row.balance and not row.loan_class:
-        return ["row.loan_class"]
-    return [] if row.granted or row.balance else ["row.nothing"]
+        return "amount.missing"
+    if row.newly_granted and not granted:
+        return "row.granted"
+    if balance and not row.loan_class:
+        return "row.loan_class"
+    return "" if granted or balance else "row.nothing"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from xinyi.v1 import edition_pb2
 
@@ -124,6 +125,11 @@ OF_FIELD = {
 
 def outcome_of(rules: Iterable[str]) -> edition_pb2.RowOutcome:
     """The gravest outcome of the rules a row broke; the numbers of RowOutcome ascend with gravity."""
+    return _gravest(tuple(rules))
+
+
+@lru_cache(maxsize=4096)
+def _gravest(rules: tuple[str, ...]) -> edition_pb2.RowOutcome:
     return max((RULES[rule].outcome for rule in rules), default=ACCEPTED)
 
 
