@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import compress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from adapters.bank.lending import cells
 from adapters.bank.lending import profile as profiles
@@ -42,8 +42,7 @@ class LoanLine:
     row: lending_pb2.LoanRow
 
 
-@dataclass(frozen=True, slots=True)
-class Relied:
+class Relied(NamedTuple):
     """What a loan relied on. See reliance.py."""
 
     #: The rule that says why there is none, or that it was taken back; empty for a grade that stands.
