@@ -136,6 +136,8 @@ def _styles() -> Element:
             formats, "xf", numFmtId=number, fontId=font_id, fillId="0", borderId="0", xfId="0",
             applyNumberFormat="1", applyFont="1",
         )  # fmt: skip
+    named = SubElement(root, "cellStyles", count="1")
+    SubElement(named, "cellStyle", name="Normal", xfId="0", builtinId="0")
     return root
 
 
