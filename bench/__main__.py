@@ -19,12 +19,14 @@ from bench.deltas import deltas
 from bench.editions import editions
 from bench.job import Bench
 from bench.receipts import receipts
+from bench.statistics import statistics
 
 JOBS: dict[str, Callable[[Bench], Iterator[report.Line]]] = {
     "editions": editions,
     "deltas": deltas,
     "receipts": receipts,
     "asof": asof,
+    "statistics": statistics,
 }
 
 ROOT = Path(__file__).parents[1]
