@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -63,6 +63,8 @@ class Known:
     published_at_ms: int
     #: Last blinded key of each chunk.
     last_keys: list[bytes]
+    #: Blinded key of an identifier.
+    blind: Callable[[bytes], bytes]
 
 
 class _Records:
@@ -101,7 +103,8 @@ class Editions:
             if row is None or row["approval"] is None:
                 return None
             keys = editions.last_keys(conn, manifest_digest)
-            known = self._known[manifest_digest] = Known(row, published_at(conn, row), keys)
+            blind = blinder(row["blinding_key"])
+            known = self._known[manifest_digest] = Known(row, published_at(conn, row), keys, blind)
         return known
 
     def record(self, conn: Connection, known: Known, key: bytes) -> Told | None:
@@ -129,6 +132,8 @@ def find_fault(
     edition = known.find(conn, relied.manifest_digest)
     if edition is None:
         return EDITION
+    if edition.blind(relied.taxpayer_id.encode()) != relied.blinded_key:
+        return RELIANCE  # another taxpayer's record
     if known.record(conn, edition, relied.blinded_key) != (commitment, relied.grade, relied.evaluation_year):
         return RELIANCE
     return BEFORE if event_date < day_of(edition.published_at_ms).isoformat() else ""
@@ -163,9 +168,8 @@ def true_grades(
             behind[one.manifest_digest] = _corrections(conn, known, edition, until_ms)
         truth = Truth(recalled=False, grade=one.grade)
         for correction in behind[one.manifest_digest]:
-            secret = correction.row["blinding_key"]
-            same = secret == edition.row["blinding_key"]
-            key = one.blinded_key if same else blinder(secret)(one.taxpayer_id.encode())
+            same = correction.row["blinding_key"] == edition.row["blinding_key"]
+            key = one.blinded_key if same else correction.blind(one.taxpayer_id.encode())
             told = known.record(conn, correction, key)
             if told is None or told.evaluation_year not in (0, one.evaluation_year):
                 continue

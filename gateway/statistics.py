@@ -20,7 +20,6 @@ from gateway.reception import Reception
 from gateway.reliances import Relied, published_at, true_grades
 from gateway.rules import reporting
 from gateway.rules import statistics as rules
-from gateway.rules.statistics import Figures, Sums
 from gateway.rules.true_grades import Moved, by_true_grade
 from gateway.store import editions as documents
 from gateway.store import statistics as store
@@ -29,6 +28,7 @@ from gateway.store.rows import Row
 from xinyi.errors import Conflict, DigestMismatch, Invalid, Unknown
 from xinyi.grade_columns import GradeColumns
 from xinyi.margins import ALL, NO_GRADE, SUMS, TOTAL, WITHDRAWN, grade_name
+from xinyi.suppression import DEFINITIONS, Figures, Sums, publish
 from xinyi.v1 import edition_pb2, lending_pb2
 
 AUDIENCES = (lending_pb2.AUDIENCE_BUREAU, lending_pb2.AUDIENCE_BANKS)
@@ -248,11 +248,11 @@ def _draft(
         audience=audience,
         version=1,
         counted_until_ms=until_ms,
-        definitions=rules.DEFINITIONS,
+        definitions=DEFINITIONS,
         tables=counted.tables if bureau else (),
         missing=sorted(set(owing) - have) if bureau else (),
         banks=len(counted.tables),
-        margins=rules.publish(counted.figures, audience),
+        margins=publish(counted.figures, audience),
     )
     if not before:
         return draft

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from adapters.bank.commands import levelling, moving, standing, telling
+from adapters.bank.commands import challenging, levelling, moving, standing, telling
 from adapters.figures.command import statistics
 from adapters.party.onboarding import add_commands
 from xinyi.terminal import program, run
@@ -34,6 +34,8 @@ app.command()(standing.purge)
 app.command()(standing.check)
 app.command()(telling.recalls)
 app.command()(telling.notices)
+app.command()(challenging.challenges)
+app.command("open")(challenging.open_rows)
 app.command()(statistics)
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from gateway.rules.statistics import GRADE, GRADE_PAIR, TRUE_GRADE, Sums, pair
+from xinyi.suppression import GRADE, GRADE_PAIR, TRUE_GRADE, Sums, pair
 
 
 @dataclass(frozen=True)

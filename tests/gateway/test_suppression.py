@@ -14,21 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.rules.statistics import (
-    GRADE,
-    GRADE_PAIR,
-    TRUE_GRADE,
-    Figures,
-    Sums,
-    audience_of,
-    hide,
-    pair,
-    publish,
-)
+from gateway.rules.statistics import audience_of
 from gateway.rules.true_grades import Moved, by_true_grade
 from xinyi.errors import NotEntitled
 from xinyi.figures import GROUPS, margins_of, shown
 from xinyi.margins import ADDITIVE, ALL, SUMS, TOTAL
+from xinyi.suppression import GRADE, GRADE_PAIR, TRUE_GRADE, Figures, Sums, hide, pair, publish
 from xinyi.v1 import lending_pb2
 
 BUREAU, BANKS = lending_pb2.AUDIENCE_BUREAU, lending_pb2.AUDIENCE_BANKS
