@@ -21,6 +21,7 @@ from bench.job import Bench
 from bench.outcomes import outcomes
 from bench.receipts import receipts
 from bench.reporting import reporting
+from bench.statistics import statistics
 
 JOBS: dict[str, Callable[[Bench], Iterator[report.Line]]] = {
     "editions": editions,
@@ -29,6 +30,7 @@ JOBS: dict[str, Callable[[Bench], Iterator[report.Line]]] = {
     "asof": asof,
     "reporting": reporting,
     "outcomes": outcomes,
+    "statistics": statistics,
 }
 
 ROOT = Path(__file__).parents[1]

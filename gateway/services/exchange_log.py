@@ -6,6 +6,7 @@ Looking is an exchange too: a query or an export is logged before its first answ
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, TypeVar
 
@@ -265,13 +266,16 @@ def _chunks(conn: Connection, manifest_digests: list[bytes]) -> Iterator[tuple[b
 
 
 def _outcomes(conn: Connection) -> Iterator[tuple[bytes, int, bytes]]:
-    """Chunks of the batches that are real, as they are kept."""
+    """Chunks of the batches that are real, as they are kept, and whatever else lies behind them."""
     batches = tables.outcome_batches
     rows = conn.execute(select(batches.c.document, batches.c.row_count).order_by(batches.c.document)).all()
     for document, count in rows:
-        for number in range(-(-count // CHUNK_RECORDS)):
+        whole = -(-count // CHUNK_RECORDS)
+        for number in itertools.count():
             if (data := outcomes.find_chunk(conn, document, number)) is not None:
                 yield document, number, data
+            elif number >= whole:
+                break
 
 
 def _blinding_keys(conn: Connection) -> Iterator[tuple[bytes, bytes]]:
