@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NoReturn
 
 from adapters.bank.commands import challenging, levelling, moving, standing, telling
+from adapters.figures.command import statistics
 from adapters.party.onboarding import add_commands
 from xinyi.terminal import program, run
 from xinyi.v1 import party_pb2
@@ -35,6 +36,7 @@ app.command()(telling.recalls)
 app.command()(telling.notices)
 app.command()(challenging.challenges)
 app.command("open")(challenging.open_rows)
+app.command()(statistics)
 
 
 def main() -> NoReturn:
