@@ -18,6 +18,7 @@ from bench.asof import asof
 from bench.deltas import deltas
 from bench.editions import editions
 from bench.job import Bench
+from bench.outcomes import outcomes
 from bench.receipts import receipts
 
 JOBS: dict[str, Callable[[Bench], Iterator[report.Line]]] = {
@@ -25,6 +26,7 @@ JOBS: dict[str, Callable[[Bench], Iterator[report.Line]]] = {
     "deltas": deltas,
     "receipts": receipts,
     "asof": asof,
+    "outcomes": outcomes,
 }
 
 ROOT = Path(__file__).parents[1]
