@@ -151,6 +151,11 @@ async def test_a_sample_from_the_question_to_the_verdict(tmp_path: Path) -> None
         assert text.out.strip().endswith("holds")
         await beside_the_books(scene, folder, opening)
         await what_was_changed(scene, folder, opening)
+        await ok("xinyi-audit", "export", tmp_path / "export", "--purpose", "x", "--home", scene.auditor.path)
+        policy = ("--policy", scene.policy, "--json")
+        report = (await ok("xinyi-audit", "verify", tmp_path / "export", *policy)).json
+        (check,) = (one for one in report["checks"] if one["check"] == "challenges")
+        assert (check["verdict"], check["examined"]) == ("holds", 2)
 
 
 async def beside_the_books(scene: Scene, folder: Path, opening: Path) -> None:
