@@ -1,4 +1,4 @@
-"""A version as an Excel workbook (ECMA-376), written without a library: docs/decisions/0023 says why.
+"""A version as an Excel workbook (ECMA-376), written without a library: docs/decisions/0025 says why.
 
 Two sheets: what it is, and the flat table. The same version gives the same bytes.
 """
