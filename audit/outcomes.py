@@ -125,6 +125,14 @@ def kept_commitments(salted: Iterable[records_pb2.SaltedRecord]) -> list[bytes]:
     return [commitment(entry.salt, entry.record) if entry.record else entry.salt for entry in salted]
 
 
+def check_kept(batch: lending_pb2.OutcomeBatch, number: int, salted: Sequence[records_pb2.SaltedRecord]) -> None:
+    """Rows of one chunk, withheld ones among them, are those that a batch seals there. Raises DigestMismatch."""
+    hashes = leaf_hashes(kept_commitments(salted))
+    known = number < len(batch.chunk_roots) and len(hashes) == chunk_size(batch, number)
+    if not known or merkle.root(hashes) != batch.chunk_roots[number]:
+        raise DigestMismatch("these are not the rows that the batch seals")
+
+
 def verify_kept(
     batch: lending_pb2.OutcomeBatch, number: int, data: bytes
 ) -> list[lending_pb2.LendingOutcome | None]:
@@ -141,14 +149,6 @@ def verify_kept(
     return [
         parse_strict(entry.record, lending_pb2.LendingOutcome) if entry.record else None for entry in salted
     ]
-
-
-def check_kept(batch: lending_pb2.OutcomeBatch, number: int, salted: Sequence[records_pb2.SaltedRecord]) -> None:
-    """Rows of one chunk, withheld ones among them, are those that a batch seals there. Raises DigestMismatch."""
-    hashes = leaf_hashes(kept_commitments(salted))
-    known = number < len(batch.chunk_roots) and len(hashes) == chunk_size(batch, number)
-    if not known or merkle.root(hashes) != batch.chunk_roots[number]:
-        raise DigestMismatch("these are not the rows that the batch seals")
 
 
 # One row
