@@ -191,6 +191,8 @@ def verify_firm(table: lending_pb2.LendingTable, opened: lending_pb2.OpenedFirm)
     Raises DigestMismatch, ProofInvalid, EncodingInvalid or Invalid: what is shown is not what was sealed.
     """
     layout = Layout.of(table)
+    if layout.lanes > MOST_LANES:
+        raise ProofInvalid("the table has more cells than a leaf can name", basis="sums.page")
     lanes = Lanes(layout.lanes)
     page_number, place = divmod(opened.index, PAGE)
     pages = -(-table.firms // PAGE)

@@ -48,11 +48,14 @@ def report(
     from adapters.bank.lending.source import open_rows
     from adapters.bank.lending.ways import open_way
     from xinyi.errors import UsageInvalid
+    from xinyi.fields import check_sentence
     from xinyi.lending import parse_period
 
     opened = open_home(home)
     of = parse_period(period)
     check_over(of)
+    if reason:
+        check_sentence(reason, "table.corrects")
     if bool(corrects) is not bool(reason):
         raise UsageInvalid("--corrects and --reason come together", basis="table.corrects")
     if as_json and not (yes or dry_run):

@@ -140,7 +140,7 @@ class KeptTables:
                 table.agreement_id == draft.agreement_id
                 and table.period == draft.period
                 and table.currency == draft.currency
-                and (table.corrects, table.reason) == (draft.corrects, draft.reason)
+                and table.corrects == draft.corrects
                 and table.source.sha256 == source.sha256
                 and table.source.profile_sha256 == source.profile_sha256
             )
