@@ -65,7 +65,8 @@ class Listing:
             for place, salted in enumerate(records_pb2.Chunk.FromString(data).records, first)
             if self.state in (0, states[place][0])
         ]
-        relied = [_relied(salted) for salted, _, _ in wanted]
+        # Of a row that was refused nothing is kept.
+        relied = [Relied.of(lending_pb2.LendingOutcome.FromString(salted.record)) for salted, _, _ in wanted]
         truths = true_grades(conn, filter(None, relied), self.until_ms, known)
         found = [truths.get((told.manifest_digest, told.blinded_key)) if told else None for told in relied]
         return [
@@ -132,15 +133,6 @@ def _offer(
             detail=f"loans of {request.bank}",
         )
     return [row for batches in shown.values() for row in batches]
-
-
-def _relied(salted: records_pb2.SaltedRecord) -> Relied | None:
-    """None where no grade was relied on, or the content is not kept."""
-    outcome = lending_pb2.LendingOutcome.FromString(salted.record)
-    if not outcome.loan.HasField("reliance"):
-        return None
-    told = outcome.loan.reliance
-    return Relied(outcome.taxpayer_id, told.manifest_digest, told.blinded_key, told.grade, told.evaluation_year)
 
 
 def _status(
