@@ -155,6 +155,21 @@ def sealed_root(table: lending_pb2.LendingTable) -> Node:
     return Node(table.root, Lanes(len(values)).pack(enumerate(values)))
 
 
+def opened_firm(index: int, salt: bytes, record: bytes, proof: Opened, lanes: Lanes) -> lending_pb2.OpenedFirm:
+    """A leaf with what proves it, as it is shown to an auditor. `verify_firm` reads it."""
+    page = [
+        lending_pb2.PageEntry(
+            commitment=made, lanes=[lending_pb2.Lane(lane=lane, value=sums[lane]) for lane in sorted(sums)]
+        )
+        for made, sums in proof.page
+    ]
+    path = [
+        lending_pb2.PathNode(hash=node.hash, sums=node.sums.to_bytes(lanes.bytes, "little"))
+        for node in proof.path
+    ]
+    return lending_pb2.OpenedFirm(index=index, salt=salt, record=record, page=page, path=path)
+
+
 @dataclass(frozen=True)
 class VerifiedFirm:
     """One enterprise's rows, proven under a table's root."""
@@ -176,6 +191,8 @@ def verify_firm(table: lending_pb2.LendingTable, opened: lending_pb2.OpenedFirm)
     Raises DigestMismatch, ProofInvalid, EncodingInvalid or Invalid: what is shown is not what was sealed.
     """
     layout = Layout.of(table)
+    if layout.lanes > MOST_LANES:
+        raise ProofInvalid("the table has more cells than a leaf can name", basis="sums.page")
     lanes = Lanes(layout.lanes)
     page_number, place = divmod(opened.index, PAGE)
     pages = -(-table.firms // PAGE)

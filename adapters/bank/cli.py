@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from adapters.bank.commands import levelling, moving, outcomes, reporting, standing, telling
+from adapters.bank.commands import challenging, levelling, moving, outcomes, reporting, standing, telling
 from adapters.party.onboarding import add_commands
 from xinyi.terminal import program, run
 from xinyi.v1 import party_pb2
@@ -38,6 +38,8 @@ app.command()(reporting.reports)
 app.command("report-loans")(outcomes.report_loans)
 app.command()(outcomes.outcomes)
 app.command("answer-question")(reporting.answer_question)
+app.command()(challenging.challenges)
+app.command("open")(challenging.open_rows)
 
 
 def main() -> NoReturn:

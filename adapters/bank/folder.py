@@ -143,9 +143,10 @@ class FolderReceipts:
         self._send(f"{name}.dsse", sealed.SerializeToString(deterministic=True))
         return None
 
-    def receipt_of(self, name: str) -> envelope_pb2.Envelope:
-        """What the gateway sealed besides the acknowledgement; there before it. Raises Unknown, EncodingInvalid."""
-        return _parse(self._answers / f"{name}.receipt", envelope_pb2.Envelope)
+    def receipt_of(self, name: str) -> envelope_pb2.Envelope | None:
+        """What the gateway sealed besides the acknowledgement; None while it is on its way. Raises EncodingInvalid."""
+        path = self._answers / f"{name}.receipt"
+        return _parse(path, envelope_pb2.Envelope) if path.exists() else None
 
     def prove(self, leaf: bytes, *, wait_s: float) -> TlogProof | None:
         """The proof the gateway left for this leaf, verified; None where there is none yet."""

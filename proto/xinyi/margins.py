@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 import struct
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 from xinyi.errors import Invalid
 from xinyi.v1 import lending_pb2, records_pb2
@@ -68,10 +70,7 @@ def value_of(dimension: str) -> Value:
     if dimension.startswith("size/"):
         return _size_by(dimension[5:])
     if dimension.startswith("rate/"):
-        bounds = _bounds(dimension)
-        return lambda row: (
-            _band(bounds, row.loan.annual_rate_bp) if row.loan.HasField("annual_rate_bp") else UNKNOWN
-        )
+        return _band_of(_bounds(dimension))
     return _VALUES[dimension]
 
 
@@ -103,20 +102,26 @@ def _bounds(dimension: str) -> list[int]:
     return [int(bound) for bound in dimension[5:].split("-")]
 
 
-def _band(bounds: Sequence[int], rate_bp: int) -> str:
+def _band_of(bounds: Sequence[int]) -> Value:
     """Lower bounds are in their band, upper ones are not."""
-    below = 0
-    for bound in bounds:
-        if rate_bp < bound:
-            return f"{below:05d}-{bound:05d}"
-        below = bound
-    return f"{below:05d}-up"
+    names = _names(bounds)
+
+    def band(row: lending_pb2.LoanRow) -> str:
+        loan = row.loan
+        return names[bisect_right(bounds, loan.annual_rate_bp)] if loan.HasField("annual_rate_bp") else UNKNOWN
+
+    return band
+
+
+def _names(bounds: Sequence[int]) -> list[str]:
+    """Of the bands, ascending."""
+    closed = [f"{below:05d}-{bound:05d}" for below, bound in pairwise((0, *bounds))]
+    return [*closed, f"{bounds[-1]:05d}-up"]
 
 
 @lru_cache(maxsize=64)
 def _bands(dimension: str) -> frozenset[str]:
-    bounds = _bounds(dimension)
-    return frozenset(_band(bounds, rate) for rate in (0, *bounds))
+    return frozenset(_names(_bounds(dimension)))
 
 
 _GRADE_NAMES = {number: name.removeprefix("GRADE_") for name, number in records_pb2.Grade.items()}

@@ -47,6 +47,11 @@ KEYS = {
     "recalls": ["correction", "recipient"],
     "objections": ["objection"],
     "notices": ["number"],
+    "lending_tables": ["document"],
+    "outcome_batches": ["document"],
+    "challenges": ["document"],
+    "statistics": ["document"],
+    "statistics_deliveries": ["document", "recipient"],
 }
 Row = dict[str, Any]
 
@@ -70,6 +75,7 @@ class Cast:
         self.approver = make_signer(folder, f"xinyi://{BUREAU}/person/wang-fang", document)
         self.bank = make_signer(folder, f"xinyi://{BANK}/machine/main", document)
         self.bank_2 = make_signer(folder, f"xinyi://{BANK_2}/machine/main", document)
+        self.teller = make_signer(folder, f"xinyi://{BANK}/person/zhou-yan", document)
         self.auditor = make_signer(folder, f"xinyi://{AUDITOR}/person/zhao-min", document)
 
     def signer(self, holder: str, name: str) -> FileSigner:

@@ -13,15 +13,26 @@ from pathlib import Path
 import pytest
 
 from adapters.bank.client import BankClient
-from adapters.bank.lending.client import LendingClient
+from adapters.bank.lending.client import COUNTED, HELD, LendingClient, open_receipt
 from adapters.bank.lending.kept import KeptTable, KeptTables
 from adapters.bank.lending.reading import LoanLine
 from adapters.bank.lending.reporting import Order, check_over, choose_terms, make, prove, send
 from adapters.party.home import Home
+from audit.envelope import seal
+from audit.keys import Keyring
 from audit.lending_tree import LendingTree, commitment
 from tests.bank.reports import Given, loan_lines
 from tests.world import city
-from xinyi.errors import Conflict, Invalid, NotEntitled, Unavailable, UsageInvalid
+from xinyi.errors import (
+    Conflict,
+    DigestMismatch,
+    EncodingInvalid,
+    Invalid,
+    NotEntitled,
+    SignatureInvalid,
+    Unavailable,
+    UsageInvalid,
+)
 from xinyi.lending import find_shortfalls, parse_period
 from xinyi.margins import ADDITIVE, Layout, amounts, value_of
 from xinyi.v1 import lending_pb2
@@ -153,6 +164,28 @@ def test_what_is_asked_for_is_checked_before_a_row_is_read() -> None:
         choose_terms([], Q1)
     with pytest.raises(Invalid, match="not over"):
         check_over(parse_period("2099"))
+
+
+def test_a_receipt_is_the_gateway_s_about_this_table_and_says_what_became_of_it(home: Home, tmp_path: Path) -> None:
+    holder = "xinyi://test-city/gateway/machine/main"
+    gateway = Home.create(tmp_path / "gateway", holder, "127.0.0.1:1", "test-city/gateway")
+    trusted, table = Keyring([gateway.signer().key]), b"\7" * 32
+
+    def receipt(
+        *questions: lending_pb2.Question, about: bytes = table, state: int = COUNTED, by: Home = gateway
+    ) -> bytes:
+        told = lending_pb2.TableReceipt(table=about, state=state, questions=questions)  # type: ignore[arg-type]
+        return open_receipt(seal(told, by.signer()), table, trusted).digest
+
+    question = lending_pb2.Question(rule="lending.sums")
+    assert receipt() != receipt(question, state=HELD)
+    with pytest.raises(SignatureInvalid):
+        receipt(by=home)
+    with pytest.raises(DigestMismatch):
+        receipt(about=b"\6" * 32)
+    for state, questions in ((HELD, ()), (COUNTED, (question,)), (lending_pb2.REPORT_STATE_REFUSED, ())):
+        with pytest.raises(EncodingInvalid):
+            receipt(*questions, state=state)
 
 
 def test_one_report_at_a_time(home: Home) -> None:

@@ -7,10 +7,14 @@ from pathlib import Path
 import pytest
 
 from adapters.bank.lending.kept import KeptTables
+from audit import envelope
 from tests.bank.lending.loan_files import loan, write_csv
+from tests.flows.test_delivery import until
 from tests.flows.test_rights import entries
+from tests.lending import firms_of, table_of
 from tests.programs import ok, run
 from tests.world import CITY, city
+from xinyi.files import write_atomically
 from xinyi.v1 import exchange_pb2
 
 pytestmark = pytest.mark.processes
@@ -117,5 +121,16 @@ async def test_a_report_goes_by_folder(tmp_path: Path) -> None:
         [entry] = entries(world, "lending.counted")
         assert entry.documents[0] == kept.digest
         assert entry.actor == bank.settings.holder
-        # A file of somebody else's table is refused, and the answer says so.
         assert not list((folder / "answers").glob("*.refusal"))
+
+        # A table of another bank is no report of this one, whoever sealed it.
+        stranger = await world.bank("bank-2")
+        table = envelope.seal(table_of(stranger, firms_of([500_000_000])), bank.signer())
+        name = f"{envelope.digest(table).hex()}.1-table"
+        write_atomically(folder / f"incoming/{name}.dsse", table.SerializeToString(deterministic=True))
+
+        async def refused() -> bool:
+            return (folder / f"answers/{name}.refusal").exists()
+
+        await until(refused)
+        assert len(entries(world, "lending.counted")) == 1

@@ -48,11 +48,14 @@ def report(
     from adapters.bank.lending.source import open_rows
     from adapters.bank.lending.ways import open_way
     from xinyi.errors import UsageInvalid
+    from xinyi.fields import check_sentence
     from xinyi.lending import parse_period
 
     opened = open_home(home)
     of = parse_period(period)
     check_over(of)
+    if reason:
+        check_sentence(reason, "table.corrects")
     if bool(corrects) is not bool(reason):
         raise UsageInvalid("--corrects and --reason come together", basis="table.corrects")
     if as_json and not (yes or dry_run):
@@ -60,16 +63,17 @@ def report(
     tables = KeptTables(opened)
     with open_way(opened, folder) as way, tables.lock():
         order = Order(choose_terms(way.terms(), of, agreement), of, tables.digest_of(corrects), reason)
+        left_out = tables.path / f"left-out-{period}.csv"
         source = open_rows(
-            opened, file, profile, of, encoding=encoding, table=table, query=query,
-            kept=tables.path / f"left-out-{period}.csv", progress=lambda done: bar.told("rows", done),
+            opened, file, profile, of, encoding=encoding, table=table, query=query, kept=left_out,
+            progress=lambda done: bar.told("rows", done),
         )  # fmt: skip
         with _Bar() as bar, source as rows:
 
             def agreed(made: LendingTable) -> bool:
                 bar.stop()
                 if not as_json:
-                    presentation.show(made, rows.report())
+                    presentation.show(made, rows.report(), left_out, tables.unanswered(made))
                 elif dry_run:
                     print_json({"table": presentation.table_values(made), "quality": rows.report()})
                 return not dry_run and (yes or _confirmed("Seal this table and send it?"))

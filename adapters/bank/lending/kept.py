@@ -140,13 +140,25 @@ class KeptTables:
                 table.agreement_id == draft.agreement_id
                 and table.period == draft.period
                 and table.currency == draft.currency
-                and (table.corrects, table.reason) == (draft.corrects, draft.reason)
+                and table.corrects == draft.corrects
                 and table.source.sha256 == source.sha256
                 and table.source.profile_sha256 == source.profile_sha256
             )
             if same and not kept.refused:
                 return kept
         return None
+
+    def unanswered(self, draft: lending_pb2.LendingTable) -> list[KeptTable]:
+        """Other tables of its agreement, period and currency that may have reached the gateway: their answers are
+        missing."""
+        place = (draft.agreement_id, draft.period, draft.currency)
+        return [
+            kept
+            for kept in self.all()
+            if (kept.message.agreement_id, kept.message.period, kept.message.currency) == place
+            and kept.receipt is None
+            and not kept.refused
+        ]
 
     def unproven(self) -> list[KeptTable]:
         """Receipted, but without a proof of the log yet."""

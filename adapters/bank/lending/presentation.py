@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from adapters.bank.lending.kept import KeptTable
@@ -39,12 +40,29 @@ def table_values(made: lending_pb2.LendingTable) -> dict[str, Any]:
     }
 
 
-def show(made: lending_pb2.LendingTable, quality: Mapping[str, Any]) -> None:
-    """Before anything leaves. Args: quality — of the rows read; of none where the table was sealed before."""
-    if made.rows and not quality["rows"]:
+def show(
+    made: lending_pb2.LendingTable, quality: Mapping[str, Any], left_out: Path, unanswered: Sequence[KeptTable]
+) -> None:
+    """Before anything leaves.
+
+    Args:
+        quality: of the rows read; of none where the table was sealed before.
+        left_out: where rows are that are not reported.
+        unanswered: tables of the period, as `KeptTables.unanswered`.
+    """
+    if any(made == kept.message for kept in unanswered):
         notices.print("sealed before and not answered yet: the same table goes out again")
     else:
         show_quality(quality)
+        outcomes = quality["outcomes"]
+        if sum(rows for word, rows in outcomes.items() if word not in ("accepted", "warned")):
+            notices.print(f"rows that are not reported, with what to do: {left_out}", markup=False)
+        for kept in unanswered:
+            notices.print(
+                f"table {kept.path.name[:16]}… of this period was sealed before from another source and has no answer: "
+                "it may count already. Report its source again to learn it, then name it with --corrects",
+                markup=False,
+            )
     show_table(made)
 
 

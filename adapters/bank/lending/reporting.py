@@ -5,6 +5,7 @@ Every step can be repeated. What was sealed once is sent until the gateway has a
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from adapters.bank.lending.reading import LoanLine
 from adapters.bank.lending.staging import Staging
 from adapters.party.home import Home
 from xinyi.days import today
-from xinyi.errors import Invalid, NotEntitled, Refused, TooManyRequests, UsageInvalid
+from xinyi.errors import Invalid, NotEntitled, Refused, TooManyRequests, Unavailable, UsageInvalid
 from xinyi.lending import check_lending_table, last_day, period_name
 from xinyi.v1 import edition_pb2, lending_pb2
 from xinyi.v1.lending_service_pb2 import ReportingTerms
@@ -106,14 +107,17 @@ def make(
 
     Args: place — of `KeptTables.making`; counted — is told now and then how many enterprises are in the tree.
 
-    Raises Invalid where rows are there and tell nothing, or one is out of range.
+    Raises Invalid where rows are there and tell nothing, or one is out of range; Unavailable where the disk is full.
     """
-    with Staging(place, order.terms.dimensions, order.terms.currency) as staging:
-        staging.take(rows)
-        staging.settle()
-        for line, rule in staging.broken():
-            rows.leave_out(line, rule)
-        built = build(staging, place, counted)
+    try:
+        with Staging(place, order.terms.dimensions, order.terms.currency) as staging:
+            staging.take(rows)
+            staging.settle()
+            for line, rule in staging.broken():
+                rows.leave_out(line, rule)
+            built = build(staging, place, counted)
+    except sqlite3.OperationalError as error:
+        raise Unavailable(f"the rows cannot be put in order in {place}: {error}", basis="report.disk") from error
     table = order.draft(home)
     table.rows, table.firms, table.root = built.rows, built.firms, built.root
     table.margins.extend(built.margins)

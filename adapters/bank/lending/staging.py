@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from adapters.bank.lending.reading import LoanLine
 from audit.lending_tree import SALT_BYTES, commitment
+from audit.records import varint
 from xinyi.errors import Invalid
 from xinyi.margins import SUMS, TOTAL, pack_row, value_of
 from xinyi.v1 import lending_pb2
@@ -25,6 +26,8 @@ from xinyi.v1 import lending_pb2
 #: A lane's number has two bytes in a leaf's entry.
 MOST_CELLS = 5_900
 _CACHE_KIB = 16 << 10
+#: Tag of FirmLending.rows.
+_ROWS_FIELD = b"\x1a"
 
 #: Rules that rows break beside others, or beside the agreement.
 REPEATED, CURRENCY = "row.repeated", "row.currency"
@@ -85,7 +88,7 @@ class Staging:
         self._db.execute("COMMIT")
 
     def _counted(self, lines: Iterable[LoanLine]) -> Iterator[tuple[str, int, str, int, bytes, bytes]]:
-        pack, alone, size = self._form.pack, lending_pb2.FirmLending, 8 * len(SUMS)
+        pack, size = self._form.pack, 8 * len(SUMS)
         for line in lines:
             row = line.row
             loan = row.loan
@@ -95,8 +98,7 @@ class Staging:
             added = pack_row(row)
             # A row in which nothing is has no cells.
             cells = self._cells(row) if added else [0] * len(self._values)
-            # As a field of the enterprise's message, to be put behind its other fields.
-            record = alone(rows=[row]).SerializeToString(deterministic=True)
+            record = row.SerializeToString(deterministic=True)
             counted = pack(*cells, added.to_bytes(size, "little"))
             yield line.taxpayer_id, line.identifier_kind, loan.reference, line.line, record, counted
 
@@ -166,7 +168,9 @@ class Staging:
             total[0] += len(own)
             total[1] += 1
             head = lending_pb2.FirmLending(taxpayer_id=taxpayer, identifier_kind=kind)
-            record = b"".join((head.SerializeToString(deterministic=True), *[row[2] for row in own]))
+            # As a FirmLending with these rows would be serialised: its fields in order, the rows as they were read.
+            fields = [_ROWS_FIELD + varint(len(row[2])) + row[2] for row in own]
+            record = b"".join((head.SerializeToString(deterministic=True), *fields))
             salt = os.urandom(SALT_BYTES)
             yield commitment(salt, record), salt, record, b"".join([row[3] for row in own])
 

@@ -72,11 +72,10 @@ class FolderTables:
     def submit_table(self, sealed: envelope_pb2.Envelope) -> Answered | None:
         document = digest(sealed)
         name = f"{document.hex()}.1-table"
-        acknowledgement = self._folder.hand_in(name, sealed)
-        if acknowledgement is None:
+        acknowledgement, receipt = self._folder.hand_in(name, sealed), self._folder.receipt_of(name)
+        if acknowledgement is None or receipt is None:
             return None
-        receipt = open_receipt(self._folder.receipt_of(name), document, self._home.gateway_keyring())
-        return Answered(acknowledgement, receipt)
+        return Answered(acknowledgement, open_receipt(receipt, document, self._home.gateway_keyring()))
 
     def prove(self, leaf: bytes, *, wait_s: float) -> TlogProof | None:
         return self._folder.prove(leaf, wait_s=wait_s)

@@ -1,0 +1,149 @@
+"""Any order of arrival, repetition and interleaving of tables, corrections and answers counts the same."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from adapters.party.home import Home
+from audit import envelope
+from audit.envelope import digest
+from tests.flows.test_reports import counted, reporting_bank
+from tests.lending import YUAN, answer_of, firms_of, list_reports, send_answer, send_table, table_of
+from tests.world import World, city
+from xinyi.days import end_of
+from xinyi.errors import Conflict, Unknown
+from xinyi.lending import last_day
+from xinyi.v1 import envelope_pb2, lending_pb2
+
+TABLE = envelope.payload_type(lending_pb2.LendingTable)
+
+#: A table that counts; one that is held until a person confirms it; one that is held and given up.
+GOOD, CONFIRMED, ABANDONED = "good", "confirmed", "abandoned"
+links = st.lists(
+    st.tuples(st.sampled_from([GOOD, GOOD, CONFIRMED, ABANDONED]), st.integers(10_000, 10_000_000)),
+    min_size=1,
+    max_size=5,
+)
+
+
+@dataclass
+class Story:
+    """What a bank says of one period, in the order in which it says it, and which table counts in the end."""
+
+    bank: Home
+    person: Home
+    period: lending_pb2.LendingPeriod
+    documents: list[envelope_pb2.Envelope] = field(default_factory=list)
+    counts: tuple[bytes, int] | None = None
+    #: The last one without a question: what is given up never speaks of one that somebody may yet confirm.
+    good: bytes = b""
+
+    def tell(self, kind: str, number: int, yuan: int) -> None:
+        """Args: yuan — of a plausible loan; the others are in 万元 in a field of yuan."""
+        last = self.counts[0] if self.counts is not None else b""
+        amount = yuan * YUAN if kind == GOOD else yuan * YUAN // 10_000
+        corrects = self.good if kind == ABANDONED else last
+        table = table_of(
+            self.bank,
+            firms_of([amount, amount + 1]),
+            seed=number,
+            period=self.period,
+            issued_at_ms=end_of(last_day(self.period)) + 1,
+            corrects=corrects,
+            reason="a branch was missing" if corrects else "",
+        )
+        sealed = envelope.seal(table, self.bank.signer())
+        self.documents.append(sealed)
+        if kind == CONFIRMED:
+            answer = answer_of(self.person, digest(sealed))
+            self.documents.append(envelope.seal(answer, self.person.signer()))
+        if kind != ABANDONED:
+            self.counts = digest(sealed), 2 * amount + 1
+        if kind == GOOD:
+            self.good = digest(sealed)
+
+
+class Office:
+    """Sends what a story has, in whatever order, until nothing new is taken."""
+
+    def __init__(self, world: World, story: Story) -> None:
+        self._world, self._story = world, story
+        self._answers: dict[bytes, bytes] = {}
+
+    async def send(self, document: envelope_pb2.Envelope) -> bool:
+        """False where it is refused: too early, or for good. What was taken once is answered the same for ever."""
+        before = digest(document) in self._answers
+        try:
+            if document.payload_type == TABLE:
+                sent = await send_table(self._world, self._story.bank, document)
+                told = sent.acknowledgement.SerializeToString() + sent.sealed.SerializeToString()
+            else:
+                told = (await send_answer(self._story.person, document)).envelope.SerializeToString()
+        except (Conflict, Unknown):
+            assert not before
+            return False
+        assert self._answers.setdefault(digest(document), told) == told
+        return True
+
+    async def send_all(self, order: list[int], at_once: int) -> None:
+        documents = self._story.documents
+        turns = [documents[place % len(documents)] for place in order] + documents
+        taken = -1
+        while len(self._answers) > taken:
+            taken = len(self._answers)
+            for start in range(0, len(turns), at_once):
+                await asyncio.gather(*map(self.send, turns[start : start + at_once]))
+
+
+def test_the_order_of_arrival_changes_nothing(tmp_path: Path, database_url: str) -> None:
+    """One table counts of each bank and period, the last one said; no fen is lost or doubled."""
+    told: dict[tuple[str, int, int], tuple[bytes, int]] = {}
+    with asyncio.Runner() as runner:
+        stack = AsyncExitStack()
+        world = runner.run(stack.enter_async_context(city(tmp_path, database_url=database_url)))
+        try:
+            world.gateway.reception.refusals.a_day = 1_000_000
+            banks = [runner.run(reporting_bank(world, f"bank-{n}")) for n in (1, 2)]
+            periods = (
+                lending_pb2.LendingPeriod(year=year, month=month, months=3)
+                for year in range(2018, 2026)
+                for month in (1, 4, 7, 10)
+            )
+
+            @settings(
+                max_examples=30 if database_url.startswith("sqlite") else 15,
+                deadline=None,
+                derandomize=True,
+                phases=[Phase.explicit, Phase.generate],  # each has a period of its own: none can be lived again
+                suppress_health_check=list(HealthCheck),
+            )
+            @given(links, st.lists(st.integers(0, 99), max_size=8), st.integers(1, 4))
+            def live(said: list[tuple[str, int]], order: list[int], at_once: int) -> None:
+                period = next(periods)
+                stories = [Story(bank, person, period) for bank, person in banks]
+                for story in stories:
+                    for number, (kind, yuan) in enumerate(said):
+                        story.tell(kind, number, yuan)
+                    if story.counts is not None:
+                        told[story.bank.party, period.year, period.month] = story.counts
+
+                async def send() -> None:
+                    forth, back = (Office(world, story) for story in stories)
+                    await asyncio.gather(forth.send_all(order, at_once), back.send_all(order[::-1], 5 - at_once))
+
+                runner.run(send())
+                assert counted(world) == told
+
+            live()
+            for bank, _ in banks:
+                states = runner.run(list_reports(bank))
+                shown = {table for table, state in states if state == "COUNTED"}
+                assert shown == {table for (party, _, _), (table, _) in told.items() if party == bank.party}
+        finally:
+            runner.run(stack.aclose())
