@@ -19,7 +19,7 @@ from gateway.reliances import Editions, Relied, Truth, true_grades
 from gateway.rules.outcomes import question
 from gateway.rules.partners import check_right
 from gateway.rules.reporting import terms_of
-from gateway.store import lending, parties
+from gateway.store import editions, lending, parties
 from gateway.store import outcomes as store
 from gateway.store.db import Database
 from gateway.store.rows import Row
@@ -27,7 +27,7 @@ from xinyi.days import end_of
 from xinyi.errors import NotEntitled, Unknown
 from xinyi.fields import check_date, check_party
 from xinyi.server import Caller
-from xinyi.v1 import lending_pb2, records_pb2
+from xinyi.v1 import envelope_pb2, lending_pb2, records_pb2
 from xinyi.v1 import lending_service_pb2 as pb
 
 
@@ -48,11 +48,14 @@ class Listing:
         """Chunk by chunk, in the order of batches. Blocks."""
         known = Editions()
         for batch in self.batches:
+            with self.database.reading() as conn:
+                sealed: envelope_pb2.Envelope | None = editions.get_document(conn, batch["document"])
             for number in range(-(-batch["row_count"] // CHUNK_RECORDS)):
                 with self.database.reading() as conn:
                     outcomes = self._chunk(conn, batch, number, known)
                 if outcomes:
-                    yield pb.ListOutcomesResponse(outcomes=outcomes)
+                    yield pb.ListOutcomesResponse(outcomes=outcomes, batch=sealed)
+                    sealed = None
 
     def _chunk(self, conn: Connection, batch: Row, number: int, known: Editions) -> list[pb.OutcomeStatus]:
         document, first = batch["document"], number * CHUNK_RECORDS
