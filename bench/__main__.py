@@ -18,13 +18,17 @@ from bench.asof import asof
 from bench.deltas import deltas
 from bench.editions import editions
 from bench.job import Bench
+from bench.outcomes import outcomes
 from bench.receipts import receipts
+from bench.statistics import statistics
 
 JOBS: dict[str, Callable[[Bench], Iterator[report.Line]]] = {
     "editions": editions,
     "deltas": deltas,
     "receipts": receipts,
     "asof": asof,
+    "outcomes": outcomes,
+    "statistics": statistics,
 }
 
 ROOT = Path(__file__).parents[1]

@@ -23,12 +23,12 @@ from gateway.reliances import Editions, Relied, find_fault
 from gateway.rules import outcomes as rules
 from gateway.rules.outcomes import Event, Key, Verdict
 from gateway.rules.reporting import terms_of
-from gateway.store import lending, tables
+from gateway.store import judgements, lending, tables
 from gateway.store import outcomes as store
 from gateway.store.db import Database
 from gateway.store.rows import Row
 from xinyi.margins import ALL, TOTAL, value_of
-from xinyi.v1 import envelope_pb2, lending_pb2, records_pb2
+from xinyi.v1 import envelope_pb2, lending_pb2, lending_service_pb2, records_pb2
 from xinyi.v1.lending_pb2 import (
     REPORT_STATE_CONFLICT,
     REPORT_STATE_HELD,
@@ -77,14 +77,16 @@ class Judge:
     def run(self) -> Judgement:
         with self.database.reading() as conn:
             upon = store.last_act(conn, self.bank)
-            self._correcting = store.has_corrections(conn, self.bank, self.document)
+            self._correcting = judgements.has_corrections(conn, self.bank, self.document)
         if upon and self.document:
             self._find_copies()
         self._judge(self._loans_of_confirmed() | self._recheck_editions())
         if self.document:
             # Of its own connection: what is written meanwhile is not looked for.
             with self.database.reading() as conn:
-                for page in store.loans_to_judge(conn, self.bank, self.document, earlier=bool(upon)):
+                for page in judgements.loans_to_judge(
+                    conn, self.bank, self.document, self.identity, rules.POSSIBLE, rules.CLOSED, earlier=bool(upon)
+                ):
                     self._judge(page)
         self._write_sums()
         if self._reconcile():
@@ -93,15 +95,15 @@ class Judge:
             return Judgement(
                 self.identity,
                 upon,
-                store.counts(conn, self.document, self.identity) if self.document else {},
-                store.rules(conn, self.document, self.identity) if self.document else {},
-                [_finding(*found) for found in store.findings(conn, self.document, self.identity, MOST_FINDINGS)],
+                judgements.counts(conn, self.document, self.identity) if self.document else {},
+                judgements.rules(conn, self.document, self.identity) if self.document else {},
+                [_finding(*found) for found in judgements.findings(conn, self.document, self.identity, MOST_FINDINGS)],
             )
 
     def drop(self) -> None:
         """Where another act came first."""
         with self.database.writing() as conn:
-            store.drop_judgement(conn, self.identity)
+            judgements.drop_judgement(conn, self.identity)
 
     # ── copies ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -109,7 +111,7 @@ class Judge:
         """Rows whose ids are here already: what stands for an id is the row that came first."""
         for start in range(0, self.rows, PAGE):
             with self.database.reading() as conn:
-                found = store.copies(conn, self.bank, self.document, (start, start + PAGE))
+                found = judgements.copies(conn, self.bank, self.document, (start, start + PAGE))
             changes = {
                 (self.document, place): (
                     (REPORT_STATE_REPEATED, rules.REPEATED)
@@ -124,22 +126,27 @@ class Judge:
 
     def _loans_of_confirmed(self) -> set[str]:
         with self.database.reading() as conn:
-            return set(store.loans_of(conn, self.confirmed))
+            return set(judgements.loans_of(conn, self.confirmed))
 
     def _recheck_editions(self) -> set[str]:
         """Rows that waited for an edition: what is in question now. Their loans are judged anew."""
         editions, loans = Editions(), set()
         with self.database.reading() as conn:
-            waiting, changes = store.read_rows(
-                conn, self.bank, self.document, self.identity, store.held_by(rules.EDITION)
+            waiting, changes = judgements.read_rows(
+                conn, self.bank, self.document, self.identity, judgements.held_by(rules.EDITION)
             )
             told = _by_row(changes)
             for row in waiting:
                 verdicts = told[row.document, row.place]
                 if rules.own_rule(row.rule, verdicts) != rules.EDITION or _is_copy(row, verdicts):
                     continue
-                if editions.find(conn, row.manifest_digest) is not None:
-                    self._own[row.document, row.place] = _own_question(conn, editions, row)
+                outcome = _outcome_of(conn, row)
+                relied = Relied.of(outcome)
+                assert relied is not None  # or it would not wait
+                fault = find_fault(conn, editions, relied, outcome.event_date)
+                if fault != rules.EDITION:
+                    own = fault or rules.find_implausible(outcome, _terms(conn, row.document))
+                    self._own[row.document, row.place] = own
                     loans.add(row.loan)
         return loans
 
@@ -148,8 +155,8 @@ class Judge:
     def _judge(self, loans: Iterable[str]) -> None:
         """All rows of these loans, and of those that corrections tie to them."""
         todo = list(loans)
-        for start in range(0, len(todo), store.MOST_VALUES):
-            self._judge_page(set(todo[start : start + store.MOST_VALUES]))
+        for start in range(0, len(todo), judgements.MOST_VALUES):
+            self._judge_page(set(todo[start : start + judgements.MOST_VALUES]))
 
     def _judge_page(self, loans: set[str]) -> None:
         with self.database.reading() as conn:
@@ -187,8 +194,8 @@ class Judge:
         while loans:
             seen |= loans
             for some in _pages(loans):
-                rows, changed = store.read_rows(
-                    conn, self.bank, self.document, self.identity, store.by_loan(some)
+                rows, changed = judgements.read_rows(
+                    conn, self.bank, self.document, self.identity, judgements.by_loan(some)
                 )
                 found.update(((row.document, row.place), row) for row in rows)
                 changes += changed
@@ -196,10 +203,10 @@ class Judge:
             if self._correcting:
                 named = {row.corrects for row in found.values() if row.corrects}
                 ids = {row.outcome_id for row in found.values()}
-                ways = [(store.by_id, named - ids), (store.by_corrects, ids)]
+                ways = [(judgements.by_id, named - ids), (judgements.by_corrects, ids)]
                 for way, values in ways:
                     for some in _pages(values):
-                        rows, _ = store.read_rows(
+                        rows, _ = judgements.read_rows(
                             conn, self.bank, self.document, self.identity, way(some)
                         )
                         loans |= {row.loan for row in rows} - seen
@@ -213,14 +220,14 @@ class Judge:
         A table that is counted between here and the door is looked at with the bank's next act.
         """
         with self.database.reading() as conn:
-            again = store.waits_on_table(conn, self.bank)
+            again = judgements.waits_on_table(conn, self.bank)
             by_currency: dict[str, list[tuple[set[str], rules.Room]]] = defaultdict(list)
             full: set[str] = set()
-            for table in store.counted_tables(conn, self.bank):
-                months, room = _months(table), rules.Room(store.limits(conn, table["document"]))
+            for table in judgements.counted_tables(conn, self.bank):
+                months, room = _months(table), rules.Room(judgements.limits(conn, table["document"]))
                 by_currency[table["currency"]].append((months, room))
-                granted = store.granted(conn, self.bank, months, table["currency"], self.identity)
-                if again or _overflows(store.limits(conn, table["document"]), granted):
+                granted = judgements.granted(conn, self.bank, months, table["currency"], self.identity)
+                if again or _overflows(judgements.limits(conn, table["document"]), granted):
                     full.add(table["currency"])
         changed = [self._fit(currency, by_currency[currency]) for currency in sorted(full)]
         return any(changed)
@@ -228,9 +235,9 @@ class Judge:
     def _fit(self, currency: str, rooms: list[tuple[set[str], rules.Room]]) -> bool:
         months, changed = set().union(*(months for months, _ in rooms)), False
         with self.database.reading() as conn:
-            for page in store.grants(conn, self.bank, self.document, months, currency):
+            for page in judgements.grants(conn, self.bank, self.document, months, currency):
                 with self.database.reading() as other:
-                    told = store.verdicts(other, [(row.document, row.place) for row in page], self.identity)
+                    told = judgements.verdicts(other, [(row.document, row.place) for row in page], self.identity)
                 changes: dict[Key, Verdict] = {}
                 for row in page:
                     key = row.document, row.place
@@ -269,7 +276,7 @@ class Judge:
 
     def _write_sums(self) -> None:
         with self.database.reading() as conn:
-            sums = store.sums(conn, self.document, self.identity)
+            sums = judgements.sums(conn, self.document, self.identity)
         names = ("month", "currency", "grade", "guarantee", "granted")
         rows = [{"judgement": self.identity} | dict(zip(names, row, strict=True)) for row in sums]
         if rows:
@@ -282,7 +289,7 @@ _NO_ROOM: Verdict = (REPORT_STATE_HELD, rules.RECONCILE)
 
 def _pages(values: Collection[str]) -> Iterable[list[str]]:
     some = list(values)
-    return (some[start : start + store.MOST_VALUES] for start in range(0, len(some), store.MOST_VALUES))
+    return (some[start : start + judgements.MOST_VALUES] for start in range(0, len(some), judgements.MOST_VALUES))
 
 
 def _by_row(changes: Iterable[Any]) -> dict[Key, list[Verdict]]:
@@ -299,21 +306,15 @@ def _is_copy(row: Any, verdicts: Sequence[Verdict]) -> bool:
     return state not in rules.STANDING
 
 
-def _own_question(conn: Connection, editions: Editions, row: Any) -> str:
-    """By which rule a row is in question now that its edition is known: its content is in the chunk."""
+def _outcome_of(conn: Connection, row: Any) -> lending_pb2.LendingOutcome:
+    """A row's content, from its chunk."""
     data = store.find_chunk(conn, row.document, row.place // CHUNK_RECORDS)
     assert data is not None  # staged before its rows were judged
     record = records_pb2.Chunk.FromString(data).records[row.place % CHUNK_RECORDS].record
-    outcome = lending_pb2.LendingOutcome.FromString(record)
-    reliance = outcome.loan.reliance
-    relied = Relied(
-        outcome.taxpayer_id, reliance.manifest_digest, reliance.blinded_key, reliance.grade, reliance.evaluation_year
-    )
-    fault = find_fault(conn, editions, relied, reliance.commitment, outcome.event_date)
-    return fault or rules.find_implausible(outcome, _terms(conn, row.document))
+    return lending_pb2.LendingOutcome.FromString(record)
 
 
-def _terms(conn: Connection, document: bytes) -> Any:
+def _terms(conn: Connection, document: bytes) -> lending_service_pb2.ReportingTerms:
     """What the agreement of a batch wants."""
     batch, intake = store.find_batch(conn, document), store.find_intake(conn, document)
     if batch is None:

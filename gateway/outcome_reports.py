@@ -15,7 +15,7 @@ from gateway.rules import outcomes as rules
 from gateway.rules.entitlement import check_in_force
 from gateway.rules.partners import check_right
 from gateway.rules.reporting import terms_of
-from gateway.store import editions, lending, parties, tables
+from gateway.store import editions, judgements, lending, parties, tables
 from gateway.store import outcomes as store
 from xinyi.days import DAY_MS, day_of
 from xinyi.errors import Conflict, Invalid, NotEntitled, Unavailable, Unknown
@@ -226,7 +226,7 @@ def _find_named(
     if not answer.outcome_ids:
         raise Invalid("which outcomes of the batch are right is not said", basis="lending_answer.outcomes")
     places = store.places(conn, answer.document, answer.outcome_ids)
-    standing = store.verdicts(conn, [(answer.document, place) for place, *_ in places.values()], b"")
+    standing = judgements.verdicts(conn, [(answer.document, place) for place, *_ in places.values()], b"")
     states = {
         name: standing.get((answer.document, place), (state, rule)) for name, (place, state, rule) in places.items()
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ from gateway.store.rows import Row
 from xinyi.days import day_of
 from xinyi.errors import Unavailable
 from xinyi.grade_columns import GradeColumns
-from xinyi.v1 import exchange_pb2
+from xinyi.v1 import exchange_pb2, lending_pb2
 
 #: Chunks whose records are kept at hand, each about 120 KiB.
 KEPT_CHUNKS = 512
@@ -34,8 +34,18 @@ class Relied(NamedTuple):
     taxpayer_id: str
     manifest_digest: bytes
     blinded_key: bytes
+    commitment: bytes
     grade: int
     evaluation_year: int
+
+    @classmethod
+    def of(cls, outcome: lending_pb2.LendingOutcome) -> Relied | None:
+        """None where no grade was relied on."""
+        if not outcome.loan.HasField("reliance"):
+            return None
+        told = outcome.loan.reliance
+        record = told.manifest_digest, told.blinded_key, told.commitment
+        return cls(outcome.taxpayer_id, *record, told.grade, told.evaluation_year)
 
 
 class Truth(NamedTuple):
@@ -61,8 +71,12 @@ class Known:
 
     row: Row
     published_at_ms: int
+    #: The same as a day in China, an ISO date.
+    published_on: str
     #: Last blinded key of each chunk.
     last_keys: list[bytes]
+    #: Blinded key of an identifier.
+    blind: Callable[[bytes], bytes]
 
 
 class _Records:
@@ -101,7 +115,8 @@ class Editions:
             if row is None or row["approval"] is None:
                 return None
             keys = editions.last_keys(conn, manifest_digest)
-            known = self._known[manifest_digest] = Known(row, published_at(conn, row), keys)
+            at_ms, blind = published_at(conn, row), blinder(row["blinding_key"])
+            known = self._known[manifest_digest] = Known(row, at_ms, day_of(at_ms).isoformat(), keys, blind)
         return known
 
     def record(self, conn: Connection, known: Known, key: bytes) -> Told | None:
@@ -123,15 +138,22 @@ class Editions:
 
 
 def find_fault(
-    conn: Connection, known: Editions, relied: Relied, commitment: bytes, event_date: str
+    conn: Connection, known: Editions, relied: Relied, event_date: str, *, own: bool = False
 ) -> str:
-    """The rule by which what a row relied on is in question; empty where it is not. Args: event_date — in China."""
+    """The rule by which what a row relied on is in question; empty where it is not.
+
+    Args:
+        event_date: in China.
+        own: the blinded key is known to be that of the taxpayer.
+    """
     edition = known.find(conn, relied.manifest_digest)
     if edition is None:
         return EDITION
-    if known.record(conn, edition, relied.blinded_key) != (commitment, relied.grade, relied.evaluation_year):
+    if not own and edition.blind(relied.taxpayer_id.encode()) != relied.blinded_key:
+        return RELIANCE  # another taxpayer's record
+    if known.record(conn, edition, relied.blinded_key) != relied[3:]:
         return RELIANCE
-    return BEFORE if event_date < day_of(edition.published_at_ms).isoformat() else ""
+    return BEFORE if event_date < edition.published_on else ""
 
 
 def published_at(conn: Connection, edition: Row) -> int:
@@ -163,9 +185,8 @@ def true_grades(
             behind[one.manifest_digest] = _corrections(conn, known, edition, until_ms)
         truth = Truth(recalled=False, grade=one.grade)
         for correction in behind[one.manifest_digest]:
-            secret = correction.row["blinding_key"]
-            same = secret == edition.row["blinding_key"]
-            key = one.blinded_key if same else blinder(secret)(one.taxpayer_id.encode())
+            same = correction.row["blinding_key"] == edition.row["blinding_key"]
+            key = one.blinded_key if same else correction.blind(one.taxpayer_id.encode())
             told = known.record(conn, correction, key)
             if told is None or told.evaluation_year not in (0, one.evaluation_year):
                 continue

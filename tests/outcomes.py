@@ -147,6 +147,22 @@ def word(state: int) -> str:
     return lending_pb2.ReportState.Name(state).removeprefix("REPORT_STATE_")  # type: ignore[arg-type]
 
 
+async def begin_batch(home: Home, batch: Batch, chunks: int) -> int:
+    """Begins a batch and sends its first chunks; where it went on from."""
+
+    def run() -> int:
+        with GatewayClient(home) as client, errors_restored():
+            stub = LendingServiceStub(client.channel)
+            begun = stub.BeginOutcomes(lending_service_pb2.BeginOutcomesRequest(call=client.wrap(batch.sealed)))
+            stub.PutOutcomes(
+                lending_service_pb2.PutOutcomesRequest(batch=batch.digest, number=n, data=batch.chunks[n])
+                for n in range(begun.next_chunk, chunks)
+            )
+            return int(begun.next_chunk)
+
+    return await asyncio.to_thread(run)
+
+
 async def send_batch(world: World, home: Home, batch: Batch) -> SentBatch:
     """Begins, sends what is not there yet, commits. Raises what the gateway raises."""
 

@@ -58,7 +58,7 @@ ZONES = {
         "gateway.intake gateway.metrics gateway.work gateway.states gateway.preparation gateway.recalls "
         "gateway.catchup gateway.polls gateway.disputes gateway.row_answers gateway.watching "
         "gateway.judgement gateway.outcome_intake gateway.outcome_listing gateway.outcome_reports gateway.reliances "
-        "gateway.bucket_paths gateway.subjects gateway.challenges",
+        "gateway.bucket_paths gateway.subjects gateway.challenges gateway.statistics",
         "wire proof log rules store",
         "sqlalchemy structlog prometheus_client",
     ),

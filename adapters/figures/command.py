@@ -35,7 +35,7 @@ def statistics(
     period: Annotated[
         str, typer.Option(help="2018-Q1, 2018-03 or 2018; the newest there is without it.")
     ] = "",
-    version: Annotated[int, typer.Option(min=1, help="The newest without it.")] = 0,
+    version: Annotated[int | None, typer.Option(min=1, help="The newest without it.")] = None,
     currency: Annotated[str, typer.Option(help="Of the figures (ISO 4217).")] = "CNY",
     form: Annotated[Form, typer.Option("--format", help="xlsx needs -o.")] = Form.text,
     output: Annotated[
@@ -69,10 +69,10 @@ def statistics(
     return _show(fetched, Form.json if as_json else form, output, language.value)
 
 
-def _pick(versions: list[StatisticsVersion], number: int) -> StatisticsVersion:
+def _pick(versions: list[StatisticsVersion], number: int | None) -> StatisticsVersion:
     """The newest of the latest period, or the version that was named of it. Raises Unknown."""
     latest = versions[-1].period
-    found = [one for one in versions if one.period == latest and number in (0, one.version)]
+    found = [one for one in versions if one.period == latest and number in (None, one.version)]
     if not found:
         raise Unknown(f"there is no version {number}", basis="statistics.version")
     return found[-1]

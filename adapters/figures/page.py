@@ -14,6 +14,9 @@ from adapters.figures.sheet import Gap, Margin, Sheet
 from adapters.figures.text import number
 from adapters.figures.words import Words
 
+#: What a reader has to know before the first figure.
+_ON_TOP = [words.FACTS[name] for name in ("audience", "version", "counted_until", "banks")]
+
 _STYLE = """
 @page { size: A4 landscape; margin: 12mm 12mm 16mm;
         @bottom-left { content: "DIGEST"; font: 8pt sans-serif; color: #444; }
@@ -25,6 +28,7 @@ h1 { font-size: 1.5em; margin: 0 0 .6em; }
 h2 { font-size: 1.1em; margin: 1.4em 0 .4em; border-bottom: 1px solid #888; break-after: avoid; }
 h3 { font-size: 1em; margin: .6em 0 .2em; break-after: avoid; }
 .restated { border: 1px solid #a33; padding: .4em .8em; }
+.version, .note { color: #333; font-size: .9em; margin: .2em 0 .6em; }
 .headlines { font-size: 1.1em; }
 .charts { display: grid; grid-template-columns: 1fr 1fr; gap: .6em 2em; }
 figure { margin: 0; break-inside: avoid; }
@@ -64,10 +68,15 @@ def render(fetched: Fetched, sheet: Sheet, language: str) -> bytes:
     SubElement(head, "style").text = _STYLE.replace("DIGEST", fetched.digest.hex())
     main = SubElement(SubElement(root, "body"), "main")
     _say(main, "h1", sheet.title, language)
+    said = [
+        f"{name.show(language)}: {value.show(language)}" for name, value in sheet.facts if name in _ON_TOP
+    ]
+    SubElement(main, "p", {"class": "version"}).text = " · ".join(said)
     if fetched.statistics.restatement:
-        said = f"{words.FACTS['restatement'].show(language)}: {fetched.statistics.restatement}"
-        SubElement(main, "p", {"class": "restated"}).text = said
+        why = f"{words.FACTS['restatement'].show(language)}: {fetched.statistics.restatement}"
+        SubElement(main, "p", {"class": "restated"}).text = why
     _facts(_section(main, words.SECTIONS["headlines"], language), sheet.headlines, language, "headlines")
+    _say(main, "p", sheet.notes[0], language).set("class", "note")
     charts = charts_of(sheet, fetched.statistics)
     if charts:
         grid = SubElement(_section(main, words.SECTIONS["charts"], language), "div", {"class": "charts"})

@@ -130,8 +130,13 @@ def sheet_of(fetched: Fetched) -> Sheet:
         ),
         facts=tuple(_facts(fetched)),
         headlines=tuple(_headlines(told)),
-        margins=tuple(_margin(margin, total) for margin in told.margins),
+        # Detail comes behind what it is detail of.
+        margins=tuple(_margin(margin, total) for margin in sorted(told.margins, key=_is_detail)),
     )
+
+
+def _is_detail(margin: lending_pb2.PublishedMargin) -> bool:
+    return margin.dimension.startswith("consented/")
 
 
 def _facts(fetched: Fetched) -> list[tuple[Words, Words]]:
@@ -216,7 +221,7 @@ def _small(size: SmallMicro) -> Words:
 
 
 def _margin(margin: lending_pb2.PublishedMargin, total: Cell) -> Margin:
-    events = margin.dimension.startswith("consented/")
+    events = _is_detail(margin)
     columns = _EVENTS if events else COLUMNS
     heads = words.EVENTS if events else words.COLUMNS
     cells = sorted(margin.cells, key=lambda cell: _order(margin.dimension, cell.value))

@@ -32,6 +32,7 @@ def render(sheet: Sheet, language: str, width: int = WIDTH) -> bytes:
         console.print(grid)
     for margin in sheet.margins:
         console.print()
+        console.print(Text(margin.title.show(language)))
         console.print(_table(margin, language))
     console.print()
     for note in sheet.notes:
@@ -42,7 +43,7 @@ def render(sheet: Sheet, language: str, width: int = WIDTH) -> bytes:
 
 def _table(margin: Margin, language: str) -> Table:
     unit = words.UNITS["wan"].show(language)
-    grid = Table(title=Text(margin.title.show(language)), title_justify="left", box=box.SIMPLE_HEAD)
+    grid = Table(box=box.SIMPLE_HEAD)
     grid.add_column(words.COLUMNS["value"].show(language), overflow="fold")
     places = [n for n, column in enumerate(margin.columns) if column.key not in _LEFT_OUT]
     for place in places:

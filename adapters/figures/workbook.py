@@ -1,4 +1,4 @@
-"""A version as an Excel workbook (ECMA-376), written without a library: docs/decisions/0023 says why.
+"""A version as an Excel workbook (ECMA-376), written without a library: docs/decisions/0025 says why.
 
 Two sheets: what it is, and the flat table. The same version gives the same bytes.
 """
@@ -136,6 +136,8 @@ def _styles() -> Element:
             formats, "xf", numFmtId=number, fontId=font_id, fillId="0", borderId="0", xfId="0",
             applyNumberFormat="1", applyFont="1",
         )  # fmt: skip
+    named = SubElement(root, "cellStyles", count="1")
+    SubElement(named, "cellStyle", name="Normal", xfId="0", builtinId="0")
     return root
 
 

@@ -10,11 +10,12 @@ import calendar
 import re
 from collections.abc import Callable
 from datetime import date
+from functools import lru_cache
 from itertools import pairwise
 
 from xinyi import identifiers
 from xinyi.days import day_of
-from xinyi.errors import Invalid
+from xinyi.errors import Invalid, UsageInvalid
 from xinyi.fields import (
     FIRST_YEAR,
     LAST_YEAR,
@@ -31,12 +32,14 @@ from xinyi.fields import (
     is_text,
     require,
 )
-from xinyi.margins import ADDITIVE, SIZES, TOTAL, check_dimension, check_value
+from xinyi.margins import ADDITIVE, SIZES, SUMS, TOTAL, check_dimension, check_value
 from xinyi.v1 import edition_pb2, lending_pb2, records_pb2
 
 MAX_OUTCOMES = 16_777_216
 #: Also the most rows of a table, and lanes' values: as fen, ninety thousand trillion yuan.
 MAX_SUM = (1 << 63) - 1
+#: Cells of a table, so that its tree and its place in a database stay small.
+MAX_CELLS = 4096
 MAX_SAMPLE = 10_000
 MAX_NAMED = 10_000
 SCOPES = ("lending-outcomes", "public-record")
@@ -45,6 +48,7 @@ _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DISTRICT = re.compile(r"[0-9]{6}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _INDUSTRY = re.compile(r"[A-T]")
+_ENCODING = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,39}")
 _HOLDS: dict[int, Callable[[str], bool]] = {
     records_pb2.IDENTIFIER_KIND_USCC: identifiers.is_uscc,
     records_pb2.IDENTIFIER_KIND_OLD_TAXPAYER_NUMBER: identifiers.is_old_taxpayer_number,
@@ -92,22 +96,26 @@ def period_name(period: lending_pb2.LendingPeriod) -> str:
 
 
 def parse_period(text: str) -> lending_pb2.LendingPeriod:
-    """The inverse of `period_name`. Raises Invalid."""
+    """The inverse of `period_name`, as a person types it. Raises UsageInvalid."""
     match = re.fullmatch(r"([0-9]{4})(?:-(?:Q([1-4])|([0-9]{2})))?", text)
     if match is None:
-        raise Invalid(f"{text!r} is no period: 2018-Q1, 2018-03 or 2018", basis="lending.period")
+        raise UsageInvalid(f"{text!r:.40} is no period: 2018-Q1, 2018-03 or 2018", basis="lending.period")
     year, quarter, month = match.groups()
     if quarter:
         period = lending_pb2.LendingPeriod(year=int(year), month=int(quarter) * 3 - 2, months=3)
     else:
         period = lending_pb2.LendingPeriod(year=int(year), month=int(month or 1), months=1 if month else 12)
-    check_lending_period(period, "lending.period")
+    try:
+        check_lending_period(period, "lending.period")
+    except Invalid as error:
+        raise UsageInvalid(f"{text!r:.40}: {error.explanation}", basis=error.basis) from error
     return period
 
 
 # Loans and rows
 
 
+@lru_cache(maxsize=65_536)
 def check_taxpayer(identifier: str, kind: int, basis: str) -> None:
     require(
         kind in _HOLDS and _HOLDS[kind](identifier), basis, "the identifier does not hold as one of its kind"
@@ -134,37 +142,48 @@ def check_currency(currency: str, basis: str) -> None:
 
 def check_loan(loan: lending_pb2.Loan) -> None:
     check_reference(loan.reference, "loan.reference")
-    check_name(loan.product, "loan.product")
-    require(loan.guarantee in _GUARANTEES, "loan.guarantee", "an unknown guarantee")
-    definitions = [size.definition for size in loan.sizes]
+    _check_terms(
+        loan.product, loan.guarantee, loan.industry, loan.district, loan.first_time, loan.currency, loan.branch
+    )
+    _check_sizes(tuple([(size.definition, size.size) for size in loan.sizes]))
+    if loan.annual_rate_bp > 10_000:
+        raise Invalid("more than 100 % a year", basis="loan.rate")
+    if not 1 <= loan.term_months <= 1200 and loan.HasField("term_months"):
+        raise Invalid("1 to 1,200 months", basis="loan.term")
+    if loan.HasField("reliance"):
+        _check_reliance(loan.reliance)
+
+
+@lru_cache(maxsize=8192)
+def _check_terms(
+    product: str, guarantee: int, industry: str, district: str, first_time: int, currency: str, branch: str
+) -> None:
+    """What many loans have in common: the same few are checked once."""
+    check_name(product, "loan.product")
+    require(guarantee in _GUARANTEES, "loan.guarantee", "an unknown guarantee")
+    require(not industry or _INDUSTRY.fullmatch(industry) is not None, "loan.industry", "a letter A to T")
+    require(not district or _DISTRICT.fullmatch(district) is not None, "loan.district", "six digits")
+    require(first_time in _FIRST_TIMES, "loan.first_time", "an unknown value")
+    check_currency(currency, "loan.currency")
+    if branch:
+        check_reference(branch, "loan.branch")
+
+
+@lru_cache(maxsize=1024)
+def _check_sizes(sizes: tuple[tuple[str, str], ...]) -> None:
+    definitions = [definition for definition, _ in sizes]
     require(
         definitions == sorted(set(definitions)), "loan.sizes", "size classes are not ascending by definition"
     )
-    for size in loan.sizes:
-        known = size.definition in SIZES and size.size in SIZES[size.definition]
-        require(known, "loan.sizes", "no size class of that definition")
-    require(
-        not loan.industry or _INDUSTRY.fullmatch(loan.industry) is not None,
-        "loan.industry",
-        "a letter A to T",
-    )
-    require(
-        not loan.district or _DISTRICT.fullmatch(loan.district) is not None, "loan.district", "six digits"
-    )
-    require(loan.first_time in _FIRST_TIMES, "loan.first_time", "an unknown value")
-    require(loan.annual_rate_bp <= 10_000, "loan.rate", "more than 100 % a year")
-    require(
-        not loan.HasField("term_months") or 1 <= loan.term_months <= 1200, "loan.term", "1 to 1,200 months"
-    )
-    check_currency(loan.currency, "loan.currency")
-    if loan.HasField("reliance"):
-        reliance = loan.reliance
-        for digest in (reliance.manifest_digest, reliance.blinded_key, reliance.commitment):
-            check_digest(digest, "loan.reliance")
-        known = reliance.grade in _GRADES and FIRST_YEAR <= reliance.evaluation_year <= LAST_YEAR
-        require(known, "loan.reliance", "the grade or the year of evaluation is missing or unknown")
-    if loan.branch:
-        check_reference(loan.branch, "loan.branch")
+    for definition, size in sizes:
+        require(size in SIZES.get(definition, ()), "loan.sizes", "no size class of that definition")
+
+
+def _check_reliance(reliance: lending_pb2.Reliance) -> None:
+    for digest in (reliance.manifest_digest, reliance.blinded_key, reliance.commitment):
+        check_digest(digest, "loan.reliance")
+    known = reliance.grade in _GRADES and FIRST_YEAR <= reliance.evaluation_year <= LAST_YEAR
+    require(known, "loan.reliance", "the grade or the year of evaluation is missing or unknown")
 
 
 def check_firm_lending(firm: lending_pb2.FirmLending) -> None:
@@ -179,16 +198,11 @@ def check_firm_lending(firm: lending_pb2.FirmLending) -> None:
 def check_loan_row(row: lending_pb2.LoanRow) -> None:
     check_loan(row.loan)
     require(max(row.granted, row.balance) <= MAX_SUM, "row.granted", "an amount out of range")
-    require(
-        row.granted > 0 or not row.newly_granted, "row.granted", "newly granted, but nothing was disbursed"
-    )
+    require(row.granted > 0 or not row.newly_granted, "row.granted", "newly granted, but nothing was disbursed")
     require(row.loan_class in _CLASSES, "row.loan_class", "an unknown class")
     require(row.loan_class != 0 or not row.balance, "row.loan_class", "a balance without a class")
-    require(
-        not row.refused or not (row.granted or row.balance or row.newly_granted),
-        "row.refused",
-        "refused, and yet something was granted",
-    )
+    given = row.granted or row.balance or row.newly_granted
+    require(not row.refused or not given, "row.refused", "refused, and yet something was granted")
     require(not row.recalled or row.loan.HasField("reliance"), "row.recalled", "no grade was relied on")
     require(row.recalled or not row.true_grade, "row.recalled", "a true grade without a recall")
     require(not row.true_grade or row.true_grade in _GRADES, "row.recalled", "an unknown grade")
@@ -204,13 +218,11 @@ def check_lending_table(table: lending_pb2.LendingTable) -> None:
     check_currency(table.currency, "table.currency")
     require(is_text(table.agreement_id, 100), "table.agreement_id", "1 to 100 characters")
     empty = table.rows == 0
-    require(
-        (table.firms == 0) is empty and table.firms <= table.rows <= MAX_OUTCOMES,
-        "table.rows",
-        "rows and firms differ",
-    )
+    counted = (table.firms == 0) is empty and table.firms <= table.rows <= MAX_OUTCOMES
+    require(counted, "table.rows", "rows and firms differ")
     require(len(table.root) == (0 if empty else 32), "table.root", "a root has 32 bytes; none without rows")
     _check_margins(table)
+    _check_source(table.source, "table.source")
     if table.corrects or table.reason:
         check_digest(table.corrects, "table.corrects")
         check_sentence(table.reason, "table.corrects")
@@ -224,6 +236,13 @@ def check_lending_table(table: lending_pb2.LendingTable) -> None:
     require(day_of(table.issued_at_ms) > last_day(table.period), "table.issued_at", "the period is not over")
 
 
+def _check_source(source: edition_pb2.SourceFile, basis: str) -> None:
+    """What is told of the rows' origin; nothing has to be."""
+    digests = {len(source.sha256), len(source.profile_sha256)} <= {0, 32}
+    known = not source.encoding or _ENCODING.fullmatch(source.encoding) is not None
+    require(digests and known, basis, "the source is not described")
+
+
 def _check_margins(table: lending_pb2.LendingTable) -> None:
     dimensions = [margin.dimension for margin in table.margins]
     if table.rows == 0:
@@ -232,6 +251,7 @@ def _check_margins(table: lending_pb2.LendingTable) -> None:
     others = dimensions[1:]
     ordered = dimensions[:1] == [TOTAL] and others == sorted(set(others)) and TOTAL not in others
     require(ordered, "table.margins", '"total" comes first, the others ascending')
+    require(sum(len(margin.cells) for margin in table.margins) <= MAX_CELLS, "margin.cells", "more than 4,096 cells")
     for margin in table.margins:
         check_dimension(margin.dimension)
         values = [cell.value for cell in margin.cells]
@@ -239,8 +259,16 @@ def _check_margins(table: lending_pb2.LendingTable) -> None:
         for cell in margin.cells:
             check_value(margin.dimension, cell.value)
             check_sums(cell.sums)
+            require(_within(cell.sums, table), "margin.sums", "more loans or enterprises than the table has")
             told = any(getattr(cell.sums, name) for name in ADDITIVE)
             require(told or margin.dimension == TOTAL, "margin.cells", "a cell in which nothing is")
+
+
+def _within(sums: lending_pb2.LendingSums, table: lending_pb2.LendingTable) -> bool:
+    """No row is newly granted and refused."""
+    rows = max(sums.loans + sums.refused, sums.outstanding_loans + sums.refused)
+    firms = max(sums.firms, sums.outstanding_firms, sums.refused_firms)
+    return rows <= table.rows and firms <= table.firms
 
 
 def check_sums(sums: lending_pb2.LendingSums) -> None:
@@ -251,33 +279,33 @@ def check_sums(sums: lending_pb2.LendingSums) -> None:
         (sums.bad_loans, sums.bad_balance), (sums.bad_loans, sums.outstanding_loans),
         (sums.bad_firms, sums.outstanding_firms), (sums.bad_balance, sums.balance),
     )  # fmt: skip
-    require(
-        all(few <= many for few, many in groups), "margin.sums", "more enterprises than loans, or the like"
-    )
+    require(all(few <= many for few, many in groups), "margin.sums", "more enterprises than loans, or the like")
     counted = (
         (sums.loans, sums.firms), (sums.outstanding_loans, sums.outstanding_firms), (sums.bad_loans, sums.bad_firms),
         (sums.refused, sums.refused_firms),
     )  # fmt: skip
-    require(
-        all(bool(loans) == bool(firms) for loans, firms in counted),
-        "margin.sums",
-        "loans without an enterprise",
-    )
+    both = all(bool(loans) == bool(firms) for loans, firms in counted)
+    require(both, "margin.sums", "loans without an enterprise")
     most = max(getattr(sums, field.name) for field in sums.DESCRIPTOR.fields)
     require(most <= MAX_SUM, "margin.sums", "a sum out of range")
 
 
 def find_shortfalls(table: lending_pb2.LendingTable) -> list[tuple[str, str]]:
-    """(dimension, sum) where cells do not come to the total's. A question to the bank, not a broken rule."""
+    """(dimension, sum) where cells do not come to the total's. A question to the bank, not a broken rule.
+
+    An enterprise is counted once in each cell that its loans are in, and in the total: so no cell has more of them
+    than the total, and all together not fewer.
+    """
     if not table.margins:
         return []
     total = table.margins[0].cells[0].sums
-    return [
-        (margin.dimension, name)
-        for margin in table.margins
-        for name in ADDITIVE
-        if sum(getattr(cell.sums, name) for cell in margin.cells) != getattr(total, name)
-    ]
+    found = []
+    for margin in table.margins:
+        for name in SUMS:
+            cells, whole = [getattr(cell.sums, name) for cell in margin.cells], getattr(total, name)
+            if sum(cells) != whole if name in ADDITIVE else not max(cells) <= whole <= sum(cells):
+                found.append((margin.dimension, name))
+    return found
 
 
 # Single loans
@@ -286,35 +314,41 @@ def find_shortfalls(table: lending_pb2.LendingTable) -> list[tuple[str, str]]:
 def check_authorisation(authorisation: lending_pb2.Authorisation, day: date) -> None:
     """Args: day — on which the row is sent: the consent comes before."""
     check_digest(authorisation.digest, "authorisation.digest")
-    require(authorisation.scope in SCOPES, "authorisation.scope", f"the scope is one of {', '.join(SCOPES)}")
-    check_date(authorisation.valid_from, "authorisation.validity")
-    check_date(authorisation.valid_to, "authorisation.validity")
-    valid = authorisation.valid_from <= day.isoformat() <= authorisation.valid_to
+    _check_validity(authorisation.scope, authorisation.valid_from, authorisation.valid_to, day)
+
+
+@lru_cache(maxsize=8192)
+def _check_validity(scope: str, valid_from: str, valid_to: str, day: date) -> None:
+    require(scope in SCOPES, "authorisation.scope", f"the scope is one of {', '.join(SCOPES)}")
+    check_date(valid_from, "authorisation.validity")
+    check_date(valid_to, "authorisation.validity")
+    valid = valid_from <= day.isoformat() <= valid_to
     require(valid, "authorisation.validity", "the authorisation is not valid on the day of the report")
 
 
 def check_outcome(outcome: lending_pb2.LendingOutcome) -> None:
     """All but its authorisation, which is a rule of law (`check_authorisation`)."""
+    stage = outcome.stage
     check_reference(outcome.outcome_id, "outcome.id")
     check_taxpayer(outcome.taxpayer_id, outcome.identifier_kind, "outcome.taxpayer")
     check_loan(outcome.loan)
-    require(outcome.stage in _STAGES, "outcome.stage", "the stage is missing or unknown")
+    if stage not in _STAGES:
+        raise Invalid("the stage is missing or unknown", basis="outcome.stage")
     check_date(outcome.event_date, "outcome.event_date")
-    require(
-        max(outcome.amount, outcome.credit_line, outcome.balance) <= MAX_SUM, "outcome.amount", "out of range"
-    )
-    disbursed = outcome.stage == lending_pb2.STAGE_DISBURSED
-    require(not disbursed or outcome.amount > 0, "outcome.amount", "disbursed, but no amount")
-    require(outcome.loan_class in _CLASSES, "outcome.loan_class", "an unknown class")
+    if max(outcome.amount, outcome.credit_line, outcome.balance) > MAX_SUM:
+        raise Invalid("out of range", basis="outcome.amount")
+    if stage == lending_pb2.STAGE_DISBURSED and not outcome.amount:
+        raise Invalid("disbursed, but no amount", basis="outcome.amount")
+    if outcome.loan_class not in _CLASSES:
+        raise Invalid("an unknown class", basis="outcome.loan_class")
     if outcome.reason_code:
-        require(
-            outcome.stage == lending_pb2.STAGE_REJECTED, "outcome.reason_code", "a reason without a refusal"
-        )
+        require(stage == lending_pb2.STAGE_REJECTED, "outcome.reason_code", "a reason without a refusal")
         check_name(outcome.reason_code, "outcome.reason_code")
-    require(bool(outcome.corrects) or not outcome.voids, "outcome.corrects", "what it voids is not named")
     if outcome.corrects:
         check_reference(outcome.corrects, "outcome.corrects")
         require(outcome.corrects != outcome.outcome_id, "outcome.corrects", "it names itself")
+    elif outcome.voids:
+        raise Invalid("what it voids is not named", basis="outcome.corrects")
 
 
 def check_outcome_batch(batch: lending_pb2.OutcomeBatch) -> None:
@@ -328,6 +362,7 @@ def check_outcome_batch(batch: lending_pb2.OutcomeBatch) -> None:
     require(len(batch.chunk_roots) == chunks, "batch.root", "not a root for each chunk")
     for root in batch.chunk_roots:
         check_digest(root, "batch.root")
+    _check_source(batch.source, "batch.source")
     check_holder(batch.issued_by, "batch.issued_by", party=batch.bank)
     check_time(batch.issued_at_ms, "batch.issued_at")
 

@@ -66,6 +66,8 @@ class City:
         self.refusals: list[dict[str, Any]] = []
         #: (manifest digest, its one chunk); they share a blinding key.
         self.chunks: list[tuple[bytes, bytes]] = []
+        #: (batch digest, its one chunk as it is kept)
+        self.outcomes: list[tuple[bytes, bytes]] = []
 
     def log(
         self,
@@ -161,6 +163,7 @@ class City:
             state=[*state, ("answers", self.answers), ("refusals", self.refusals)],
             chunks=[(edition, 0, chunk) for edition, chunk in self.chunks],
             blinding_keys=[(edition, BLINDING_KEY) for edition, _ in self.chunks],
+            outcomes=[(batch, 0, chunk) for batch, chunk in self.outcomes],
         )
         for name, data in pieces:
             files[name] = files.get(name, b"") + data

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from audit import envelope, lending_exchanges, merkle
+from audit import envelope, lending_exchanges, merkle, outcomes
 from audit.lending_tree import LendingTree, Opened, commitment
 from audit.sum_tree import Lanes
 from audit.verification.statistics import add_up
@@ -122,6 +122,19 @@ QUESTION = lending_pb2.Question(
 )  # fmt: skip
 
 
+def outcome(number: int) -> lending_pb2.LendingOutcome:
+    """A disbursed loan; the borrower's authorisation of the second one is over."""
+    until = "2018-10-31" if number == 2 else "2020-12-31"
+    return lending_pb2.LendingOutcome(
+        outcome_id=f"o-{number}", taxpayer_id=uscc(number), identifier_kind=records_pb2.IDENTIFIER_KIND_USCC,
+        loan=lending_pb2.Loan(reference=f"L{number}-0", product="tax-loan", currency="CNY"),
+        stage=lending_pb2.STAGE_DISBURSED, event_date="2018-09-03", amount=1_000_000 * number,
+        authorisation=lending_pb2.Authorisation(
+            digest=seed(f"consent {number}"), scope="lending-outcomes", valid_from="2018-01-01", valid_to=until
+        ),
+    )  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Quarter:
     """The log of the quarter; each field is something that may be told otherwise."""
@@ -141,6 +154,8 @@ class Quarter:
     shows: bool = False
     predecessor: bool = True
     refused: int = 1
+    #: Whether the row without authorisation is kept whole.
+    unlawful: bool = False
     _recorded: dict[bytes, int] = field(default_factory=dict, repr=False)
 
     def city(self) -> City:
@@ -178,7 +193,8 @@ class Quarter:
         receipt = lending_pb2.TableReceipt(
             table=digest, state=HELD if questions else COUNTED, questions=questions, recorded_at_ms=city.now
         )
-        rows = [("lending_tables", {"document": digest, "bank": table.bank, "state": "HELD" if questions else "COUNTED"})]
+        state = "HELD" if questions else "COUNTED"
+        rows = [("lending_tables", {"document": digest, "bank": table.bank, "state": state})]
         if table.corrects:
             rows.append(("lending_tables", {"document": table.corrects, "bank": table.bank, "state": "CORRECTED"}))
         kind = "lending.held" if questions else "lending.counted"
@@ -218,12 +234,19 @@ class Quarter:
         city.acknowledge(given, "challenge.answered", leaf)
 
     def _send(self, city: City) -> None:
-        roots = [seed("chunk root")]
+        salted = [(seed(f"outcome {n}"), outcome(n).SerializeToString(deterministic=True)) for n in (1, 2, 3)]
+        commitments = [outcomes.commitment(*one) for one in salted]
+        root = merkle.root(outcomes.leaf_hashes(commitments))
         batch = lending_pb2.OutcomeBatch(
-            bank=BANK, number="2018-q3", agreement_id="2018-1", count=3, root=merkle.root(roots), chunk_roots=roots,
+            bank=BANK, number="2018-q3", agreement_id="2018-1", count=3, root=root, chunk_roots=[root],
             issued_by=THE_BANK.holder, issued_at_ms=TIME,
         )  # fmt: skip
         sealed = envelope.seal(batch, THE_BANK)
+        kept = [records_pb2.SaltedRecord(salt=salt, record=record) for salt, record in salted]
+        if not self.unlawful:
+            kept[1] = outcomes.withheld(commitments[1])
+        chunk = records_pb2.Chunk(records=kept).SerializeToString(deterministic=True)
+        city.outcomes.append((envelope.digest(sealed), chunk))
         why = lending_pb2.Question(
             rule="outcome.authorisation", basis="征信业管理条例 art. 29 ¶2", text="no authorisation of the borrower"
         )

@@ -2,8 +2,9 @@
 code and tools that are not ours.
 
 Everything comes from fixed seeds: a city of its own with test keys, fictitious taxpayers, one edition, and a log of
-eleven entries; then a year of three editions, and its log; then a quarter that two banks report, and its log. docs/evidence-format.md says what each part is. A case has
-the exact bytes in hex (files in base64) and the error that is expected; "" holds.
+eleven entries; then a year of three editions, and its log; then a quarter that two banks report, and its log.
+docs/evidence-format.md says what each part is. A case has the exact bytes in hex (files in base64) and the error that
+is expected; "" holds.
 """
 
 from __future__ import annotations

@@ -106,7 +106,8 @@ def quarter() -> Case:
             one("a version without its predecessor", "false", {"statistics"}, Quarter(predecessor=False)),
             one("a challenge with an older checkpoint", "false", {"challenges"}, Quarter(older=1)),
             one("a challenge answered by another bank", "false", {"challenges"}, Quarter(answering=SECOND_BANK)),
-            one("a row of which the receipt does not tell", "false", {"lending"}, Quarter(refused=0)),
+            one("a row of which the receipt does not tell", "false", {"lending", "records"}, Quarter(refused=0)),
+            one("a row without authorisation is kept", "false", {"records"}, Quarter(unlawful=True)),
         ],
     }
 
