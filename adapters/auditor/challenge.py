@@ -38,8 +38,12 @@ class ChallengeClient:
     def _stub(self) -> ChallengeServiceStub:
         return ChallengeServiceStub(self._gateway.channel)  # type: ignore[no-untyped-call]
 
-    def counted_table(self, bank: str, period: lending_pb2.LendingPeriod, currency: str) -> pb.RecordedTable:
-        """The table that counts, sealed by a pinned key of the bank.
+    def find_table(
+        self, bank: str, period: lending_pb2.LendingPeriod, currency: str, digits: str = ""
+    ) -> pb.RecordedTable:
+        """The table that counts, sealed by a pinned key of the bank; or another one, held or corrected.
+
+        Args: digits — the first of the other one's document digest.
 
         Raises Unknown where there is none, SettingsInvalid where no key is pinned, VerificationError.
         """
@@ -55,11 +59,13 @@ class ChallengeClient:
             table = open_sealed(recorded.table, lending_pb2.LendingTable, ring)
             check_signer(table, table.message.issued_by, bank)
             same = (table.message.bank, table.message.period, table.message.currency) == (bank, period, currency)
-            if same and recorded.state == "COUNTED":
+            meant = table.digest.hex().startswith(digits.lower()) if digits else recorded.state == "COUNTED"
+            if same and meant:
                 found: pb.RecordedTable = recorded
                 return found
+        what = f"begins with {digits}" if digits else "counts"
         raise Unknown(
-            f"no table of {bank} in {currency} counts for {period_name(period)}", basis="challenge.table"
+            f"no table of {bank} in {currency} for {period_name(period)} {what}", basis="challenge.table"
         )
 
     def prepare(
