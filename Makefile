@@ -19,7 +19,7 @@ help: ## this list
 
 env: $(READY) ## the environment alone
 
-demo: $(READY) ## three months in the life of a city, as real processes on this machine
+demo: $(READY) ## three months and a quarter in the life of a city, as real processes on this machine
 	$(BIN)/python -m examples.demo $(ARGS)
 
 test: $(READY) ## all tests, on SQLite and on PostgreSQL (ARGS="-k name" for some)
