@@ -125,6 +125,14 @@ def kept_commitments(salted: Iterable[records_pb2.SaltedRecord]) -> list[bytes]:
     return [commitment(entry.salt, entry.record) if entry.record else entry.salt for entry in salted]
 
 
+def check_kept(batch: lending_pb2.OutcomeBatch, number: int, salted: Sequence[records_pb2.SaltedRecord]) -> None:
+    """Rows of one chunk, withheld ones among them, are those that a batch seals there. Raises DigestMismatch."""
+    hashes = leaf_hashes(kept_commitments(salted))
+    known = number < len(batch.chunk_roots) and len(hashes) == chunk_size(batch, number)
+    if not known or merkle.root(hashes) != batch.chunk_roots[number]:
+        raise DigestMismatch("these are not the rows that the batch seals")
+
+
 # One row
 
 
@@ -137,9 +145,8 @@ def prove(batch: lending_pb2.OutcomeBatch, chunk: bytes, place: int) -> tuple[re
     """
     number, at = divmod(place, CHUNK_RECORDS)
     salted = records_pb2.Chunk.FromString(chunk).records
+    check_kept(batch, number, salted)
     hashes = leaf_hashes(kept_commitments(salted))
-    if merkle.root(hashes) != batch.chunk_roots[number] or len(hashes) != chunk_size(batch, number):
-        raise DigestMismatch("this is not the chunk that the batch seals here")
     path = [*_path(hashes, at), *_path(batch.chunk_roots, number)]
     return salted[at], path
 

@@ -18,6 +18,7 @@ from bench.asof import asof
 from bench.deltas import deltas
 from bench.editions import editions
 from bench.job import Bench
+from bench.outcomes import outcomes
 from bench.receipts import receipts
 from bench.reporting import reporting
 
@@ -27,6 +28,7 @@ JOBS: dict[str, Callable[[Bench], Iterator[report.Line]]] = {
     "receipts": receipts,
     "asof": asof,
     "reporting": reporting,
+    "outcomes": outcomes,
 }
 
 ROOT = Path(__file__).parents[1]

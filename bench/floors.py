@@ -89,7 +89,7 @@ def publish(source: str, database: str, column: str) -> None:
     db.execute("COMMIT")
 
 
-def _read_chunks(path: str) -> Iterator[bytes]:
+def read_chunks(path: str) -> Iterator[bytes]:
     """Chunks of a file: each is its length, then its bytes."""
     with Path(path).open("rb") as file:
         while head := file.read(4):
@@ -112,7 +112,7 @@ def serve(chunks: str, tls: str = "") -> None:
     import grpc
     import grpc.aio
 
-    held = list(_read_chunks(chunks)) if chunks else []
+    held = list(read_chunks(chunks)) if chunks else []
 
     async def stream(request: bytes, context: Any) -> AsyncIterator[bytes]:
         for chunk in held:
@@ -177,6 +177,27 @@ def deliver(port: str, database: str) -> None:
                 rows.append((key, record))
             roots.append(_root(hashes))
             db.executemany("INSERT INTO records VALUES (?, ?)", rows)
+    _root(roots)
+    db.execute("COMMIT")
+
+
+def outcomes(chunks: str, database: str) -> None:
+    """Parses single loans, makes leaves and tree, inserts a row per record into SQLite, by its id."""
+    from xinyi.v1.lending_pb2 import LendingOutcome
+    from xinyi.v1.records_pb2 import Chunk
+
+    db = _database(database)
+    db.execute("CREATE TABLE outcomes (outcome_id TEXT PRIMARY KEY, record BLOB) WITHOUT ROWID")
+    roots = []
+    db.execute("BEGIN")
+    for data in read_chunks(chunks):
+        hashes, rows = [], []
+        for salted in Chunk.FromString(data).records:
+            record = salted.record
+            hashes.append(_sha256(b"\0\1" + _sha256(b"xinyi-outcome-v1\0" + salted.salt + record).digest()).digest())
+            rows.append((LendingOutcome.FromString(record).outcome_id, record))
+        roots.append(_root(hashes))
+        db.executemany("INSERT INTO outcomes VALUES (?, ?)", rows)
     _root(roots)
     db.execute("COMMIT")
 
@@ -319,6 +340,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "dump": dump,
     "serve": serve,
     "deliver": deliver,
+    "outcomes": outcomes,
     "receive": receive,
     "echo": echo,
     "lookup": lookup,

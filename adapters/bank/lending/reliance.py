@@ -15,8 +15,9 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from adapters.bank.chain import CORRECTION, FULL, Chain, Link
 from adapters.bank.lending.reading import Relied
@@ -71,8 +72,7 @@ class _Span:
     lost: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Told:
+class _Told(NamedTuple):
     sequence: int
     blinded_key: bytes
     commitment: bytes
@@ -213,9 +213,7 @@ class ProductReliances:
                 if self._editions[one.sequence].known_on >= day and first_wrong[one.sequence] <= span.newest
             ]
             if later and (later[-1].grade, later[-1].evaluation_year) != (reliance.grade, reliance.evaluation_year):
-                found[place] = replace(
-                    found[place], rule="reliance.recalled", recalled=True, true_grade=later[-1].grade
-                )
+                found[place] = Relied("reliance.recalled", reliance, True, later[-1].grade)
         return found
 
     def _told(self, names: Iterable[str], where: str, *values: object) -> dict[str, list[_Told]]:
