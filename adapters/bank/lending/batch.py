@@ -43,7 +43,7 @@ QUALITY, LEFT_OUT, PROOF = "quality.json", "left-out.csv", "receipt.tlog-proof"
 _ROWS = "rows.db"
 #: A scratch file: nobody reads it after a crash. Sorting spills into the folder, not into memory.
 _EVENTS = """CREATE TABLE events (
-    id TEXT, line INTEGER, rules TEXT, stage INTEGER, amount INTEGER, salt BLOB, record BLOB
+    id TEXT, line INTEGER, stage INTEGER, amount INTEGER, salt BLOB, record BLOB
 )"""
 _SCRATCH = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -16384; PRAGMA temp_store = FILE;"
 
@@ -230,15 +230,14 @@ def source_of(rows: EventRows) -> edition_pb2.SourceFile:
 
 
 def _take(scratch: sqlite3.Connection, rows: EventRows) -> None:
-    insert = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)"
+    insert = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)"
     waiting: list[tuple[Any, ...]] = []
     scratch.execute("BEGIN")
     for row in rows:
-        rules = " ".join(row.rules)
         for outcome in row.outcomes:
             record = outcome.SerializeToString(deterministic=True)
             waiting.append(
-                (outcome.outcome_id, row.line, rules, outcome.stage, outcome.amount, os.urandom(SALT_BYTES), record)
+                (outcome.outcome_id, row.line, outcome.stage, outcome.amount, os.urandom(SALT_BYTES), record)
             )
         if len(waiting) >= 4 * CHUNK_RECORDS:
             scratch.executemany(insert, waiting)
@@ -259,10 +258,10 @@ def _chunks(
             repeated = _write(scratch, chunks, made)
         if not repeated:
             break
-        found = ",".join(map(str, sorted(repeated)))
-        told = dict(scratch.execute(f"SELECT DISTINCT line, rules FROM events WHERE line IN ({found})").fetchall())
-        rows.file.leave_out({line: rules.split() for line, rules in told.items()}, "outcome.repeated")
-        scratch.execute(f"DELETE FROM events WHERE line IN ({found})")
+        for line in sorted(repeated):
+            rows.file.leave_out(line, "outcome.repeated")
+        named = json.dumps(sorted(repeated))
+        scratch.execute("DELETE FROM events WHERE line IN (SELECT value FROM json_each(?))", (named,))
     files.sync_file(place)
     with closing(sqlite3.connect(place)) as chunks:
         roots = [root for (root,) in chunks.execute("SELECT root FROM roots ORDER BY number")]

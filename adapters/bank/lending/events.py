@@ -32,8 +32,6 @@ class EventRow:
     """What one row of a file comes to; each of its events is reported, or none."""
 
     line: int
-    #: Rules that it broke and that let it pass.
-    rules: tuple[str, ...]
     outcomes: Sequence[lending_pb2.LendingOutcome]
 
 
@@ -91,7 +89,7 @@ class EventRows:
                 continue
             for field, how in readings:
                 self.file.tally.read(field, how)
-            yield EventRow(number, tuple(rules), outcomes)
+            yield EventRow(number, outcomes)
         self.file.tally.count_clean(clean)
 
     def _consent(self, row: dict[str, Any]) -> lending_pb2.Authorisation | None:

@@ -12,7 +12,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from adapters.bank.lending.rules import OUTCOMES, RULE_SET, RULES, WITHHELD, outcome_of, outcome_word
+from adapters.bank.lending.rules import (
+    ACCEPTED,
+    OUTCOMES,
+    RULE_SET,
+    RULES,
+    WARNED,
+    WITHHELD,
+    outcome_of,
+    outcome_word,
+)
 from xinyi import files
 from xinyi.v1 import edition_pb2
 
@@ -26,28 +35,37 @@ class Tally:
         self.outcomes: Counter[int] = Counter()
         self.rules: Counter[str] = Counter()
         self.first_rows: defaultdict[str, list[int]] = defaultdict(list)
+        #: A bit for each row that is reported with a warning.
+        self._warned = bytearray()
         #: (field, how it was read) → rows
         self.readings: Counter[tuple[str, str]] = Counter()
 
     def count_clean(self, rows: int) -> None:
         """Rows that broke no rule."""
         self.rows += rows
-        self.outcomes[OUTCOMES[0]] += rows
+        self.outcomes[ACCEPTED] += rows
 
     def count(self, number: int, rules: Sequence[str]) -> edition_pb2.RowOutcome:
         outcome = outcome_of(rules)
         self.rows += 1
         self.outcomes[outcome] += 1
+        if outcome == WARNED:
+            place, bit = divmod(number, 8)
+            if place >= len(self._warned):
+                self._warned.extend(bytes(place + 1 - len(self._warned)))
+            self._warned[place] |= 1 << bit
         for rule in rules:
             self.count_rule(rule, number)
         return outcome
 
-    def recount(self, number: int, rules: Sequence[str], later: str) -> None:
-        """A row ends under one rule more, which other rows decide. Args: rules — those it was counted under."""
-        before = outcome_of(rules)
+    def recount(self, number: int, rule: str) -> None:
+        """A row that was reported ends under one rule more, which other rows decide."""
+        place, bit = divmod(number, 8)
+        warned = place < len(self._warned) and self._warned[place] >> bit & 1
+        before = WARNED if warned else ACCEPTED
         self.outcomes[before] -= 1
-        self.outcomes[max(before, RULES[later].outcome)] += 1
-        self.count_rule(later, number)
+        self.outcomes[max(before, RULES[rule].outcome)] += 1
+        self.count_rule(rule, number)
 
     def count_rule(self, rule: str, number: int) -> None:
         self.rules[rule] += 1
@@ -62,7 +80,7 @@ class Tally:
     @property
     def reported(self) -> int:
         """Rows that go on."""
-        return self.outcomes[OUTCOMES[0]] + self.outcomes[OUTCOMES[1]]
+        return self.outcomes[ACCEPTED] + self.outcomes[WARNED]
 
     def sealed(self) -> list[edition_pb2.RuleCount]:
         """As a table states it."""

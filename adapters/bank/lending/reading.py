@@ -112,6 +112,7 @@ class LoanFile:
         self._progress = progress
         self._columns = {field: cells.column(field, profile) for field in sorted(profile.given - {"taxpayer_id"})}
         self._positions: dict[str, int] = {}
+        self._left_out: dict[int, str] = {}
         self._fixed = {}
         for name, word in profile.fixed.items():
             column = self._columns[name]
@@ -190,19 +191,19 @@ class LoanFile:
         return reported
 
 
-    def leave_out(self, lines: Mapping[int, Sequence[str]], rule: str) -> None:
-        """Rows that were given are not reported after all: other rows decide that. Reads the table again, for them.
+    def leave_out(self, number: int, rule: str) -> None:
+        """A row that was given is not reported after all: other rows decide that."""
+        self.tally.recount(number, rule)
+        self._left_out[number] = rule
 
-        Args: lines — row number → rules that the row was given under.
-        """
-        for number, rules in lines.items():
-            self.tally.recount(number, rules, rule)
-        if self._kept is None:
+    def keep_left_out(self) -> None:
+        """The end: reads the table again where rows were left out after they were given, for their cells."""
+        if not self._left_out or self._kept is None:
             return
         for first, rows in self.table.blocks():
-            for number in lines.keys() & range(first, first + len(rows)):
-                place = self._positions["taxpayer_id"]
-                self._kept.add(number, [*lines[number], rule], rows[number - first], place)
+            for number in sorted(self._left_out.keys() & range(first, first + len(rows))):
+                rules = [self._left_out[number]]
+                self._kept.add(number, rules, rows[number - first], self._positions["taxpayer_id"])
 
 
 @contextmanager
@@ -229,7 +230,9 @@ def open_loans(
         made = opening.opened(source, found, encoding, table=table, query=query, secret=LOANS_PASSWORD)
         opened = stack.enter_context(made)
         rows = stack.enter_context(KeptRows(kept)) if kept is not None else None
-        yield LoanFile(opened, found, Tally(), rows, progress)
+        file = LoanFile(opened, found, Tally(), rows, progress)
+        yield file
+        file.keep_left_out()
 
 
 class Loans:

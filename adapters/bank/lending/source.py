@@ -22,7 +22,7 @@ class LoanRows:
         return iter(self._lines)
 
     def leave_out(self, line: int, rule: str) -> None:
-        self._file.tally.recount(line, (), rule)
+        self._file.leave_out(line, rule)
 
     def source(self) -> edition_pb2.SourceFile:
         table = self._file.table
