@@ -75,11 +75,16 @@ def seal(message: Message, *signers: Signer) -> envelope_pb2.Envelope:
     )
 
 
-def open_sealed(envelope: envelope_pb2.Envelope, kind: type[M], keyring: TrustedKeys) -> Opened[M]:
+def open_sealed(
+    envelope: envelope_pb2.Envelope, kind: type[M], keyring: TrustedKeys, *, most: int = MAX_PAYLOAD_BYTES
+) -> Opened[M]:
     """Verifies the seal, then parses. The order matters: nothing unsigned reaches a parser.
 
     1. type and sizes, 2. every signature under a known key holds and at least one such is there,
     3. the payload is in the one expected encoding.
+
+    Args:
+        most: bytes of the payload.
 
     Raises:
         SignatureInvalid: no signature of a known key, a wrong one, a key id twice, or one in no known form.
@@ -88,8 +93,8 @@ def open_sealed(envelope: envelope_pb2.Envelope, kind: type[M], keyring: Trusted
     # 1
     if envelope.payload_type != payload_type(kind):
         raise EncodingInvalid(f"expected {payload_type(kind)}, got {envelope.payload_type!r:.120}")
-    if len(envelope.payload) > MAX_PAYLOAD_BYTES:
-        raise EncodingInvalid(f"document of {len(envelope.payload)} bytes; at most {MAX_PAYLOAD_BYTES}")
+    if len(envelope.payload) > most:
+        raise EncodingInvalid(f"document of {len(envelope.payload)} bytes; at most {most}")
     signatures = envelope.signatures
     if not 1 <= len(signatures) <= MAX_SIGNATURES:
         raise SignatureInvalid(f"{len(signatures)} signatures; 1 to {MAX_SIGNATURES} are allowed")

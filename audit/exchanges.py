@@ -79,10 +79,10 @@ def check_edition(entry: log_pb2.LogEntry, manifest: Opened[edition_pb2.Manifest
     """The entry of an intake says what the manifest says."""
     message = manifest.message
     check_manifest(manifest)
-    _check_same("manifest_digest", entry.manifest_digest, manifest.digest)
-    _check_same("product", entry.product, message.product)
-    _check_same("period", entry.period, message.period)
-    _check_same("record_count", entry.record_count, message.record_count)
+    check_same("manifest_digest", entry.manifest_digest, manifest.digest)
+    check_same("product", entry.product, message.product)
+    check_same("period", entry.period, message.period)
+    check_same("record_count", entry.record_count, message.record_count)
 
 
 def check_succession(manifest: edition_pb2.Manifest, predecessor: edition_pb2.Manifest) -> None:
@@ -126,8 +126,8 @@ def check_row_answer(
     """A person of the manifest's origin answers for no more rows than its source has."""
     message = answer.message
     checks.check_row_answer(message)
-    _check_same("manifest_digest", entry.manifest_digest, message.manifest_digest)
-    _check_same("manifest_digest", message.manifest_digest, manifest.digest)
+    check_same("manifest_digest", entry.manifest_digest, message.manifest_digest)
+    check_same("manifest_digest", message.manifest_digest, manifest.digest)
     if len(message.rows) > manifest.message.quality.rows:
         raise Invalid("the source of this edition has fewer rows", basis="answer.rows")
     check_signer(answer, message.answered_by, manifest.message.origin)
@@ -150,8 +150,8 @@ def check_decision(
     else:
         checks.check_stop(message)
         person = message.stopped_by
-    _check_same("manifest_digest", entry.manifest_digest, message.manifest_digest)
-    _check_same("manifest_digest", message.manifest_digest, manifest.digest)
+    check_same("manifest_digest", entry.manifest_digest, message.manifest_digest)
+    check_same("manifest_digest", message.manifest_digest, manifest.digest)
     check_signer(decision, person, manifest.message.origin)
 
 
@@ -164,15 +164,15 @@ def check_delivery(
     """The Delivery binds this manifest, an approval of it by a second person, and the entry's recipient."""
     message, edition = delivery.message, manifest.message
     checks.check_delivery(message)
-    _check_same("manifest_digest", message.manifest_digest, manifest.digest)
-    _check_same("approval_digest", message.approval_digest, approval.digest)
-    _check_same("product", message.product, edition.product)
-    _check_same("period", message.period, edition.period)
-    _check_same("manifest_digest", entry.manifest_digest, manifest.digest)
-    _check_same("delivery_id", entry.delivery_id, message.delivery_id)
-    _check_same("recipient", entry.counterparty, message.recipient)
-    _check_same("agreement_id", entry.agreement_id, message.agreement_id)
-    _check_same("record_count", entry.record_count, edition.record_count)
+    check_same("manifest_digest", message.manifest_digest, manifest.digest)
+    check_same("approval_digest", message.approval_digest, approval.digest)
+    check_same("product", message.product, edition.product)
+    check_same("period", message.period, edition.period)
+    check_same("manifest_digest", entry.manifest_digest, manifest.digest)
+    check_same("delivery_id", entry.delivery_id, message.delivery_id)
+    check_same("recipient", entry.counterparty, message.recipient)
+    check_same("agreement_id", entry.agreement_id, message.agreement_id)
+    check_same("record_count", entry.record_count, edition.record_count)
     if message.ground == exchange_pb2.DELIVERY_GROUND_RECALL and edition.kind != _CORRECTION:
         raise Invalid("only a CORRECTION is delivered as a recall", basis="delivery.ground")
     check_approval(manifest, approval)
@@ -217,16 +217,16 @@ def check_receipt(
         arrived_at_ms=entry.recorded_at_ms,
     )
     if entry.kind != "receipt.repeated":  # of whichever stage
-        _check_same("stage", message.stage, STAGES.get(entry.kind))
-    _check_same("delivery_digest", message.delivery_digest, delivery.digest)
-    _check_same("delivery_id", message.delivery_id, delivery.message.delivery_id)
-    _check_same("delivery_id", entry.delivery_id, message.delivery_id)
-    _check_same("manifest_digest", message.manifest_digest, manifest.digest)
-    _check_same("manifest_digest", delivery.message.manifest_digest, manifest.digest)
+        check_same("stage", message.stage, STAGES.get(entry.kind))
+    check_same("delivery_digest", message.delivery_digest, delivery.digest)
+    check_same("delivery_id", message.delivery_id, delivery.message.delivery_id)
+    check_same("delivery_id", entry.delivery_id, message.delivery_id)
+    check_same("manifest_digest", message.manifest_digest, manifest.digest)
+    check_same("manifest_digest", delivery.message.manifest_digest, manifest.digest)
     check_signer(receipt, message.signed_by, delivery.message.recipient)
     if message.stage != exchange_pb2.RECEIPT_STAGE_REJECTED:
-        _check_same("root", message.root, manifest.message.root)
-        _check_same("counts", message.accepted + message.rejected, manifest.message.record_count)
+        check_same("root", message.root, manifest.message.root)
+        check_same("counts", message.accepted + message.rejected, manifest.message.record_count)
 
 
 def check_objection(
@@ -237,9 +237,9 @@ def check_objection(
     """A person of the manifest's origin took it in, against an edition of the product it names."""
     message = objection.message
     check_objection_alone(message)
-    _check_same("product", entry.product, message.product)
-    _check_same("manifest_digest", entry.manifest_digest, message.manifest_digest)
-    _check_same("manifest_digest", message.manifest_digest, manifest.digest)
+    check_same("product", entry.product, message.product)
+    check_same("manifest_digest", entry.manifest_digest, message.manifest_digest)
+    check_same("manifest_digest", message.manifest_digest, manifest.digest)
     if (message.origin, message.product) != (manifest.message.origin, manifest.message.product):
         raise Invalid("the edition is of another bureau or product", basis="objection.manifest_digest")
     check_signer(objection, message.received_by, message.origin)
@@ -253,8 +253,8 @@ def check_objection_decision(
     """Another person of the bureau than who took it in decided, as the entry says."""
     message, about = decision.message, objection.message
     check_objection_decision_alone(message)
-    _check_same("objection", message.objection, objection.digest)
-    _check_same("outcome", message.outcome, OUTCOMES.get(entry.kind))
+    check_same("objection", message.objection, objection.digest)
+    check_same("outcome", message.outcome, OUTCOMES.get(entry.kind))
     check_signer(decision, message.decided_by, about.origin)
     receivers = {about.received_by, *(key.holder for key in objection.signers)}
     same_key = {keyid(key) for key in decision.signers} & {keyid(key) for key in objection.signers}
@@ -280,11 +280,12 @@ def check_query(entry: log_pb2.LogEntry, query: Opened[Q]) -> None:
         checks.check_log_query(message)
     else:
         checks.check_subject_query(message)
-    _check_same("actor", entry.actor, message.asked_by)
+    check_same("actor", entry.actor, message.asked_by)
     if not any(key.holder == message.asked_by for key in query.signers):
         raise SignatureInvalid(f"not sealed by {message.asked_by}")
 
 
-def _check_same(name: str, shown: object, expected: object) -> None:
+def check_same(name: str, shown: object, expected: object) -> None:
+    """Raises Invalid where a field is not the one of what it stands for."""
     if shown != expected:
         raise Invalid(f"{name} is not the one of the documents it stands for", basis=f"evidence.{name}")

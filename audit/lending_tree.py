@@ -21,17 +21,18 @@ import struct
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from audit.envelope import parse_strict
 from audit.sum_tree import Lanes, Node, SumTree, check_path
-from xinyi.errors import DigestMismatch, ProofInvalid
+from xinyi.errors import DigestMismatch, Invalid, ProofInvalid
 from xinyi.lending import check_firm_lending
-from xinyi.margins import Layout, lane_values
+from xinyi.margins import FULL, SUMS, Layout, lane_values, lanes_of, unpack_cell
 from xinyi.v1 import lending_pb2
 
 PAGE = 16
 SALT_BYTES = 32
+MOST_LANES = 1 << 16
 _LEAF = b"xinyi-lending-v1\0"
 _PAGE = b"xinyi-lending-page-v1\0"
 _COUNT, _LANE = struct.Struct(">H"), struct.Struct(">HQ")
@@ -44,13 +45,46 @@ def commitment(salt: bytes, record: bytes) -> bytes:
 
 
 def entry(commitment_: bytes, sums: Mapping[int, int]) -> bytes:
-    """What a leaf contributes to its page. Args: sums — lane → value, none of them 0."""
-    pack = _LANE.pack
-    return commitment_ + _COUNT.pack(len(sums)) + b"".join([pack(lane, sums[lane]) for lane in sorted(sums)])
+    """What a leaf contributes to its page. Args: sums — as `LendingTree.add` takes them."""
+    told: dict[int, tuple[int, int]] = {}
+    parts, lanes = [commitment_, b""], 0
+    for first in sorted(sums):
+        packed = sums[first]
+        # An enterprise has few different sums: those of a row stand in every dimension.
+        many, within = told.get(packed) or told.setdefault(packed, _told(packed))
+        lanes += many
+        parts.append((within + first * _FIRST[many]).to_bytes(_LANE.size * many, "big"))
+    parts[1] = _COUNT.pack(lanes)
+    return b"".join(parts)
+
+
+def _told(packed: int) -> tuple[int, int]:
+    """How many lanes of a cell are not 0, and lane within the cell and value of each, as one big-endian number."""
+    lanes = unpack_cell(packed)
+    return len(lanes), int.from_bytes(_LANES[len(lanes)].pack(*chain.from_iterable(lanes)), "big")
+
+
+_LANES = [struct.Struct(">" + "HQ" * many) for many in range(len(SUMS) + 1)]
+#: By how many lanes there are: 1 in the place of each one's number, so that a cell's first lane is added to all.
+_FIRST = [sum(1 << _LANE.size * 8 * place + 64 for place in range(many)) for many in range(len(SUMS) + 1)]
 
 
 def page_digest(entries: Iterable[bytes]) -> bytes:
     return _sha256(_PAGE + b"".join(entries)).digest()
+
+
+def page_of(lanes: Lanes, leaves: Sequence[tuple[bytes, Mapping[int, int]]]) -> tuple[bytes, int]:
+    """Digest and packed sums of a page. Args: leaves — 1 to 16, as `LendingTree.add` takes them, in order.
+
+    Raises Invalid where a sum is out of range.
+    """
+    total: dict[int, int] = {}
+    for _, sums in leaves:
+        for first, packed in sums.items():
+            total[first] = added = total.get(first, 0) + packed
+            if added & FULL:
+                raise Invalid("a sum is out of range", basis="sums.range")
+    return page_digest([entry(made, sums) for made, sums in leaves]), lanes.join(total)
 
 
 @dataclass(frozen=True)
@@ -64,10 +98,12 @@ class Opened:
 class LendingTree:
     """Grows leaf by leaf, in ascending order of commitments. Flat memory but for what is opened.
 
-    Args: opened — leaves whose proofs are wanted.
+    Args: opened — leaves whose proofs are wanted. Raises Invalid for a layout of more than 65,536 lanes.
     """
 
     def __init__(self, layout: Layout, opened: Collection[int] = ()) -> None:
+        if layout.lanes > MOST_LANES:
+            raise Invalid("a table has more cells than a leaf can name", basis="margin.cells")
         self.leaves = 0
         self.lanes = Lanes(layout.lanes)
         self._wanted = {leaf // PAGE for leaf in opened}
@@ -77,10 +113,19 @@ class LendingTree:
         self._kept: dict[int, list[tuple[bytes, dict[int, int]]]] = {}
 
     def add(self, commitment_: bytes, sums: Mapping[int, int]) -> None:
+        """Args: sums — `Layout.cell_sums`, or lane by lane as `Layout.sums`: the same leaf, only slower."""
         self._page.append((commitment_, sums))
         self.leaves += 1
         if len(self._page) == PAGE:
             self._close()
+
+    def add_page(self, leaves: int, digest: bytes, sums: int) -> None:
+        """A page that `page_of` made elsewhere, of which nothing is opened. Only the last has less than 16 leaves.
+
+        Args: sums — packed.
+        """
+        self.leaves += leaves
+        self._tree.add(digest, sums)
 
     def root(self) -> Node:
         """The end. Raises Invalid for a tree without leaves."""
@@ -100,19 +145,29 @@ class LendingTree:
         page, self._page = self._page, []
         number = self._tree.size
         if number in self._wanted:
-            self._kept[number] = [(made, dict(sums)) for made, sums in page]
-        total: dict[int, int] = {}
-        for _, sums in page:
-            for lane, value in sums.items():
-                total[lane] = total.get(lane, 0) + value
-        digest = page_digest(entry(made, sums) for made, sums in page)
-        self._tree.add(digest, self.lanes.pack(total.items()))
+            self._kept[number] = [(made, dict(sorted(lanes_of(sums)))) for made, sums in page]
+        self._tree.add(*page_of(self.lanes, page))
 
 
 def sealed_root(table: lending_pb2.LendingTable) -> Node:
     """The root a table seals: its hash, and the sums its own cells tell. Raises Invalid where a sum is out of range."""
     values = lane_values(table)
     return Node(table.root, Lanes(len(values)).pack(enumerate(values)))
+
+
+def opened_firm(index: int, salt: bytes, record: bytes, proof: Opened, lanes: Lanes) -> lending_pb2.OpenedFirm:
+    """A leaf with what proves it, as it is shown to an auditor. `verify_firm` reads it."""
+    page = [
+        lending_pb2.PageEntry(
+            commitment=made, lanes=[lending_pb2.Lane(lane=lane, value=sums[lane]) for lane in sorted(sums)]
+        )
+        for made, sums in proof.page
+    ]
+    path = [
+        lending_pb2.PathNode(hash=node.hash, sums=node.sums.to_bytes(lanes.bytes, "little"))
+        for node in proof.path
+    ]
+    return lending_pb2.OpenedFirm(index=index, salt=salt, record=record, page=page, path=path)
 
 
 @dataclass(frozen=True)

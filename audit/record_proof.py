@@ -8,7 +8,7 @@ or CORRECTION the record may say that its taxpayer is gone.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -158,27 +158,40 @@ def make(
 
     Raises Unknown where the edition holds none, VerificationError.
     """
+    for proof in make_all(manifest, approval, blinding_key, chunks, {blinder(blinding_key)(identifier.encode())}):
+        return proof
+    raise Unknown("this edition holds no record of this identifier", basis="record.unknown")
+
+
+def make_all(
+    manifest: envelope_pb2.Envelope,
+    approval: envelope_pb2.Envelope,
+    blinding_key: bytes,
+    chunks: Iterable[bytes],
+    blinded_keys: Set[bytes],
+) -> Iterator[RecordProof]:
+    """The same for several, in one pass and in the order of the leaves; those that are not there are left out."""
     sealed = parse_strict(manifest.payload, edition_pb2.Manifest)
     check_blinding_key(blinding_key, sealed)
-    blinded_key = blinder(blinding_key)(identifier.encode())
-    verifier = ChunkVerifier(sealed, blinding_key)
+    verifier, left = ChunkVerifier(sealed, blinding_key), len(blinded_keys)
     for number, data in enumerate(chunks):
+        if not left:
+            return
         chunk = verifier.take(number, data)
-        if blinded_key not in chunk.blinded_keys:
-            continue
-        place = chunk.blinded_keys.index(blinded_key)
-        salted = records_pb2.Chunk.FromString(data).records[place]
-        path = [*_path(chunk.leaf_hashes, place), *_path(sealed.chunk_roots, number)]
-        return RecordProof(
-            manifest,
-            approval,
-            salted.record,
-            salted.salt,
-            blinded_key,
-            number * CHUNK_RECORDS + place,
-            tuple(path),
-        )
-    raise Unknown("this edition holds no record of this identifier", basis="record.unknown")
+        places = [place for place, key in enumerate(chunk.blinded_keys) if key in blinded_keys]
+        left -= len(places)
+        records = records_pb2.Chunk.FromString(data).records if places else []
+        for place in places:
+            path = [*_path(chunk.leaf_hashes, place), *_path(sealed.chunk_roots, number)]
+            yield RecordProof(
+                manifest,
+                approval,
+                records[place].record,
+                records[place].salt,
+                chunk.blinded_keys[place],
+                number * CHUNK_RECORDS + place,
+                tuple(path),
+            )
 
 
 def _path(hashes: Iterable[bytes], index: int) -> list[bytes]:

@@ -19,7 +19,8 @@ A path shows the sums of the subtrees beside it, the lowest of which is one row:
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Sequence
+import struct
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from audit.merkle import MAX_PROOF
@@ -46,6 +47,7 @@ class Lanes:
     def __init__(self, count: int) -> None:
         self.count = count
         self.bytes = count * LANE_BITS // 8
+        self._form = struct.Struct(f"<{count}Q")
         #: The highest bit of each lane.
         self._full = sum(1 << LANE_BITS * lane + LANE_BITS - 1 for lane in range(count))
 
@@ -63,10 +65,17 @@ class Lanes:
                 raise Invalid(f"the sum in lane {lane} is out of range", basis="sums.range")
         return sums
 
+    def join(self, packed: Mapping[int, int]) -> int:
+        """Args: packed — first lane → what that and the next ones hold. Raises Invalid for what no lane can hold."""
+        sums = 0
+        for lane, values in packed.items():
+            sums += values << LANE_BITS * lane
+        if sums & self._full or sums >> LANE_BITS * self.count:
+            raise Invalid("a sum is out of range", basis="sums.range")
+        return sums
+
     def unpack(self, sums: int) -> list[int]:
-        data = sums.to_bytes(self.bytes, "little")
-        size = LANE_BITS // 8
-        return [int.from_bytes(data[at : at + size], "little") for at in range(0, len(data), size)]
+        return list(self._form.unpack(sums.to_bytes(self.bytes, "little")))
 
     def check(self, sums: int) -> int:
         """Raises ProofInvalid for a number that is no sums of this tree."""

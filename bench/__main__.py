@@ -20,6 +20,7 @@ from bench.editions import editions
 from bench.job import Bench
 from bench.outcomes import outcomes
 from bench.receipts import receipts
+from bench.reporting import reporting
 
 JOBS: dict[str, Callable[[Bench], Iterator[report.Line]]] = {
     "editions": editions,
@@ -27,6 +28,7 @@ JOBS: dict[str, Callable[[Bench], Iterator[report.Line]]] = {
     "receipts": receipts,
     "asof": asof,
     "outcomes": outcomes,
+    "reporting": reporting,
 }
 
 ROOT = Path(__file__).parents[1]

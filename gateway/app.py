@@ -19,6 +19,7 @@ from audit import envelope
 from audit.keys import keyid
 from audit.log import HeadStore, Log
 from gateway import delivery, metrics
+from gateway.challenges import log_unanswered
 from gateway.config import Settings
 from gateway.exchange import Clock, Door, wall_clock
 from gateway.folder import Collector
@@ -26,12 +27,14 @@ from gateway.preparation import Preparation
 from gateway.push import Push
 from gateway.reception import Reception
 from gateway.sequencer import Sequencer
+from gateway.services.challenges import Challenges
 from gateway.services.exchange_log import ExchangeLog
 from gateway.services.feed import Feed, register_feed
 from gateway.services.lending import Lending
 from gateway.services.notices import Notices
 from gateway.services.objections import Objections
 from gateway.services.publication import Publication
+from gateway.services.statistics import Statistics
 from gateway.services.subjects import Subjects
 from gateway.store import parties
 from gateway.store.db import Database, check_apart
@@ -39,12 +42,14 @@ from xinyi.errors import ExchangeError, Unavailable
 from xinyi.processes import Processes
 from xinyi.server import Health, listening, serve
 from xinyi.v1 import (
+    challenge_service_pb2_grpc,
     exchange_pb2,
     lending_service_pb2_grpc,
     log_service_pb2_grpc,
     notice_service_pb2_grpc,
     objection_service_pb2_grpc,
     publication_service_pb2_grpc,
+    statistics_service_pb2_grpc,
     subject_service_pb2_grpc,
 )
 
@@ -190,6 +195,8 @@ class Service:
                 (objection_service_pb2_grpc.add_ObjectionServiceServicer_to_server, Objections(reception)),
                 (notice_service_pb2_grpc.add_NoticeServiceServicer_to_server, Notices(reception)),
                 (subject_service_pb2_grpc.add_SubjectServiceServicer_to_server, Subjects(reception)),
+                (statistics_service_pb2_grpc.add_StatisticsServiceServicer_to_server, Statistics(reception)),
+                (challenge_service_pb2_grpc.add_ChallengeServiceServicer_to_server, Challenges(reception)),
                 (lending_service_pb2_grpc.add_LendingServiceServicer_to_server, Lending(reception, self._crew)),
             ],
             observe=metrics.observe,
@@ -215,7 +222,7 @@ class Service:
             return delivery.due(conn, gateway.clock(), backoff_ms)
 
     async def _watch(self) -> None:
-        """Keeps health true to what the gateway can do, and closes days of too many refusals."""
+        """Keeps health true to what the gateway can do; what a day's end brings is logged by itself."""
         was = None
         while True:
             why = await self._unfit()
@@ -225,6 +232,7 @@ class Service:
             was = why
             if not why:
                 await self._close_days()
+                await self._log_unanswered()
             await asyncio.sleep(HEALTH_S)
 
     async def _unfit(self) -> str:
@@ -251,6 +259,12 @@ class Service:
         except (SQLAlchemyError, ExchangeError) as error:  # only a number is lost
             log.warning("refusals.not_counted", error=type(error).__name__)
 
+    async def _log_unanswered(self) -> None:
+        try:
+            await log_unanswered(self._gateway.reception)
+        except (SQLAlchemyError, ExchangeError) as error:  # it is found again
+            log.warning("challenges.not_looked_at", error=type(error).__name__)
+
     async def stop(self, grace_s: float = 5.0) -> None:
         await self._health.end()
         self._watching.cancel()
@@ -275,7 +289,9 @@ _REFLECTED = (
     "xinyi.v1.ObjectionService",
     "xinyi.v1.NoticeService",
     "xinyi.v1.SubjectService",
+    "xinyi.v1.ChallengeService",
     "xinyi.v1.LendingService",
+    "xinyi.v1.StatisticsService",
 )
 
 

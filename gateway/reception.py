@@ -111,10 +111,11 @@ class Reception:
                 "the document is not sealed by the person who calls", basis="document.person"
             )
         # 3
-        head = await self._check_head(call.head)
+        head = await self.check_head(call.head)
         return Received(opened.message, opened.digest, opened.signers, opened.envelope, caller, head)
 
-    async def _check_head(self, note: bytes) -> Checkpoint | None:
+    async def check_head(self, note: bytes) -> Checkpoint | None:
+        """The head in a note, found on our log's tree; None without one. Raises as `open`'s third step."""
         if not note:
             return None
         known = self.log.agreed(note)

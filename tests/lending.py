@@ -10,6 +10,7 @@ from typing import Any
 from adapters.party.gateway import GatewayClient
 from adapters.party.home import Home
 from audit import envelope
+from audit.envelope import Opened
 from audit.keys import Keyring
 from audit.lending_tree import LendingTree, commitment
 from audit.sum_tree import Lanes
@@ -18,7 +19,7 @@ from proto.vectors.make import uscc
 from tests.world import World
 from xinyi.channel import errors_restored
 from xinyi.margins import Layout, amounts, value_of
-from xinyi.v1 import envelope_pb2, lending_pb2, lending_service_pb2, records_pb2
+from xinyi.v1 import envelope_pb2, exchange_pb2, lending_pb2, lending_service_pb2, records_pb2
 from xinyi.v1.lending_service_pb2_grpc import LendingServiceStub
 
 Q1 = lending_pb2.LendingPeriod(year=2018, month=1, months=3)
@@ -107,13 +108,12 @@ class Sent:
     """What the gateway said of a table; its seals hold."""
 
     def __init__(
-        self, table: envelope_pb2.Envelope, response: lending_service_pb2.SubmitTableResponse, world: World
+        self, table: envelope_pb2.Envelope, response: lending_service_pb2.SubmitTableResponse, gateway: Keyring
     ) -> None:
-        ring = Keyring([world.gateway.signer.key])
         self.digest = envelope.digest(table)
         self.acknowledgement = response.answer.acknowledgement
         self.sealed = response.receipt
-        self.receipt = envelope.open_sealed(response.receipt, lending_pb2.TableReceipt, ring).message
+        self.receipt = envelope.open_sealed(response.receipt, lending_pb2.TableReceipt, gateway).message
         assert self.receipt.table == self.digest
 
     @property
@@ -125,31 +125,47 @@ class Sent:
         return [question.rule for question in self.receipt.questions]
 
 
-async def send_table(world: World, home: Home, table: lending_pb2.LendingTable | envelope_pb2.Envelope) -> Sent:
-    """Seals it unless it is sealed, and submits it. Raises what the gateway raises."""
+Table = lending_pb2.LendingTable | envelope_pb2.Envelope
 
-    def run() -> Sent:
-        with GatewayClient(home) as client, errors_restored():
-            call = client.wrap(table) if isinstance(table, envelope_pb2.Envelope) else client.call(table)
-            response = LendingServiceStub(client.channel).SubmitTable(
-                lending_service_pb2.SubmitTableRequest(call=call)
-            )
-            client.accept(response.answer, call.document)
-            return Sent(call.document, response, world)
 
-    return await asyncio.to_thread(run)
+def submit_table(home: Home, table: Table, gateway: Keyring) -> Sent:
+    """Seals it unless it is sealed, and submits it. Raises what the gateway raises.
+
+    Args: gateway — the key that has to have sealed the receipt.
+    """
+    with GatewayClient(home) as client, errors_restored():
+        call = client.wrap(table) if isinstance(table, envelope_pb2.Envelope) else client.call(table)
+        response = LendingServiceStub(client.channel).SubmitTable(lending_service_pb2.SubmitTableRequest(call=call))
+        client.accept(response.answer, call.document)
+        return Sent(call.document, response, gateway)
+
+
+async def send_table(world: World, home: Home, table: Table) -> Sent:
+    return await asyncio.to_thread(submit_table, home, table, Keyring([world.gateway.signer.key]))
+
+
+def answer_of(
+    person: Home, document: bytes, reason: str = "large loans of a bridge bank", **changes: Any
+) -> lending_pb2.LendingAnswer:
+    """Args: changes — further fields of the answer."""
+    told = {"reason": reason, "answered_by": person.settings.holder, "answered_at_ms": 1_541_030_400_000}
+    return lending_pb2.LendingAnswer(document=document, **(told | changes))
 
 
 async def answer_questions(
-    world: World, person: Home, document: bytes, reason: str = "large loans of a bridge bank", **changes: Any
-) -> Any:
-    """A person of the bank confirms what is held; the opened acknowledgement."""
+    world: World, person: Home, document: bytes, **changes: Any
+) -> Opened[exchange_pb2.Acknowledgement]:
+    """A person of the bank confirms what is held; the opened acknowledgement. Args: changes — as of `answer_of`."""
+    return await send_answer(person, answer_of(person, document, **({"answered_at_ms": world.clock()} | changes)))
 
-    def run() -> Any:
-        told = {"answered_by": person.settings.holder, "answered_at_ms": world.clock(), "reason": reason}
-        answer = lending_pb2.LendingAnswer(document=document, **(told | changes))
+
+async def send_answer(
+    person: Home, answer: lending_pb2.LendingAnswer | envelope_pb2.Envelope
+) -> Opened[exchange_pb2.Acknowledgement]:
+
+    def run() -> Opened[exchange_pb2.Acknowledgement]:
         with GatewayClient(person) as client, errors_restored():
-            call = client.call(answer)
+            call = client.wrap(answer) if isinstance(answer, envelope_pb2.Envelope) else client.call(answer)
             response = LendingServiceStub(client.channel).AnswerQuestions(
                 lending_service_pb2.AnswerQuestionsRequest(call=call)
             )

@@ -58,7 +58,7 @@ ZONES = {
         "gateway.intake gateway.metrics gateway.work gateway.states gateway.preparation gateway.recalls "
         "gateway.catchup gateway.polls gateway.disputes gateway.row_answers gateway.watching "
         "gateway.judgement gateway.outcome_intake gateway.outcome_listing gateway.outcome_reports gateway.reliances "
-        "gateway.bucket_paths gateway.subjects",
+        "gateway.bucket_paths gateway.subjects gateway.challenges gateway.statistics",
         "wire proof log rules store",
         "sqlalchemy structlog prometheus_client",
     ),
@@ -82,8 +82,9 @@ ZONES = {
     "party": _zone(
         "adapters.party", "wire edge proof custody", "cryptography grpc pydantic rich structlog typer"
     ),
-    "bureau": _zone("adapters.bureau", PARTY_SIDE, "grpc pydantic rich structlog typer"),
-    "bank": _zone("adapters.bank", PARTY_SIDE, "grpc prometheus_client pydantic rich structlog typer"),
+    "figures": _zone("adapters.figures", "wire edge proof party", "rich typer"),
+    "bureau": _zone("adapters.bureau", f"{PARTY_SIDE} figures", "grpc pydantic rich structlog typer"),
+    "bank": _zone("adapters.bank", f"{PARTY_SIDE} figures", "grpc prometheus_client pydantic rich structlog typer"),
     "landing": _zone(
         "adapters.bank.landing adapters.bank.receiving adapters.bank.catch_up",
         f"{PARTY_SIDE} bank",
@@ -122,6 +123,7 @@ LENGTH, COMMAND_LENGTH = 400, 150
 LONGER = {
     "audit.log": "tables, tree, head store and sequencing are one argument about crashes",
     "xinyi.checks": "one short rule after another, in the order of the contract",
+    "xinyi.lending": "the same",
 }
 
 

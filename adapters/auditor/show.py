@@ -92,8 +92,12 @@ def report_text(report: Report) -> None:
 
 
 def _waiting(still_open: dict[str, dict[str, dict[str, int]]]) -> Iterator[str]:
-    """Who keeps whom waiting: open recalls by recipient, open objections by bureau."""
-    for what, whose in (("recalls", "not confirmed by"), ("objections", "not decided by")):
+    """Who keeps whom waiting: open recalls by recipient, open objections by bureau, open challenges by bank."""
+    for what, whose in (
+        ("recalls", "not confirmed by"),
+        ("objections", "not decided by"),
+        ("challenges", "not answered by"),
+    ):
         parties = still_open.get(what, {})
         count = sum(known["count"] for known in parties.values())
         yield f"open {what}: {count or 'none'}"

@@ -91,7 +91,7 @@ def as_of(
     if asked > days.today():
         raise UsageInvalid(f"--day {asked} is yet to come: nobody knows what will be known then", basis="day")
     identifier = _identifier(subject) if subject is not None else ""
-    question = Question(identifier, product, _party(home, bank, export))
+    question = Question(identifier, product, full_party(home, bank) if bank else "")
     with _source(home, policy, export, purpose, keys_from_log=keys_from_log) as source:
         history = source.ask(question, asked if bank else None, output)
     found = answer(history, question.recipient, asked, truth=true)
@@ -309,15 +309,14 @@ def _check_known(party: str, *, known: bool) -> None:
         )
 
 
-def _party(home: Path, name: str, export: Path | None) -> str:
-    """A name without a city is one of the gateway's city."""
-    if name and "/" not in name:
-        from adapters.party.home import Home
+def full_party(home: Path, name: str) -> str:
+    """A name without a city is one of the gateway's city. Raises UsageInvalid."""
+    from adapters.party.home import Home
 
+    if "/" not in name:
         name = f"{Home.open(home).settings.gateway.party.split('/')[0]}/{name}"
     try:
-        if name:
-            check_party(name, "party")
+        check_party(name, "party")
     except Invalid as error:
         raise UsageInvalid(f"--bank: {error.explanation}", basis=error.basis) from error
     return name

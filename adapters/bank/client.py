@@ -55,20 +55,20 @@ class BankClient:
 
     def __init__(self, home: Home) -> None:
         self.home = home
-        self._gateway = GatewayClient(home)
+        self.gateway = GatewayClient(home)
         #: When to ask again, as the gateway said last.
         self.retry_after_s = _RETRY_AFTER_S
 
     def __enter__(self) -> BankClient:
-        self._gateway.__enter__()
-        self._feed = feed_service_pb2_grpc.FeedServiceStub(self._gateway.channel)  # type: ignore[no-untyped-call]
-        self._log = log_service_pb2_grpc.LogServiceStub(self._gateway.channel)  # type: ignore[no-untyped-call]
+        self.gateway.__enter__()
+        self._feed = feed_service_pb2_grpc.FeedServiceStub(self.gateway.channel)  # type: ignore[no-untyped-call]
+        self._log = log_service_pb2_grpc.LogServiceStub(self.gateway.channel)  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._gateway.__exit__(kind, error, trace)
+        self.gateway.__exit__(kind, error, trace)
 
     def pull(self, product: str, last_held: bytes) -> exchange_pb2.DeliveryPackage | None:
         """What comes next behind the edition held; None where nothing is newer. The package is not verified yet.
@@ -88,12 +88,12 @@ class BankClient:
             requested_at_ms=time.time_ns() // 1_000_000,
             nonce=secrets.token_bytes(16),
         )
-        call = self._gateway.call(request)
+        call = self.gateway.call(request)
         with errors_restored():
             response: feed_service_pb2.PullResponse = self._feed.Pull(
                 feed_service_pb2.PullCall(call=call), timeout=UNARY_DEADLINE_S
             )
-        self._gateway.advance(response.evidence, call.document)
+        self.gateway.advance(response.evidence, call.document)
         self.retry_after_s = response.retry_after_s or self.retry_after_s
         return response
 
@@ -105,7 +105,7 @@ class BankClient:
             requested_at_ms=time.time_ns() // 1_000_000,
             nonce=secrets.token_bytes(16),
         )
-        watching: Watching = self._feed.Watch(feed_service_pb2.WatchCall(call=self._gateway.call(request)))
+        watching: Watching = self._feed.Watch(feed_service_pb2.WatchCall(call=self.gateway.call(request)))
         return watching
 
     def notices(self) -> list[Opened[notice_pb2.ChangeNotice]]:
@@ -114,7 +114,7 @@ class BankClient:
         Raises SignatureInvalid, EncodingInvalid or Invalid where one is not the gateway's or says nothing whole.
         """
         keys = self.home.gateway_keyring()
-        stub = notice_service_pb2_grpc.NoticeServiceStub(self._gateway.channel)  # type: ignore[no-untyped-call]
+        stub = notice_service_pb2_grpc.NoticeServiceStub(self.gateway.channel)  # type: ignore[no-untyped-call]
         with errors_restored():
             response = stub.ListNotices(notice_service_pb2.ListNoticesRequest(), timeout=UNARY_DEADLINE_S)
         opened = [open_sealed(sealed, notice_pb2.ChangeNotice, keys) for sealed in response.notices]
@@ -134,16 +134,16 @@ class BankClient:
 
     def submit(self, receipt: envelope_pb2.Envelope) -> Opened[exchange_pb2.Acknowledgement]:
         """Hands in a sealed receipt; the same receipt again gets the same acknowledgement."""
-        call = self._gateway.wrap(receipt)
+        call = self.gateway.wrap(receipt)
         try:
             with errors_restored():
                 response = self._feed.SubmitReceipt(
                     feed_service_pb2.SubmitReceiptRequest(call=call), timeout=UNARY_DEADLINE_S
                 )
         except ExchangeError as error:
-            self._gateway.refusal(error)  # what is kept as evidence must be the gateway's own
+            self.gateway.refusal(error)  # what is kept as evidence must be the gateway's own
             raise
-        return self._gateway.accept(response.answer, receipt)
+        return self.gateway.accept(response.answer, receipt)
 
     def prove(self, leaf: bytes, *, wait_s: float) -> TlogProof | None:
         """Inclusion of a log leaf in a head that extends ours; None where it is not published in time."""

@@ -21,6 +21,7 @@ from xinyi.v1 import (
     edition_pb2,
     envelope_pb2,
     exchange_pb2,
+    lending_pb2,
     log_pb2,
     notice_pb2,
     objection_pb2,
@@ -38,6 +39,9 @@ _GATEWAYS: tuple[type[Message], ...] = (
     party_pb2.Admission,
     log_pb2.Erasure,
     notice_pb2.ChangeNotice,
+    lending_pb2.TableReceipt,
+    lending_pb2.OutcomeReceipt,
+    lending_pb2.Statistics,
 )
 _KINDS = {
     payload_type(kind): kind
@@ -56,6 +60,12 @@ _KINDS = {
         exchange_pb2.SubjectQuery,
         objection_pb2.Objection,
         objection_pb2.ObjectionDecision,
+        lending_pb2.LendingTable,
+        lending_pb2.OutcomeBatch,
+        lending_pb2.LendingAnswer,
+        lending_pb2.Challenge,
+        lending_pb2.ChallengeAnswer,
+        lending_pb2.StatisticsReceipt,
         party_pb2.KeyRegistration,
         party_pb2.AgreementAnnex,
     )

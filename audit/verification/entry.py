@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 from audit.envelope import Opened
 from audit.verification.documents import Dossier
 from audit.verification.findings import EvidenceMissing
+from audit.verification.ledger import Ledger
 from audit.verification.notes import Notes
 from audit.verification.register import Register
 from audit.verification.run import Run
@@ -35,6 +36,10 @@ class Entry:
     @property
     def register(self) -> Register:
         return self.run.register
+
+    @property
+    def ledger(self) -> Ledger:
+        return self.run.ledger
 
     def first(self, kind: type[M]) -> Opened[M]:
         """The document this entry is about."""

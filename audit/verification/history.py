@@ -31,6 +31,7 @@ class KeyHistory:
         self._registered: dict[str, int] = {}
         self._ended: dict[str, tuple[int, str]] = {}
         self._suspect_from: dict[str, int] = {}
+        self._kinds: set[tuple[str, int]] = set()
         #: Keys taken from the log, in order: for the reader to compare with the agreements' annexes.
         self.learned: list[tuple[int, party_pb2.PublicKey]] = []
 
@@ -46,6 +47,7 @@ class KeyHistory:
             raise Invalid("the key names a holder of another party", basis="keys.holder")
         if name not in {keyid(s) for s in registration.signers}:
             raise SignatureInvalid("the registration is not sealed by the key it registers")
+        self._kinds.add((key.party, registration.message.party_kind))
         if name in self._since or key.purpose != DOCUMENT:
             return
         introduced = any(
@@ -60,6 +62,10 @@ class KeyHistory:
         self.keyring.add(key)
         self._since[name] = position
         self.learned.append((position, key))
+
+    def is_kind(self, party: str, kind: party_pb2.PartyKind) -> bool:
+        """Whether the log registers any key of this party as one of this kind."""
+        return (party, kind) in self._kinds
 
     def end(self, position: int, key_id: str, how: str, suspect_from: int | None) -> None:
         """Args: suspect_from — first leaf recorded when a compromised key may have been somebody else's."""

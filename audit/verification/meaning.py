@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from audit import entries, exchanges
+from audit import entries, exchanges, lending_exchanges
 from audit.keys import party_of
-from audit.verification import deliveries, editions, inquiries, objections, recalls
+from audit.verification import (
+    challenges,
+    deliveries,
+    editions,
+    inquiries,
+    lending,
+    objections,
+    recalls,
+    statistics,
+)
 from audit.verification.documents import Dossier
 from audit.verification.entry import INTAKES, Entry
 from audit.verification.exported import read_opening
@@ -35,6 +44,16 @@ _RULES: dict[str, Rules] = {
     "receipt.repeated": (("receipts", deliveries.repeated_receipt),),
     "objection.filed": (("objections", objections.filing),),
     **dict.fromkeys(exchanges.OUTCOMES, (("objections", objections.decision),)),
+    **dict.fromkeys(lending_exchanges.INTAKES, (("lending", lending.table),)),
+    "lending.confirmed": (("lending", lending.confirmation),),
+    "outcomes.recorded": (("lending", lending.batch),),
+    "outcomes.confirmed": (("lending", lending.batch_confirmation),),
+    "challenge.asked": (("challenges", challenges.asked),),
+    "challenge.answered": (("challenges", challenges.answered),),
+    "challenge.unanswered": (("challenges", challenges.unanswered),),
+    "statistics.run": (("statistics", statistics.run),),
+    "statistics.offered": (("statistics", statistics.offer),),
+    "statistics.received": (("statistics", statistics.receipt),),
     "notice.announced": (("notices", inquiries.notice),),
     "log.queried": (("queries", inquiries.log_query),),
     "log.exported": (("queries", inquiries.log_query),),
@@ -43,12 +62,13 @@ _RULES: dict[str, Rules] = {
 }
 #: Kinds whose document the gateway answers with an acknowledgement that it keeps.
 _ANSWERED = {
-    kind for kind, rules in _RULES.items() if rules[0][0] in ("editions", "receipts", "objections")
-}
+    kind for kind, rules in _RULES.items() if rules[0][0] in ("editions", "receipts", "objections", "lending")
+} | {"challenge.asked", "challenge.answered", "statistics.received"}
 #: First words of kinds this verifier knows; a log that speaks of other things is beyond it.
 _SUBJECTS = {
-    "agreement", "certificate", "delivery", "edition", "entitlement", "gateway", "key", "log", "notice",
-    "objection", "opening", "partner", "party", "product", "receipt", "refused", "subject",
+    "agreement", "certificate", "challenge", "delivery", "edition", "entitlement", "gateway", "key", "lending",
+    "log", "notice", "objection", "opening", "outcomes", "partner", "party", "product", "receipt", "refused",
+    "statistics", "subject",
 }  # fmt: skip
 
 

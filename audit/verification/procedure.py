@@ -12,10 +12,10 @@ at each place in this package:
  6. documents    every kept document is named by the log, in the one encoding, and every named one is kept
  7. seals        every document is sealed by keys that counted at its place in the log, none of them suspect
  8. answers      every answer is for the exchange it names, and every exchange has the one it must have
- 9. exchanges    editions, decisions, deliveries, receipts, recalls, objections, notices and queries say what they
-                 must say to each other
+ 9. exchanges    editions, decisions, deliveries, receipts, recalls, objections, lending, challenges, statistics,
+                 notices and queries say what they must say to each other
 10. rows         every business row is as the log left it, none is missing, none is there besides
-11. records      every chunk is the one its manifest seals (exports with records)
+11. records      every chunk is the one its manifest or batch seals (exports with records)
 12. states       every edition leads from the records before it to those it seals (exports with records)
 
 It cannot tell that an exchange was never logged, that a time is right, or that another partner was shown
@@ -29,10 +29,11 @@ from pathlib import Path
 from audit import checkpoint
 from audit.checkpoint import Checkpoint
 from audit.keys import keyid
-from audit.verification import chunks, meaning, state, tree
+from audit.verification import chunks, meaning, outcomes, state, tree
 from audit.verification.documents import Dossier
 from audit.verification.exported import Description, Export, belongs
 from audit.verification.findings import Report
+from audit.verification.ledger import Ledger
 from audit.verification.notes import Notes
 from audit.verification.policy import Policy
 from audit.verification.register import Register
@@ -54,9 +55,12 @@ CLAIMS = {
     "queries": "every look at the log was a person's, in their own name",
     "recalls": "every correction is told to everybody who took what it corrects",
     "objections": "every objection and its decision is the bureau's, by two persons",
+    "lending": "every table is the bank's own, and one of a bank, period and currency counts",
+    "challenges": "every sample was drawn behind its table, and answered by the bank",
+    "statistics": "every figure is the sum of the tables that counted, and nothing is shown that tells of few",
     "notices": "every notice of changes is under a number of its own",
     "rows": "every business row is as the log left it",
-    "records": "every chunk of records is the one its manifest seals",
+    "records": "every chunk of records is the one its manifest or batch seals",
     "states": "every edition leads from the records before it to those it seals",
 }
 
@@ -70,8 +74,8 @@ def verify(path: Path, policy: Policy, watch: Watch = unwatched) -> Report:
     export = Export(path, line_bytes=policy.limits.line_bytes)
     head = _check_head(export, policy, report)  # 1
     description = _check_files(export, policy, report, head)  # 2
-    with Notes() as notes, Register() as register:
-        run = Run(export, policy, notes, register, report, watch, description)
+    with Notes() as notes, Register() as register, Ledger() as ledger:
+        run = Run(export, policy, notes, register, ledger, report, watch, description)
         state.read_linked(run)
         tree.check(run, head)  # 3, 4
         with Dossier(run) as dossier:
@@ -82,6 +86,7 @@ def verify(path: Path, policy: Policy, watch: Watch = unwatched) -> Report:
             state.check(run)  # 10
             if description.with_records:
                 chunks.check(run, dossier)  # 11, 12
+                outcomes.check(run, dossier)  # 11
             report.notes["keys_taken_from_log"] = [
                 {"leaf": position, "holder": key.holder, "fingerprint": keyid(key)}
                 for position, key in dossier.history.learned

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from audit.verification.exported import Description, Export
 from audit.verification.findings import Report
+from audit.verification.ledger import Ledger
 from audit.verification.notes import Notes
 from audit.verification.policy import Policy
 from audit.verification.register import Register
@@ -27,6 +28,7 @@ class Run:
     policy: Policy
     notes: Notes
     register: Register
+    ledger: Ledger
     report: Report
     watch: Watch
     description: Description

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from audit.entries import canonical_json
-from audit.verification import objections, recalls
+from audit.verification import challenges, lending, objections, recalls
 from audit.verification.exported import read_row
 from audit.verification.run import Run
 from xinyi.errors import EncodingInvalid
@@ -57,7 +57,11 @@ def check(run: Run) -> None:
             if table == "recalls":
                 with run.report["recalls"].examine(subject):
                     recalls.check_row(run, row)
+            if table == "lending_tables":
+                with run.report["lending"].examine(subject):
+                    lending.check_row(run, row)
     objections.note_open(run)
+    challenges.note_open(run)
     absent = set(run.notes.changed_tables()) - shown
     for table in sorted(absent):
         run.report["rows"].undecide(f"state/{table}.jsonl", "the file is missing")

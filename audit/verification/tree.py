@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from audit import entries
+from audit import entries, merkle
 from audit.checkpoint import Checkpoint
 from audit.envelope import parse_strict
 from audit.tiles import TILE_WIDTH, Piece, TileStream, tile_path
 from audit.verification.exported import Opening, read_opening
+from audit.verification.findings import EvidenceMissing, Verdict
 from audit.verification.notes import LeafNote
 from audit.verification.run import PACE, Run
 from audit.verification.state import column
@@ -65,6 +66,24 @@ def _check_tiles(run: Run, tiles: list[Piece]) -> None:
         with run.report["tree"].examine(name):
             if run.export.read(name, 32 * TILE_WIDTH) != data:
                 raise EncodingInvalid("the tile is not the one of these leaves")
+
+
+def root_at(run: Run, size: int) -> bytes:
+    """Root over the first `size` leaves, from the tiles, which 3 found to be those of the leaves.
+
+    Reads one tile for each level. Raises EvidenceMissing where 3 found something else.
+    """
+    if run.report["tree"].verdict is not Verdict.HOLDS:
+        raise EvidenceMissing("the tree does not hold, so no earlier root can be computed")
+
+    def node(level: int, index: int) -> bytes:
+        tile_level, rest = divmod(level, 8)
+        number, place = divmod(index << rest, TILE_WIDTH)
+        width = min(TILE_WIDTH, (run.description.size >> 8 * tile_level) - number * TILE_WIDTH)
+        data = run.export.read(tile_path(tile_level, number, width), 32 * TILE_WIDTH)
+        return merkle.root([data[32 * i : 32 * i + 32] for i in range(place, place + (1 << rest))])
+
+    return merkle.range_root(node, 0, size) if size else merkle.EMPTY_ROOT
 
 
 # 4

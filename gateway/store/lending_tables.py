@@ -186,7 +186,7 @@ challenges = Table(
     Column("bank", ForeignKey("parties.party"), nullable=False),
     Column("auditor", ForeignKey("parties.party"), nullable=False),
     Column("due_on", String, nullable=False),
-    Column("state", String, nullable=False),  # OPEN, ANSWERED, UNANSWERED
+    Column("state", String, nullable=False),  # OPEN, ANSWERED, UNANSWERED, LATE
     Column("answer", LargeBinary),  # digest of the ChallengeAnswer document
     Column("changed_at_ms", BigInteger, nullable=False),
 )

@@ -16,30 +16,16 @@ from typing import Any
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
+from proto.vectors import lending
+from proto.vectors.subjects import BANK as BANK
+from proto.vectors.subjects import BUREAU, LI_WEI, MACHINE, TIME, Change
+from proto.vectors.subjects import old_number as old_number
+from proto.vectors.subjects import uscc as uscc
 from xinyi import checks, notices, objections
 from xinyi.errors import Invalid
-from xinyi.identifiers import organisation_check_character, uscc_check_character
 from xinyi.v1 import edition_pb2, exchange_pb2, notice_pb2, objection_pb2, records_pb2
 
 HERE = Path(__file__).parent
-BUREAU, BANK = "demo-city/tax-bureau", "demo-city/bank-1"
-LI_WEI, MACHINE = f"xinyi://{BUREAU}/person/li-wei", f"xinyi://{BANK}/machine/main"
-TIME = 1_541_030_400_000
-
-#: What a case changes in a valid message. None clears the field.
-Change = dict[str, Any]
-
-
-def uscc(number: int = 1, first: str = "91") -> str:
-    """A code that holds, of the division 990100, which does not exist."""
-    organisation = f"{number:08d}"
-    head = f"{first}990100{organisation}{organisation_check_character(organisation)}"
-    return head + uscc_check_character(head)
-
-
-def old_number(number: int = 1) -> str:
-    organisation = f"{number:08d}"
-    return f"990100{organisation}{organisation_check_character(organisation)}"
 
 
 def grade_record() -> records_pb2.GradeRecord:
@@ -627,6 +613,7 @@ FILES: dict[str, tuple[Callable[[], Message], Callable[[Any], None], list[tuple[
     "objection": (objection, objections.check_objection, OBJECTION),
     "objection_decision": (objection_decision, objections.check_objection_decision, OBJECTION_DECISION),
     "change_notice": (notice, notices.check_change_notice, NOTICE),
+    **lending.FILES,
 }
 
 

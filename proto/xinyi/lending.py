@@ -15,7 +15,7 @@ from itertools import pairwise
 
 from xinyi import identifiers
 from xinyi.days import day_of
-from xinyi.errors import Invalid
+from xinyi.errors import Invalid, UsageInvalid
 from xinyi.fields import (
     FIRST_YEAR,
     LAST_YEAR,
@@ -32,12 +32,14 @@ from xinyi.fields import (
     is_text,
     require,
 )
-from xinyi.margins import ADDITIVE, SIZES, TOTAL, check_dimension, check_value
+from xinyi.margins import ADDITIVE, SIZES, SUMS, TOTAL, check_dimension, check_value
 from xinyi.v1 import edition_pb2, lending_pb2, records_pb2
 
 MAX_OUTCOMES = 16_777_216
 #: Also the most rows of a table, and lanes' values: as fen, ninety thousand trillion yuan.
 MAX_SUM = (1 << 63) - 1
+#: Cells of a table, so that its tree and its place in a database stay small.
+MAX_CELLS = 4096
 MAX_SAMPLE = 10_000
 MAX_NAMED = 10_000
 SCOPES = ("lending-outcomes", "public-record")
@@ -46,6 +48,7 @@ _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DISTRICT = re.compile(r"[0-9]{6}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _INDUSTRY = re.compile(r"[A-T]")
+_ENCODING = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,39}")
 _HOLDS: dict[int, Callable[[str], bool]] = {
     records_pb2.IDENTIFIER_KIND_USCC: identifiers.is_uscc,
     records_pb2.IDENTIFIER_KIND_OLD_TAXPAYER_NUMBER: identifiers.is_old_taxpayer_number,
@@ -93,16 +96,19 @@ def period_name(period: lending_pb2.LendingPeriod) -> str:
 
 
 def parse_period(text: str) -> lending_pb2.LendingPeriod:
-    """The inverse of `period_name`. Raises Invalid."""
+    """The inverse of `period_name`, as a person types it. Raises UsageInvalid."""
     match = re.fullmatch(r"([0-9]{4})(?:-(?:Q([1-4])|([0-9]{2})))?", text)
     if match is None:
-        raise Invalid(f"{text!r} is no period: 2018-Q1, 2018-03 or 2018", basis="lending.period")
+        raise UsageInvalid(f"{text!r:.40} is no period: 2018-Q1, 2018-03 or 2018", basis="lending.period")
     year, quarter, month = match.groups()
     if quarter:
         period = lending_pb2.LendingPeriod(year=int(year), month=int(quarter) * 3 - 2, months=3)
     else:
         period = lending_pb2.LendingPeriod(year=int(year), month=int(month or 1), months=1 if month else 12)
-    check_lending_period(period, "lending.period")
+    try:
+        check_lending_period(period, "lending.period")
+    except Invalid as error:
+        raise UsageInvalid(f"{text!r:.40}: {error.explanation}", basis=error.basis) from error
     return period
 
 
@@ -188,16 +194,11 @@ def check_firm_lending(firm: lending_pb2.FirmLending) -> None:
 def check_loan_row(row: lending_pb2.LoanRow) -> None:
     check_loan(row.loan)
     require(max(row.granted, row.balance) <= MAX_SUM, "row.granted", "an amount out of range")
-    require(
-        row.granted > 0 or not row.newly_granted, "row.granted", "newly granted, but nothing was disbursed"
-    )
+    require(row.granted > 0 or not row.newly_granted, "row.granted", "newly granted, but nothing was disbursed")
     require(row.loan_class in _CLASSES, "row.loan_class", "an unknown class")
     require(row.loan_class != 0 or not row.balance, "row.loan_class", "a balance without a class")
-    require(
-        not row.refused or not (row.granted or row.balance or row.newly_granted),
-        "row.refused",
-        "refused, and yet something was granted",
-    )
+    given = row.granted or row.balance or row.newly_granted
+    require(not row.refused or not given, "row.refused", "refused, and yet something was granted")
     require(not row.recalled or row.loan.HasField("reliance"), "row.recalled", "no grade was relied on")
     require(row.recalled or not row.true_grade, "row.recalled", "a true grade without a recall")
     require(not row.true_grade or row.true_grade in _GRADES, "row.recalled", "an unknown grade")
@@ -213,13 +214,11 @@ def check_lending_table(table: lending_pb2.LendingTable) -> None:
     check_currency(table.currency, "table.currency")
     require(is_text(table.agreement_id, 100), "table.agreement_id", "1 to 100 characters")
     empty = table.rows == 0
-    require(
-        (table.firms == 0) is empty and table.firms <= table.rows <= MAX_OUTCOMES,
-        "table.rows",
-        "rows and firms differ",
-    )
+    counted = (table.firms == 0) is empty and table.firms <= table.rows <= MAX_OUTCOMES
+    require(counted, "table.rows", "rows and firms differ")
     require(len(table.root) == (0 if empty else 32), "table.root", "a root has 32 bytes; none without rows")
     _check_margins(table)
+    _check_source(table.source, "table.source")
     if table.corrects or table.reason:
         check_digest(table.corrects, "table.corrects")
         check_sentence(table.reason, "table.corrects")
@@ -233,6 +232,13 @@ def check_lending_table(table: lending_pb2.LendingTable) -> None:
     require(day_of(table.issued_at_ms) > last_day(table.period), "table.issued_at", "the period is not over")
 
 
+def _check_source(source: edition_pb2.SourceFile, basis: str) -> None:
+    """What is told of the rows' origin; nothing has to be."""
+    digests = {len(source.sha256), len(source.profile_sha256)} <= {0, 32}
+    known = not source.encoding or _ENCODING.fullmatch(source.encoding) is not None
+    require(digests and known, basis, "the source is not described")
+
+
 def _check_margins(table: lending_pb2.LendingTable) -> None:
     dimensions = [margin.dimension for margin in table.margins]
     if table.rows == 0:
@@ -241,6 +247,7 @@ def _check_margins(table: lending_pb2.LendingTable) -> None:
     others = dimensions[1:]
     ordered = dimensions[:1] == [TOTAL] and others == sorted(set(others)) and TOTAL not in others
     require(ordered, "table.margins", '"total" comes first, the others ascending')
+    require(sum(len(margin.cells) for margin in table.margins) <= MAX_CELLS, "margin.cells", "more than 4,096 cells")
     for margin in table.margins:
         check_dimension(margin.dimension)
         values = [cell.value for cell in margin.cells]
@@ -248,8 +255,16 @@ def _check_margins(table: lending_pb2.LendingTable) -> None:
         for cell in margin.cells:
             check_value(margin.dimension, cell.value)
             check_sums(cell.sums)
+            require(_within(cell.sums, table), "margin.sums", "more loans or enterprises than the table has")
             told = any(getattr(cell.sums, name) for name in ADDITIVE)
             require(told or margin.dimension == TOTAL, "margin.cells", "a cell in which nothing is")
+
+
+def _within(sums: lending_pb2.LendingSums, table: lending_pb2.LendingTable) -> bool:
+    """No row is newly granted and refused."""
+    rows = max(sums.loans + sums.refused, sums.outstanding_loans + sums.refused)
+    firms = max(sums.firms, sums.outstanding_firms, sums.refused_firms)
+    return rows <= table.rows and firms <= table.firms
 
 
 def check_sums(sums: lending_pb2.LendingSums) -> None:
@@ -260,33 +275,33 @@ def check_sums(sums: lending_pb2.LendingSums) -> None:
         (sums.bad_loans, sums.bad_balance), (sums.bad_loans, sums.outstanding_loans),
         (sums.bad_firms, sums.outstanding_firms), (sums.bad_balance, sums.balance),
     )  # fmt: skip
-    require(
-        all(few <= many for few, many in groups), "margin.sums", "more enterprises than loans, or the like"
-    )
+    require(all(few <= many for few, many in groups), "margin.sums", "more enterprises than loans, or the like")
     counted = (
         (sums.loans, sums.firms), (sums.outstanding_loans, sums.outstanding_firms), (sums.bad_loans, sums.bad_firms),
         (sums.refused, sums.refused_firms),
     )  # fmt: skip
-    require(
-        all(bool(loans) == bool(firms) for loans, firms in counted),
-        "margin.sums",
-        "loans without an enterprise",
-    )
+    both = all(bool(loans) == bool(firms) for loans, firms in counted)
+    require(both, "margin.sums", "loans without an enterprise")
     most = max(getattr(sums, field.name) for field in sums.DESCRIPTOR.fields)
     require(most <= MAX_SUM, "margin.sums", "a sum out of range")
 
 
 def find_shortfalls(table: lending_pb2.LendingTable) -> list[tuple[str, str]]:
-    """(dimension, sum) where cells do not come to the total's. A question to the bank, not a broken rule."""
+    """(dimension, sum) where cells do not come to the total's. A question to the bank, not a broken rule.
+
+    An enterprise is counted once in each cell that its loans are in, and in the total: so no cell has more of them
+    than the total, and all together not fewer.
+    """
     if not table.margins:
         return []
     total = table.margins[0].cells[0].sums
-    return [
-        (margin.dimension, name)
-        for margin in table.margins
-        for name in ADDITIVE
-        if sum(getattr(cell.sums, name) for cell in margin.cells) != getattr(total, name)
-    ]
+    found = []
+    for margin in table.margins:
+        for name in SUMS:
+            cells, whole = [getattr(cell.sums, name) for cell in margin.cells], getattr(total, name)
+            if sum(cells) != whole if name in ADDITIVE else not max(cells) <= whole <= sum(cells):
+                found.append((margin.dimension, name))
+    return found
 
 
 # Single loans
@@ -343,6 +358,7 @@ def check_outcome_batch(batch: lending_pb2.OutcomeBatch) -> None:
     require(len(batch.chunk_roots) == chunks, "batch.root", "not a root for each chunk")
     for root in batch.chunk_roots:
         check_digest(root, "batch.root")
+    _check_source(batch.source, "batch.source")
     check_holder(batch.issued_by, "batch.issued_by", party=batch.bank)
     check_time(batch.issued_at_ms, "batch.issued_at")
 

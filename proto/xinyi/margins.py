@@ -7,7 +7,8 @@ dimension come to the total. Enterprises (户) are counted once in each cell and
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+import struct
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from xinyi.errors import Invalid
@@ -65,8 +66,7 @@ def value_of(dimension: str) -> Value:
     """What finds the cell of a row. Raises Invalid."""
     check_dimension(dimension)
     if dimension.startswith("size/"):
-        definition = dimension[5:]
-        return lambda row: next((s.size for s in row.loan.sizes if s.definition == definition), UNKNOWN)
+        return _size_by(dimension[5:])
     if dimension.startswith("rate/"):
         bounds = _bounds(dimension)
         return lambda row: (
@@ -89,6 +89,16 @@ def check_value(dimension: str, value: str) -> None:
         raise Invalid("no row can be in that cell", basis="margin.cells")
 
 
+def _size_by(definition: str) -> Value:
+    def size(row: lending_pb2.LoanRow) -> str:
+        for told in row.loan.sizes:
+            if told.definition == definition:
+                return told.size
+        return UNKNOWN
+
+    return size
+
+
 def _bounds(dimension: str) -> list[int]:
     return [int(bound) for bound in dimension[5:].split("-")]
 
@@ -109,12 +119,16 @@ def _bands(dimension: str) -> frozenset[str]:
     return frozenset(_band(bounds, rate) for rate in (0, *bounds))
 
 
+_GRADE_NAMES = {number: name.removeprefix("GRADE_") for name, number in records_pb2.Grade.items()}
+
+
 def grade_name(grade: int) -> str:
-    return records_pb2.Grade.Name(grade).removeprefix("GRADE_")
+    return _GRADE_NAMES[grade]
 
 
 def relied_on(row: lending_pb2.LoanRow) -> str:
-    return grade_name(row.loan.reliance.grade) if row.loan.HasField("reliance") else NO_GRADE
+    loan = row.loan
+    return _GRADE_NAMES[loan.reliance.grade] if loan.HasField("reliance") else NO_GRADE
 
 
 def true_grade(row: lending_pb2.LoanRow) -> str:
@@ -124,16 +138,18 @@ def true_grade(row: lending_pb2.LoanRow) -> str:
     return grade_name(row.true_grade) if row.true_grade else WITHDRAWN
 
 
-def _word(enum: object, prefix: str, number: int) -> str:
-    return enum.Name(number).removeprefix(prefix).lower() if number else UNKNOWN  # type: ignore[attr-defined]
+def _words(names: Iterable[tuple[str, int]], prefix: str) -> dict[int, str]:
+    return {number: name.removeprefix(prefix).lower() if number else UNKNOWN for name, number in names}
 
 
+_FIRST_TIME = _words(lending_pb2.FirstTime.items(), "FIRST_TIME_")
+_GUARANTEE = _words(lending_pb2.Guarantee.items(), "GUARANTEE_")
 _VALUES: dict[str, Value] = {
     TOTAL: lambda row: ALL,
     "district": lambda row: row.loan.district or UNKNOWN,
-    "first-time": lambda row: _word(lending_pb2.FirstTime, "FIRST_TIME_", row.loan.first_time),
+    "first-time": lambda row: _FIRST_TIME[row.loan.first_time],
     "grade": relied_on,
-    "guarantee": lambda row: _word(lending_pb2.Guarantee, "GUARANTEE_", row.loan.guarantee),
+    "guarantee": lambda row: _GUARANTEE[row.loan.guarantee],
     "industry": lambda row: row.loan.industry or UNKNOWN,
     "product": lambda row: row.loan.product,
     "true-grade": true_grade,
@@ -141,11 +157,9 @@ _VALUES: dict[str, Value] = {
 _GRADES = frozenset(map(grade_name, records_pb2.Grade.values()[1:]))
 _CLOSED = {
     TOTAL: frozenset({ALL}),
-    "first-time": frozenset({"yes", "no", UNKNOWN}),
+    "first-time": frozenset(_FIRST_TIME.values()),
     "grade": _GRADES | {NO_GRADE},
-    "guarantee": frozenset(
-        _word(lending_pb2.Guarantee, "GUARANTEE_", n) for n in lending_pb2.Guarantee.values()
-    ),
+    "guarantee": frozenset(_GUARANTEE.values()),
     "true-grade": _GRADES | {NO_GRADE, WITHDRAWN},
 }
 _OPEN = {
@@ -157,10 +171,10 @@ _OPEN = {
 
 def amounts(row: lending_pb2.LoanRow) -> tuple[int, ...]:
     """What a row adds to every cell it is in, without the enterprises: a value for each of ADDITIVE."""
-    outstanding = row.balance > 0
-    bad = outstanding and row.loan_class in BAD
+    balance = row.balance
+    bad = balance > 0 and row.loan_class in BAD
     return (
-        int(row.newly_granted), row.granted, int(outstanding), row.balance, int(bad), row.balance if bad else 0,
+        int(row.newly_granted), row.granted, int(balance > 0), balance, int(bad), balance if bad else 0,
         int(row.refused),
     )  # fmt: skip
 
@@ -172,6 +186,16 @@ _FIRMS = tuple((SUMS.index(loans), SUMS.index(firms)) for loans, firms in (
     ("refused", "refused_firms"),
 ))  # fmt: skip
 
+#: Lanes of a cell as one number: lane i begins at bit 64·i (audit.sum_tree).
+_CELL = struct.Struct(f"<{len(SUMS)}Q")
+_FIRM_BITS = sum(1 << 64 * firms for _, firms in _FIRMS)
+_ADDED = (1 << 64 * len(SUMS)) - 1 - _FIRM_BITS
+#: The highest bit of each lane, which is always 0.
+FULL = sum(1 << 64 * lane + 63 for lane in range(len(SUMS)))
+
+#: First lane → what that and the next ones hold, packed. Lane 0, the rows, stands alone.
+Sums = dict[int, int]
+
 
 class Layout:
     """Which lane of a sum tree holds what: lane 0 the rows, then the sums of each cell in the order of the table.
@@ -181,10 +205,10 @@ class Layout:
 
     def __init__(self, cells: Iterable[tuple[str, str]]) -> None:
         self.cells = list(cells)
-        self._places: dict[str, dict[str, int]] = {}
-        for number, (dimension, value) in enumerate(self.cells):
-            self._places.setdefault(dimension, {})[value] = 1 + number * len(SUMS)
-        self._dimensions = [(value_of(name), places) for name, places in self._places.items()]
+        #: Cell → its first lane.
+        self.places = {cell: 1 + number * len(SUMS) for number, cell in enumerate(self.cells)}
+        dimensions = dict.fromkeys(dimension for dimension, _ in self.cells)
+        self._dimensions = [(name, value_of(name)) for name in dimensions]
         self.lanes = 1 + len(self.cells) * len(SUMS)
 
     @classmethod
@@ -192,29 +216,23 @@ class Layout:
         return cls((margin.dimension, cell.value) for margin in table.margins for cell in margin.cells)
 
     def sums(self, firm: lending_pb2.FirmLending) -> dict[int, int]:
-        """Lane → what the rows of one enterprise come to there; lanes with 0 are left out.
+        """Lane → what the rows of one enterprise come to there, ascending; lanes with 0 are left out.
 
         Raises Invalid where a row belongs into a cell that is not there.
         """
-        found: dict[int, int] = {0: len(firm.rows)}
-        for row in firm.rows:
-            added = [
-                (lane, amount) for lane, amount in zip(_ADDITIVE_LANES, amounts(row), strict=True) if amount
-            ]
-            for value, places in self._dimensions:
-                base = places.get(value(row))
-                if base is None:
-                    if added:
-                        raise Invalid("a row is in none of the table's cells", basis="margin.cells")
-                    continue
-                for lane, amount in added:
-                    found[base + lane] = found.get(base + lane, 0) + amount
-        for places in self._places.values():
-            for base in places.values():
-                for loans, firms in _FIRMS:
-                    if base + loans in found:
-                        found[base + firms] = 1
-        return found
+        return dict(sorted(lanes_of(self.cell_sums(firm))))
+
+    def cell_sums(self, firm: lending_pb2.FirmLending) -> Sums:
+        """The same, packed by cell. Raises like `sums`."""
+        return sums_of([(self._places(row), pack_row(row)) for row in firm.rows])
+
+    def _places(self, row: lending_pb2.LoanRow) -> list[int]:
+        try:
+            return [self.places[name, value(row)] for name, value in self._dimensions]
+        except KeyError:
+            if not any(amounts(row)):
+                return []
+            raise Invalid("a row is in none of the table's cells", basis="margin.cells") from None
 
     def margins(self, values: Sequence[int]) -> list[lending_pb2.Margin]:
         """Args: values — of all lanes. The inverse of `values`; cells in which nothing is are there as well."""
@@ -226,6 +244,52 @@ class Layout:
             told = dict(zip(SUMS, values[first : first + len(SUMS)], strict=True))
             made[-1].cells.append(lending_pb2.Cell(value=value, sums=lending_pb2.LendingSums(**told)))
         return made
+
+
+def pack_row(row: lending_pb2.LoanRow) -> int:
+    """What a row adds to each cell it is in, with the enterprise behind it, packed."""
+    loans, granted, outstanding, balance, bad, bad_balance, refused = amounts(row)
+    told = (loans, loans, granted, outstanding, outstanding, balance, bad, bad, bad_balance, refused, refused)
+    return int.from_bytes(_CELL.pack(*told), "little")
+
+
+def sums_of(rows: Sequence[tuple[Sequence[int], int]]) -> Sums:
+    """What the rows of one enterprise come to, which counts once in each cell.
+
+    Args: rows — first lanes of the cells each is in, and what `pack_row` makes of it.
+
+    Raises Invalid where a sum is out of range.
+    """
+    if len(rows) == 1:
+        [(cells, added)] = rows
+        return {0: 1} | dict.fromkeys(cells, added) if added else {0: 1}
+    found: Sums = {0: len(rows)}
+    for cells, added in rows:
+        if added:
+            for cell in cells:
+                before = found.get(cell, 0)
+                # Enterprises are or-ed, all else added.
+                after = (before & _ADDED) + (added & _ADDED) | (before | added) & _FIRM_BITS
+                if after & FULL:
+                    raise Invalid("a sum is out of range", basis="sums.range")
+                found[cell] = after
+    return found
+
+
+def lanes_of(sums: Mapping[int, int]) -> Iterator[tuple[int, int]]:
+    """(lane, value) of each that is not 0, by first lane. Raises Invalid for what lanes cannot hold."""
+    for first, packed in sums.items():
+        for lane, value in unpack_cell(packed):
+            yield first + lane, value
+
+
+def unpack_cell(packed: int) -> list[tuple[int, int]]:
+    """(lane within the cell, value) of each that is not 0, ascending. Raises Invalid for what lanes cannot hold."""
+    try:
+        values = _CELL.unpack(packed.to_bytes(_CELL.size, "little"))
+    except OverflowError as error:
+        raise Invalid("a sum is out of range", basis="sums.range") from error
+    return [(lane, value) for lane, value in enumerate(values) if value]
 
 
 def lane_values(table: lending_pb2.LendingTable) -> list[int]:

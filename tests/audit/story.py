@@ -47,6 +47,11 @@ KEYS = {
     "recalls": ["correction", "recipient"],
     "objections": ["objection"],
     "notices": ["number"],
+    "lending_tables": ["document"],
+    "outcome_batches": ["document"],
+    "challenges": ["document"],
+    "statistics": ["document"],
+    "statistics_deliveries": ["document", "recipient"],
 }
 Row = dict[str, Any]
 
@@ -70,6 +75,7 @@ class Cast:
         self.approver = make_signer(folder, f"xinyi://{BUREAU}/person/wang-fang", document)
         self.bank = make_signer(folder, f"xinyi://{BANK}/machine/main", document)
         self.bank_2 = make_signer(folder, f"xinyi://{BANK_2}/machine/main", document)
+        self.teller = make_signer(folder, f"xinyi://{BANK}/person/zhou-yan", document)
         self.auditor = make_signer(folder, f"xinyi://{AUDITOR}/person/zhao-min", document)
 
     def signer(self, holder: str, name: str) -> FileSigner:
@@ -107,6 +113,8 @@ class Story:
     answers: list[Row] = field(default_factory=list)
     refusals: list[Row] = field(default_factory=list)
     editions: list[Edition] = field(default_factory=list)
+    #: (batch digest, number, chunk as it is kept)
+    outcomes: list[tuple[bytes, int, bytes]] = field(default_factory=list)
     #: How far the gateway's clock has run on.
     later_ms: int = 0
 
@@ -445,6 +453,7 @@ class Story:
             state=state,
             chunks=chunks if with_records else None,
             blinding_keys=[(e.digest, e.blinding_key) for e in self.editions] if with_records else None,
+            outcomes=self.outcomes if with_records else None,
             **options,
         )
         for name, data in pieces:

@@ -7,7 +7,7 @@ from itertools import accumulate
 
 import pytest
 
-from audit.lending_tree import LendingTree, commitment, holders, verify_firm
+from audit.lending_tree import LendingTree, commitment, holders, opened_firm, verify_firm
 from audit.sum_tree import Lanes
 from proto.vectors.make import uscc
 from xinyi.errors import ExchangeError
@@ -76,21 +76,9 @@ def table_of(
     return table, leaves, tree
 
 
-def opened_firm(index: int, leaf: Firm, tree: LendingTree) -> lending_pb2.OpenedFirm:
-    proof = tree.proofs()[index]
-    return lending_pb2.OpenedFirm(
-        index=index, salt=leaf[1], record=leaf[2].SerializeToString(deterministic=True),
-        page=[
-            lending_pb2.PageEntry(
-                commitment=made_, lanes=[lending_pb2.Lane(lane=lane, value=sums[lane]) for lane in sorted(sums)]
-            )
-            for made_, sums in proof.page
-        ],
-        path=[
-            lending_pb2.PathNode(hash=node.hash, sums=node.sums.to_bytes(tree.lanes.bytes, "little"))
-            for node in proof.path
-        ],
-    )  # fmt: skip
+def shown(index: int, leaf: Firm, tree: LendingTree) -> lending_pb2.OpenedFirm:
+    record = leaf[2].SerializeToString(deterministic=True)
+    return opened_firm(index, leaf[1], record, tree.proofs()[index], tree.lanes)
 
 
 @pytest.fixture(params=[1, 15, 16, 17, 100])
@@ -125,7 +113,7 @@ def test_every_enterprise_proves_that_it_is_counted_and_where(
     table, leaves, tree = sealed
     running = list(accumulate(len(firm.rows) for _, _, firm in leaves))
     for index, leaf in enumerate(leaves):
-        verified = verify_firm(table, opened_firm(index, leaf, tree))
+        verified = verify_firm(table, shown(index, leaf, tree))
         assert verified.firm == leaf[2]
         assert verified.first_row == running[index] - len(leaf[2].rows)
     rows = [index for index, (_, _, firm) in enumerate(leaves) for _ in firm.rows]
@@ -137,7 +125,7 @@ def test_whatever_is_changed_is_found(
 ) -> None:
     table, leaves, tree = sealed
     index = len(leaves) // 2
-    whole = opened_firm(index, leaves[index], tree)
+    whole = shown(index, leaves[index], tree)
 
     def refused(table: lending_pb2.LendingTable, firm: lending_pb2.OpenedFirm) -> None:
         with pytest.raises(ExchangeError):

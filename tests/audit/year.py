@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from audit import envelope
 from audit.keys import FileSigner
+from tests.audit.lending import Lending, quarter
 from tests.audit.story import BANK, BANK_2, NOW_MS, Cast, Edition, Story, approve, mark_of, record_of
 from tests.chain import Chain
 from tests.world import SealedEdition, made_up_uscc
@@ -51,7 +52,7 @@ class Year:
         story.register(cast.gateway, kind=party_pb2.PARTY_KIND_GATEWAY)
         for person in (cast.maker, cast.approver):
             story.register(person, kind=party_pb2.PARTY_KIND_TAX_BUREAU)
-        for bank in (cast.bank, cast.bank_2):
+        for bank in (cast.bank, cast.bank_2, cast.teller):
             story.register(bank, kind=party_pb2.PARTY_KIND_BANK)
         story.register(cast.auditor, kind=party_pb2.PARTY_KIND_AUDITOR)
         year = cls(story, Chain(Desk(cast.maker)))
@@ -86,7 +87,8 @@ class Year:
 
 
 def year(cast: Cast) -> Story:
-    """A FULL, a DELTA with an objection open, a CORRECTION that recalls; bank-2 has not confirmed it yet."""
+    """A FULL, a DELTA with an objection open, a CORRECTION that recalls, which bank-2 has not confirmed yet; and what
+    banks report of a quarter."""
     told = Year.begin(cast)
     story = told.story
     story.answer_rows(told["january"], 1, 3)
@@ -103,6 +105,7 @@ def year(cast: Cast) -> Story:
     story.decide(story.object(told["february"], made_up_uscc(5), "2018-2"), "DENIED")
     story.announce("contract-2")
     story.announce("contract-3", replaces="contract-2")
+    quarter(Lending(cast, story))
     story.refuse(approve(told["march"], cast.maker), cast.maker.key.holder)
     query = exchange_pb2.SubjectQuery(
         asked_by=cast.auditor.key.holder,

@@ -12,8 +12,10 @@ from sqlalchemy import select
 
 from adapters.party.home import Home
 from audit import envelope
+from gateway.app import Gateway
 from gateway.office import agreements, partners
 from gateway.office.reporting import standing_of
+from gateway.reports import accept_table
 from gateway.store import lending as store
 from gateway.store import tables
 from tests.flows.test_rights import check_signed, entries
@@ -31,9 +33,10 @@ from tests.lending import (
     table_of,
 )
 from tests.world import AUDITOR, CITY, MAKER, OPERATOR, World, city
-from xinyi.days import day_of
+from xinyi.days import DAY_MS, day_of, end_of
 from xinyi.errors import Conflict, ExchangeError, Invalid, NotEntitled, Refused, Unknown
-from xinyi.v1 import lending_pb2
+from xinyi.server import Caller
+from xinyi.v1 import exchange_pb2, lending_pb2
 
 #: Mean loan 500 万元.
 AMOUNTS = [300 * WAN, 500 * WAN, 700 * WAN]
@@ -46,8 +49,8 @@ def rows_of(world: World, table: Any) -> list[dict[str, Any]]:
         return [dict(row) for row in conn.execute(select(table)).mappings()]
 
 
-def counted(world: World) -> dict[tuple[str, int], tuple[bytes, int]]:
-    """What counts: (bank, first month) → (table, granted), from the rows that statistics add up."""
+def counted(world: World) -> dict[tuple[str, int, int], tuple[bytes, int]]:
+    """What counts: (bank, year, first month) → (table, granted), from the rows that statistics add up."""
     total = {
         row["document"]: row["granted"]
         for row in rows_of(world, tables.lending_cells)
@@ -55,7 +58,9 @@ def counted(world: World) -> dict[tuple[str, int], tuple[bytes, int]]:
     }
     found = [row for row in rows_of(world, tables.lending_tables) if row["state"] == "COUNTED"]
     assert all(row["counted_at_ms"] and not row["replaced_at_ms"] for row in found)
-    by_place = {(row["bank"], row["month"]): (row["document"], total.get(row["document"], 0)) for row in found}
+    by_place = {
+        (row["bank"], row["year"], row["month"]): (row["document"], total.get(row["document"], 0)) for row in found
+    }
     assert len(by_place) == len(found), "two tables of one bank and period count"
     return by_place
 
@@ -97,7 +102,10 @@ async def test_a_table_counts_once_however_often_it_comes(tmp_path: Path, databa
 
         empty = await send_table(world, bank, table_of(bank, [], period=Q2))
         assert empty.state == "COUNTED"
-        assert counted(world) == {(bank.party, 1): (first.digest, sum(AMOUNTS)), (bank.party, 4): (empty.digest, 0)}
+        assert counted(world) == {
+            (bank.party, 2018, 1): (first.digest, sum(AMOUNTS)),
+            (bank.party, 2018, 4): (empty.digest, 0),
+        }
 
 
 async def agreed(world: World, bank: Home, first: date = date(2018, 1, 1), last: date = date(2099, 12, 31)) -> str:
@@ -130,7 +138,7 @@ async def test_wrong_units_are_held_until_the_bank_says_what_they_are(tmp_path: 
         assert other.value.basis == "lending_answer.person"
         confirmed = await answer_questions(world, person, held.digest)
         assert confirmed.message.outcome == "lending.confirmed"
-        assert counted(world) == {(bank.party, 1): (held.digest, sum(MIXED_UP))}
+        assert counted(world) == {(bank.party, 2018, 1): (held.digest, sum(MIXED_UP))}
         (entry,) = entries(world, "lending.confirmed")
         assert (entry.actor, entry.counterparty) == (person.settings.holder, bank.party)
         (row,) = rows_of(world, tables.lending_tables)
@@ -183,7 +191,8 @@ async def test_every_rule_has_its_question_or_refusal(tmp_path: Path) -> None:
         assert "missing size/GXB300; not wanted industry" in missing.explanation
         await refuse(Invalid, "lending.currency", currency="USD")
         await refuse(Invalid, "lending.period", period=lending_pb2.LendingPeriod(year=2018, month=1, months=1))
-        await refuse(Invalid, "lending.period", issued_at_ms=4_102_444_800_000, period=_period(2027, 10))
+        await refuse(Invalid, "table.issued_at", issued_at_ms=world.clock() + 2 * DAY_MS)
+        await refuse(Invalid, "table.issued_at", period=_period(2099, 10))
         await refuse(NotEntitled, "lending.bank", stranger, bank=bank.party, issued_by=bank.settings.holder)
         await refuse(NotEntitled, "lending.issued_by", person, issued_by=bank.settings.holder)
         await refuse(NotEntitled, "lending.terms", stranger)
@@ -243,22 +252,22 @@ async def test_what_counts_stands_until_a_table_names_it(tmp_path: Path, databas
             await send_table(world, bank, table_of(bank, firms_of(AMOUNTS), seed=8))
         assert error.value.basis == "lending.conflict"
         check_signed(world, error.value)
-        assert counted(world) == {(bank.party, 1): (first.digest, sum(AMOUNTS))}
+        assert counted(world) == {(bank.party, 2018, 1): (first.digest, sum(AMOUNTS))}
 
         world.clock.advance(days=1)
         held = await send_table(world, bank, corrected(bank, first.digest, firms_of(MIXED_UP)))
         assert held.state == "HELD"
-        assert counted(world) == {(bank.party, 1): (first.digest, sum(AMOUNTS))}
+        assert counted(world) == {(bank.party, 2018, 1): (first.digest, sum(AMOUNTS))}
         # A second one behind it names what counts, not what is held.
         with pytest.raises(Conflict, match=first.digest.hex()):
             await send_table(world, bank, corrected(bank, held.digest, firms_of(AMOUNTS)))
         world.clock.advance(days=1)
         await answer_questions(world, person, held.digest)
-        assert counted(world) == {(bank.party, 1): (held.digest, sum(MIXED_UP))}
+        assert counted(world) == {(bank.party, 2018, 1): (held.digest, sum(MIXED_UP))}
         world.clock.advance(days=1)
         other = [*AMOUNTS, 900 * WAN]
         last = await send_table(world, bank, corrected(bank, held.digest, firms_of(other)))
-        assert counted(world) == {(bank.party, 1): (last.digest, sum(other))}
+        assert counted(world) == {(bank.party, 2018, 1): (last.digest, sum(other))}
 
         with pytest.raises(Conflict, match=last.digest.hex()):
             await send_table(world, bank, corrected(bank, first.digest, firms_of(AMOUNTS), seed=9))
@@ -293,22 +302,33 @@ async def test_what_is_held_stands_in_nobodys_way(tmp_path: Path) -> None:
         assert await list_reports(bank) == [(held.digest, "CORRECTED"), (right.digest, "COUNTED")]
         with pytest.raises(Conflict):
             await answer_questions(world, person, held.digest)
-        assert counted(world) == {(bank.party, 1): (right.digest, sum(AMOUNTS))}
+        assert counted(world) == {(bank.party, 2018, 1): (right.digest, sum(AMOUNTS))}
 
 
 async def test_two_tables_at_once_count_once(tmp_path: Path, database_url: str) -> None:
-    """Of different tables of one bank and period that arrive together one counts, the others are in conflict."""
+    """Different tables of one bank and period arrive together at two gateways of one database: one counts."""
     async with city(tmp_path, database_url=database_url, bureau=False) as world:
         bank = await world.admit(f"xinyi://{CITY}/bank-1/machine/main", "BANK")
         await agreed(world, bank)
-        rivals = [table_of(bank, firms_of([n * 100 * WAN])) for n in range(1, 7)]
-        results = await asyncio.gather(*(send_table(world, bank, t) for t in rivals), return_exceptions=True)
-        won = [result for result in results if not isinstance(result, BaseException)]
+        rivals = [envelope.seal(table_of(bank, firms_of([n * 100 * WAN])), bank.signer()) for n in range(1, 7)]
+        second = await asyncio.to_thread(Gateway, world.gateway.settings, world.clock)
+        who = Caller(bank.settings.holder)
+        here = [send_table(world, bank, sealed) for sealed in rivals]
+        there = [accept_table(second.reception, exchange_pb2.Call(document=sealed), who) for sealed in rivals]
+        try:
+            results = await asyncio.gather(*here, *there, return_exceptions=True)
+        finally:
+            await asyncio.to_thread(second.close)
         lost = [result for result in results if isinstance(result, Conflict)]
-        assert (len(won), len(lost)) == (1, 5)
+        won = [place for place, result in enumerate(results) if not isinstance(result, BaseException)]
+        assert (len(won), len(lost)) == (2, 10), "the same one at both"
+        assert won[1] - won[0] == len(rivals)
         assert {error.basis for error in lost} == {"lending.conflict"}
+        sent, (_, receipt) = (results[place] for place in won)
+        assert receipt == sent.sealed
         ((table, _),) = counted(world).values()
-        assert table == won[0].digest
+        assert table == sent.digest
+        assert len(entries(world, "lending.counted")) == 1
 
 
 async def test_banks_report_while_they_are_suspended_and_see_their_own_alone(tmp_path: Path) -> None:
@@ -371,11 +391,13 @@ async def test_the_operator_sees_who_owes_a_table(tmp_path: Path) -> None:
         held = await send_table(world, banks[1], table_of(banks[1], firms_of(MIXED_UP)))
         correction = await send_table(world, banks[0], corrected(banks[0], sent.digest, firms_of(MIXED_UP)))
 
-        def told(period: lending_pb2.LendingPeriod, today: date) -> dict[str, tuple[str, bool]]:
+        def told(
+            period: lending_pb2.LendingPeriod, today: date, until_ms: int = end_of(date(2099, 12, 31))
+        ) -> dict[str, tuple[str, bool]]:
             with world.gateway.database.reading() as conn:
-                lines = standing_of(conn, period, today)
+                lines = standing_of(conn, period, today, until_ms)
                 assert all(line["bank"] != late.party for line in lines)
-                if period == Q1:
+                if period == Q1 and until_ms > world.clock():
                     assert (lines[0]["table"], lines[0]["held"]) == (sent.digest, correction.digest)
                     assert (lines[1]["table"], lines[1]["held"]) == (None, held.digest)
             return {line["bank"].partition("/")[2]: (line["state"], line["late"]) for line in lines}
@@ -384,6 +406,8 @@ async def test_the_operator_sees_who_owes_a_table(tmp_path: Path) -> None:
             "bank-1": ("COUNTED", True), "bank-2": ("HELD", True), "bank-3": ("DUE", False), "bank-4": ("DUE", False),
         }  # fmt: skip
         assert told(Q1, date(2018, 4, 16))["bank-3"] == ("MISSING", True)
+        before = told(Q1, date(2018, 4, 16), end_of(date(2018, 4, 16)))
+        assert set(before.values()) == {("MISSING", True)}, "none was here on that day"
         assert told(_period(2017, 10), date(2018, 4, 16)) == {}
         assert told(lending_pb2.LendingPeriod(year=2018, month=1, months=1), date(2018, 4, 16)) == {}
         with world.gateway.database.reading() as conn:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import stat
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from gateway import delivery
 from gateway.app import Gateway
 from gateway.cli import app
 from gateway.config import Settings
+from gateway.office import reporting
 from gateway.office.founding import Plan, found
 from gateway.store import parties, tables
 from gateway.store.db import open_engine
@@ -32,6 +34,7 @@ BANK = "test-city/bank-1"
 HOLDER = f"xinyi://{BANK}/machine/main"
 
 CLASS = ("--class", "public")
+TERMS = Path(reporting.__file__).with_name("reporting-terms.toml")
 
 
 @pytest.fixture(autouse=True)
@@ -494,3 +497,43 @@ def test_the_gateway_s_request_names_itself(home: Path) -> None:
     """What an outside CA signs is for the gateway's own key."""
     request = certificates.request(home / "keys/tls.pem", Settings.load(home).holder)
     assert certificates.requested_key(request) == certificates.load_key(home / "keys/tls.pem").public_key()
+
+
+@pytest.mark.usefixtures("bank")
+def test_the_operator_sets_terms_by_version(home: Path, tmp_path: Path, terminal: Terminal) -> None:
+    """Set, shown, changed with the next version; everything stands in the log and in the row it seals."""
+    identity, told = agree(terminal), tomllib.loads(TERMS.read_text(encoding="utf-8"))
+    missing = terminal(app, "agreement", "terms", identity)
+    assert (missing.code, "no reporting terms" in missing.err) == (3, True)
+    shown = terminal.ok(app, "agreement", "terms", identity, TERMS, "--json")
+    assert json.loads(shown.out) == {"agreement": identity, "version": 1}
+    assert tomllib.loads(terminal.ok(app, "agreement", "terms", identity).out) == told | {
+        "dimensions": sorted(told["dimensions"])
+    }
+    again = terminal(app, "agreement", "terms", identity, TERMS)
+    assert (again.code, "the next is 2" in again.err) == (3, True)
+    second = tmp_path / "second.toml"
+    written = terminal.ok(app, "agreement", "terms", identity, "-o", second)
+    assert written.out == ""
+    second.write_text(second.read_text().replace("version = 1", "version = 2").replace("= 15", "= 20"))
+    terminal.ok(app, "agreement", "terms", identity, second)
+    assert json.loads(terminal.ok(app, "agreement", "terms", identity, "--json").out)["due_days"] == 20
+    assert terminal(app, "agreement", "terms", "nobody", TERMS).code == 3
+    broken = tmp_path / "broken.toml"
+    broken.write_text("version = ")
+    assert terminal(app, "agreement", "terms", identity, broken).code == 3
+
+    changed = [entry for entry in log_of(home) if entry.kind == "agreement.terms"]
+    assert [entry.detail for entry in changed] == ["version 1", "version 2"]
+    assert {(entry.counterparty, entry.agreement_id) for entry in changed} == {(BANK, identity)}
+    check_state_is_the_log_s(home)
+
+    owed = json.loads(terminal.ok(app, "lending", "status", "--period", "2018-Q1", "--json").out)
+    (line,) = owed
+    assert (line["bank"], line["state"], line["due_on"], line["late"]) == (BANK, "MISSING", "2018-04-20", True)
+    assert "MISSING" in terminal.ok(app, "lending", "status", "--period", "2018-Q1").out
+    then = ("--as-of", "2018-04-20", "--json")
+    (line,) = json.loads(terminal.ok(app, "lending", "status", "--period", "2018-Q1", *then).out)
+    assert (line["state"], line["late"]) == ("DUE", False)
+    assert json.loads(terminal.ok(app, "lending", "status", "--period", "2021-Q1", "--json").out) == []
+    assert terminal(app, "lending", "status", "--period", "spring").code == 2

@@ -1,0 +1,121 @@
+"""What an auditor keeps of a challenge, in a folder: enough to verify, offline and later, what the bank opens.
+
+    table.dsse  challenge.dsse  acknowledgement.dsse (the gateway's, of the challenge)
+    entry/      the log's entry of the table, proven under the challenge's checkpoint (audit.entry_proof)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from google.protobuf.message import DecodeError, Message
+
+from audit.challenge import MAX_OPENING_BYTES, Drawn, Verified, verify_opening
+from audit.entry_proof import EntryProof
+from audit.envelope import MAX_PAYLOAD_BYTES, Opened, digest, open_sealed
+from audit.exchanges import check_signer
+from audit.keys import Keyring, party_of
+from audit.verification.findings import EvidenceMissing
+from audit.verification.policy import DOCUMENT, Policy
+from xinyi.errors import DigestMismatch, EncodingInvalid, ProofInvalid
+from xinyi.v1 import envelope_pb2, exchange_pb2, lending_pb2
+
+M = TypeVar("M", bound=Message)
+
+#: What the log says when it takes in a table.
+INTAKES = ("lending.counted", "lending.held")
+_DOCUMENTS = ("table", "challenge")
+ACKNOWLEDGEMENT = "acknowledgement.dsse"
+
+_README = """\
+This folder holds a challenge to a bank's table of what it lent. To verify what the bank opens in answer to it, with
+the keys that your own policy file names:
+    xinyi-audit verify-opening FOLDER OPENING --policy policy.toml
+
+By hand: the seed is SHA-256("xinyi-sample-seed-v1" 0x00, document digest of table.dsse, root hash of the checkpoint in
+challenge.dsse). entry/ proves that the table stood in the log before that checkpoint was signed.
+"""
+
+
+@dataclass(frozen=True)
+class ChallengeProof:
+    table: envelope_pb2.Envelope
+    challenge: envelope_pb2.Envelope
+    entry: EntryProof
+    #: None until the gateway's answer came.
+    acknowledgement: envelope_pb2.Envelope | None = None
+
+    def acknowledged(self, acknowledgement: envelope_pb2.Envelope) -> ChallengeProof:
+        return replace(self, acknowledgement=acknowledgement)
+
+    def draw(self, policy: Policy) -> Drawn:
+        """
+        1. the log's entry takes in this table, and stands under the challenge's checkpoint, 2. the bank sealed the
+        table, 3. the gateway recorded the challenge, and who asked sealed it, where the policy pins a key of theirs.
+
+        Raises VerificationError, Invalid; EvidenceMissing where a key is not pinned or the gateway's answer not here.
+        """
+        # 1
+        entry, head = self.entry.verify(policy.log_key)
+        if entry.kind not in INTAKES or not entry.documents or entry.documents[0] != digest(self.table):
+            raise ProofInvalid("the entry of the log takes in another table", basis="challenge.table")
+        drawn = Drawn.of(self.table, self.challenge, head)
+        # 2
+        table = _open(self.table, lending_pb2.LendingTable, policy, drawn.table.bank)
+        check_signer(table, drawn.table.issued_by, drawn.table.bank)
+        # 3
+        if self.acknowledgement is None:
+            raise EvidenceMissing("the gateway's acknowledgement is not here: send the challenge again")
+        told = _open(self.acknowledgement, exchange_pb2.Acknowledgement, policy, policy.gateway).message
+        if (told.document_digest, told.outcome) != (drawn.challenge_digest, "challenge.asked"):
+            raise DigestMismatch("the gateway acknowledged something else")
+        asked_by = drawn.challenge.asked_by
+        if party_of(asked_by) in policy.pinned_parties:
+            asked = _open(self.challenge, lending_pb2.Challenge, policy, party_of(asked_by))
+            check_signer(asked, asked_by, party_of(asked_by))
+        return drawn
+
+    def files(self) -> dict[str, bytes]:
+        documents = {f"{name}.dsse": getattr(self, name) for name in _DOCUMENTS}
+        if self.acknowledgement is not None:
+            documents[ACKNOWLEDGEMENT] = self.acknowledgement
+        written = {name: sealed.SerializeToString(deterministic=True) for name, sealed in documents.items()}
+        entry = {f"entry/{name}": data for name, data in self.entry.files().items()}
+        return {"README.txt": _README.encode(), **written, **entry}
+
+    @classmethod
+    def read(cls, folder: Path) -> ChallengeProof:
+        """Raises EncodingInvalid, FileNotFoundError, DigestMismatch."""
+        table, challenge = (_read(folder / f"{name}.dsse", MAX_PAYLOAD_BYTES) for name in _DOCUMENTS)
+        found = cls(table, challenge, EntryProof.read(folder / "entry"))
+        answered = folder / ACKNOWLEDGEMENT
+        return found.acknowledged(_read(answered, MAX_PAYLOAD_BYTES)) if answered.exists() else found
+
+
+def verify_answer(drawn: Drawn, opening: Path, policy: Policy) -> Verified:
+    """What a bank opened, in a file. Raises as `verify_opening`, and SignatureInvalid where it is not the bank's."""
+    sealed = _read(opening, MAX_OPENING_BYTES)
+    opened = _open(sealed, lending_pb2.Opening, policy, drawn.table.bank, most=MAX_OPENING_BYTES)
+    return verify_opening(drawn, opened.message, policy)
+
+
+def _open(
+    sealed: envelope_pb2.Envelope, kind: type[M], policy: Policy, party: str, *, most: int = MAX_PAYLOAD_BYTES
+) -> Opened[M]:
+    """A document of one party. Raises EvidenceMissing where the policy pins no key of it."""
+    ring = Keyring(key for key in policy.keys if key.purpose == DOCUMENT and key.party == party)
+    if party not in policy.pinned_parties:
+        raise EvidenceMissing(f"the policy pins no key of {party}")
+    return open_sealed(sealed, kind, ring, most=most)
+
+
+def _read(path: Path, most: int) -> envelope_pb2.Envelope:
+    """Args: most — bytes of the payload."""
+    with path.open("rb") as file:
+        data = file.read(most + (64 << 10))
+    try:
+        return envelope_pb2.Envelope.FromString(data)
+    except DecodeError as error:
+        raise EncodingInvalid(f"{path.name} is no envelope, or too large") from error
