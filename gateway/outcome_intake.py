@@ -37,7 +37,7 @@ from xinyi.v1 import envelope_pb2, lending_pb2, lending_service_pb2
 from xinyi.v1.lending_pb2 import REPORT_STATE_COUNTED, REPORT_STATE_HELD, REPORT_STATE_REFUSED
 
 #: Chunks committed together: other writers never wait long.
-STAGE_CHUNKS = 16
+STAGE_CHUNKS = 8
 #: A batch of fewer chunks is verified before another process has even begun.
 _SMALL = 8
 
@@ -93,7 +93,7 @@ def examine(
                 rows.append((outcome.outcome_id, *_REFUSED))
                 refused.append(place)
         except Invalid as error:
-            raise Invalid(f"row {place + 1} of the chunk: {error.explanation}", basis=error.basis) from None
+            raise Invalid(f"row {place + 1}: {error.explanation}", basis=error.basis) from None
     return Examined(evidence.without(data, chunk, refused), rows, relied)
 
 
@@ -232,6 +232,9 @@ class Intake:
                 raise ProofInvalid(f"chunk {self._next} holds {len(examined.rows)} outcomes instead of {size}")
             if examined.rows[0][_ID] <= self._after:
                 raise ProofInvalid("outcomes are not strictly ascending by outcome_id")
+        except Invalid as error:
+            self._waiting.clear()
+            raise Invalid(f"chunk {self._next}, {error.explanation}", basis=error.basis) from error
         except BaseException:
             # Nothing behind a chunk that does not hold is of any use.
             self._waiting.clear()

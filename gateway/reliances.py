@@ -84,11 +84,12 @@ class _Records:
         columns = GradeColumns(raw)
         self._keys = list(map(blinder(blinding_key), columns.keys()))
         self._commitments = b"".join(commitments(raw, salts))
-        told = {place: (r.grade, r.evaluation_year) for place, r in columns.others.items()}
-        told |= {
-            place: (decision.record.grade, decision.record.evaluation_year)
-            for place, decision in zip(columns.places, columns.decisions, strict=True)
-        }
+        # The same few decisions stand in thousands of records.
+        kept: dict[tuple[int, int], tuple[int, int]] = {}
+        told: dict[int, tuple[int, int]] = {place: (r.grade, r.evaluation_year) for place, r in columns.others.items()}
+        for place, decision in zip(columns.places, columns.decisions, strict=True):
+            said = decision.record.grade, decision.record.evaluation_year
+            told[place] = kept.setdefault(said, said)
         self._told = [told[place] for place in range(columns.size)]
 
     def find(self, key: bytes) -> Told | None:

@@ -328,7 +328,7 @@ async def test_what_the_gateway_does_not_take(tmp_path: Path) -> None:
         whole = batch_of(bank, [outcome(n) for n in range(2000)])
         with pytest.raises(DigestMismatch):
             await send_batch(world, bank, Batch(whole.sealed, [whole.chunks[0], whole.chunks[1][:-3] + b"abc"]))
-        with pytest.raises(Invalid, match=r"row 2 of the chunk"):
+        with pytest.raises(Invalid, match=r"chunk 0, row 2: disbursed"):
             await send_outcomes(world, bank, [outcome(1), outcome(2, amount=0)], "2")
         with pytest.raises(Conflict, match=r"0 of 1 chunks"):
             await commit(bank, batch_of(bank, [outcome(1)], "3"))
