@@ -74,9 +74,7 @@ def read_chunk(data: bytes) -> OutcomeRows:
     ids = [outcome.outcome_id for outcome in outcomes]
     if not all(before < after for before, after in pairwise(ids)):
         raise ProofInvalid("outcomes are not strictly ascending by outcome_id")
-    commitments = [
-        _sha256(_DOMAIN + salt + record).digest() for salt, record in zip(salts, records, strict=True)
-    ]
+    commitments = list(map(commitment, salts, records))
     return OutcomeRows(salts, records, outcomes, commitments, merkle.root(leaf_hashes(commitments)))
 
 

@@ -20,6 +20,7 @@ from bench.editions import editions
 from bench.job import Bench
 from bench.outcomes import outcomes
 from bench.receipts import receipts
+from bench.reporting import reporting
 from bench.statistics import statistics
 
 JOBS: dict[str, Callable[[Bench], Iterator[report.Line]]] = {
@@ -29,6 +30,7 @@ JOBS: dict[str, Callable[[Bench], Iterator[report.Line]]] = {
     "asof": asof,
     "outcomes": outcomes,
     "statistics": statistics,
+    "reporting": reporting,
 }
 
 ROOT = Path(__file__).parents[1]

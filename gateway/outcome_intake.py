@@ -21,7 +21,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from audit import outcomes as evidence
-from audit.bulk import insert_rows
+from audit.bulk import insert_rows, insert_values
 from audit.records import CHUNK_RECORDS, blinder
 from gateway.reliances import Editions, Relied, find_fault
 from gateway.rules import outcomes as rules
@@ -59,8 +59,8 @@ class Examined:
     data: bytes
     #: As in _COLUMNS.
     rows: list[tuple[Any, ...]]
-    #: What each of them relied on, and whether the blinded key is known to be its taxpayer's.
-    relied: list[tuple[Relied, bool] | None]
+    #: Place in the chunk, what the row relied on, whether the blinded key is known to be its taxpayer's.
+    relied: list[tuple[int, Relied, bool]]
 
 
 def examine(
@@ -77,17 +77,20 @@ def examine(
     """
     wanted = lending_service_pb2.ReportingTerms.FromString(terms)
     chunk = evidence.verify_chunk(data, root)
-    rows, relied, refused = [], [], []
+    rows: list[tuple[Any, ...]] = []
+    relied: list[tuple[int, Relied, bool]] = []
+    refused: list[int] = []
     for place, outcome in enumerate(chunk.outcomes):
         try:
             if rules.is_authorised(outcome, day):
                 check_outcome(outcome)
                 rows.append(_row(outcome, chunk.records[place], wanted))
-                relied.append(_relied(outcome, blinding_keys))
+                # What voids another row needs no grade.
+                if not outcome.voids and (told := Relied.of(outcome)) is not None:
+                    relied.append((place, told, _is_own(told, blinding_keys)))
             else:
                 check_reference(outcome.outcome_id, "outcome.id")
                 rows.append((outcome.outcome_id, *_REFUSED))
-                relied.append(None)
                 refused.append(place)
         except Invalid as error:
             raise Invalid(f"row {place + 1} of the chunk: {error.explanation}", basis=error.basis) from None
@@ -122,16 +125,9 @@ def _row(
     )
 
 
-def _relied(
-    outcome: lending_pb2.LendingOutcome, blinding_keys: Mapping[bytes, bytes]
-) -> tuple[Relied, bool] | None:
-    """What voids another row needs no grade."""
-    told = None if outcome.voids else Relied.of(outcome)
-    if told is None:
-        return None
+def _is_own(told: Relied, blinding_keys: Mapping[bytes, bytes]) -> bool:
     secret = blinding_keys.get(told.manifest_digest)
-    own = secret is not None and _blinder(secret)(told.taxpayer_id.encode()) == told.blinded_key
-    return told, own
+    return secret is not None and _blinder(secret)(told.taxpayer_id.encode()) == told.blinded_key
 
 
 class Intake:
@@ -159,7 +155,7 @@ class Intake:
         self._crew: Crew = crew if crew is not None and not small else Inline()
         self._waiting: deque[Future[Examined]] = deque()
         self._chunks: list[dict[str, Any]] = []
-        self._rows: list[dict[str, Any]] = []
+        self._rows: list[tuple[Any, ...]] = []
         self._editions = Editions()
         self._blinding_keys = blinding_keys
         self._staging: asyncio.Task[None] | None = None
@@ -224,7 +220,7 @@ class Intake:
 
         def write(conn: Connection) -> None:
             insert_rows(conn, tables.outcome_chunks, chunks, "keep")
-            insert_rows(conn, tables.outcomes, rows, "keep")
+            insert_values(conn, tables.outcomes, ("document", "bank", "place", *_COLUMNS), rows, "keep")
 
         await self._database.write(write)
 
@@ -244,16 +240,12 @@ class Intake:
         self._chunks.append({"document": self._digest, "number": self._next, "data": examined.data})
         rows = examined.rows
         with self._database.reading() as conn:
-            for at, found in enumerate(examined.relied):
-                if found is None:
-                    continue
-                fault = find_fault(conn, self._editions, found[0], rows[at][_DATE], own=found[1])
+            for at, relied, own in examined.relied:
+                fault = find_fault(conn, self._editions, relied, rows[at][_DATE], own=own)
                 if fault:
                     rows[at] = (*rows[at][:_STATE], REPORT_STATE_HELD, fault)
-        common = {"document": self._digest, "bank": self._batch.bank}
-        self._rows += [
-            {**common, "place": place, **dict(zip(_COLUMNS, row, strict=True))} for place, row in enumerate(rows, first)
-        ]
+        digest, bank = self._digest, self._batch.bank
+        self._rows += [(digest, bank, place, *row) for place, row in enumerate(rows, first)]
         self._after = rows[-1][_ID]
         self._next += 1
 

@@ -57,18 +57,15 @@ class Truth(NamedTuple):
     grade: int
 
 
-class Told(NamedTuple):
-    """What a record of an edition says. Of a taxpayer that is gone, grade and year are 0."""
-
-    commitment: bytes
-    grade: int
-    evaluation_year: int
+#: What a record of an edition says: its commitment, the grade and the year. Both are 0 of a taxpayer that is gone.
+Told = tuple[bytes, int, int]
 
 
 @dataclass(frozen=True)
 class Known:
     """An edition that was published."""
 
+    digest: bytes
     row: Row
     published_at_ms: int
     #: The same as a day in China, an ISO date.
@@ -98,7 +95,7 @@ class _Records:
         place = bisect_left(self._keys, key)
         if place == len(self._keys) or self._keys[place] != key:
             return None
-        return Told(self._commitments[place * 32 : place * 32 + 32], *self._told[place])
+        return self._commitments[place * 32 : place * 32 + 32], *self._told[place]
 
 
 class Editions:
@@ -115,8 +112,9 @@ class Editions:
             if row is None or row["approval"] is None:
                 return None
             keys = editions.last_keys(conn, manifest_digest)
-            at_ms, blind = published_at(conn, row), blinder(row["blinding_key"])
-            known = self._known[manifest_digest] = Known(row, at_ms, day_of(at_ms).isoformat(), keys, blind)
+            at_ms = published_at(conn, row)
+            known = Known(manifest_digest, row, at_ms, day_of(at_ms).isoformat(), keys, blinder(row["blinding_key"]))
+            self._known[manifest_digest] = known
         return known
 
     def record(self, conn: Connection, known: Known, key: bytes) -> Told | None:
@@ -126,7 +124,7 @@ class Editions:
             if number != -(-known.row["record_count"] // CHUNK_RECORDS):
                 raise Unavailable("chunks of an edition are missing at the gateway", basis="edition.chunks")
             return None
-        place = (known.row["manifest_digest"], number)
+        place = (known.digest, number)
         if (held := self._chunks.get(place)) is None:
             [(_, data)] = editions.read_chunks(conn, place[0], number, number + 1)
             held = self._chunks[place] = _Records(data, known.row["blinding_key"])
@@ -188,9 +186,8 @@ def true_grades(
             same = correction.row["blinding_key"] == edition.row["blinding_key"]
             key = one.blinded_key if same else correction.blind(one.taxpayer_id.encode())
             told = known.record(conn, correction, key)
-            if told is None or told.evaluation_year not in (0, one.evaluation_year):
-                continue
-            truth = Truth(told.grade != one.grade, told.grade)
+            if told is not None and told[2] in (0, one.evaluation_year):
+                truth = Truth(told[1] != one.grade, told[1])
         found[one.manifest_digest, one.blinded_key] = truth
     return found
 
