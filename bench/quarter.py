@@ -16,6 +16,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -114,12 +115,17 @@ def _parties(names: list[str]) -> Iterator[tuple[Any, list[dict[str, Any]]]]:
 
 def _row(table: Any, **values: Any) -> dict[str, Any]:
     """Columns that are not named are null where they may be, else empty."""
-    row: dict[str, Any] = {}
-    for column in table.columns:
-        empty = {"INTEGER": 0, "BIGINT": 0, "BLOB": b""}.get(str(column.type), "")
-        row[column.name] = values.pop(column.name, None if column.nullable else empty)
-    assert not values, values
+    row = _empty(table) | values
+    assert len(row) == len(table.columns), values
     return row
+
+
+@lru_cache
+def _empty(table: Any) -> dict[str, Any]:
+    empty = {"INTEGER": 0, "BIGINT": 0, "BLOB": b""}
+    return {
+        column.name: None if column.nullable else empty.get(str(column.type), "") for column in table.columns
+    }
 
 
 def _tables(chance: random.Random, names: list[str]) -> Iterator[tuple[Any, list[dict[str, Any]]]]:

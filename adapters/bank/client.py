@@ -18,19 +18,17 @@ from typing import Protocol
 from adapters.bank.package import VerifiedPackage
 from adapters.party.gateway import GatewayClient
 from adapters.party.home import Home
-from audit.checkpoint import Checkpoint, TlogProof
+from adapters.party.proving import prove
+from audit.checkpoint import TlogProof
 from audit.envelope import Opened, open_sealed
 from xinyi.channel import UNARY_DEADLINE_S, errors_restored
-from xinyi.errors import ExchangeError, HeadConflict
+from xinyi.errors import ExchangeError
 from xinyi.notices import check_change_notice
 from xinyi.v1 import (
     envelope_pb2,
     exchange_pb2,
     feed_service_pb2,
     feed_service_pb2_grpc,
-    log_pb2,
-    log_service_pb2,
-    log_service_pb2_grpc,
     notice_pb2,
     notice_service_pb2,
     notice_service_pb2_grpc,
@@ -38,7 +36,6 @@ from xinyi.v1 import (
 
 #: A slow line still carries this many records a second.
 _RECORDS_PER_S = 500
-_POLL_S = 0.2
 _RETRY_AFTER_S = 300
 
 
@@ -62,7 +59,6 @@ class BankClient:
     def __enter__(self) -> BankClient:
         self.gateway.__enter__()
         self._feed = feed_service_pb2_grpc.FeedServiceStub(self.gateway.channel)  # type: ignore[no-untyped-call]
-        self._log = log_service_pb2_grpc.LogServiceStub(self.gateway.channel)  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(
@@ -147,39 +143,4 @@ class BankClient:
 
     def prove(self, leaf: bytes, *, wait_s: float) -> TlogProof | None:
         """Inclusion of a log leaf in a head that extends ours; None where it is not published in time."""
-        until = time.monotonic() + wait_s
-        while True:
-            with errors_restored():
-                response = self._log.ProveInclusion(
-                    log_service_pb2.ProveInclusionRequest(leaf=leaf), timeout=UNARY_DEADLINE_S
-                )
-            if response.state == log_pb2.ENTRY_STATE_PUBLISHED:
-                proof = TlogProof(response.index, tuple(response.proof), response.checkpoint)
-                if self._extends_ours(proof.verify(leaf, self.home.log_key())):
-                    return proof
-            if time.monotonic() >= until:
-                return None
-            time.sleep(_POLL_S)
-
-    def _extends_ours(self, shown: Checkpoint) -> bool:
-        """A proof under a head of its own proves nothing: it must be our head, or ours must grow to it.
-
-        False where the log went on in between, so that a newer proof has to be asked for.
-        """
-        held = self.home.head()
-        if held is None or held.size != shown.size:
-            note = held.note if held else b""
-            size = held.size if held else 0
-            with errors_restored():
-                response = self._log.ProveConsistency(
-                    log_service_pb2.ProveConsistencyRequest(from_size=size), timeout=UNARY_DEADLINE_S
-                )
-            evidence = exchange_pb2.LogEvidence(
-                checkpoint=response.checkpoint, from_size=size, consistency=response.proof
-            )
-            held = self.home.advance_head(evidence, shown=note)
-        if held.size != shown.size:
-            return False
-        if held.root != shown.root:
-            raise HeadConflict(f"the log shows two different roots for {shown.size} leaves")
-        return True
+        return prove(self.gateway, leaf, wait_s=wait_s)

@@ -18,12 +18,11 @@ from xinyi.channel import UNARY_DEADLINE_S, errors_restored
 from xinyi.errors import DigestMismatch, EncodingInvalid, Unavailable
 from xinyi.figures import GROUPS
 from xinyi.margins import TOTAL
+from xinyi.suppression import DEFINITIONS
 from xinyi.v1 import envelope_pb2, lending_pb2
 from xinyi.v1 import statistics_service_pb2 as pb
 from xinyi.v1.statistics_service_pb2_grpc import StatisticsServiceStub
 
-#: What this program knows how to show.
-DEFINITIONS = "lending-statistics/1"
 #: How long the log may take to publish the entry that says it was given.
 _PUBLISHED_S = 10.0
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from adapters.figures.fetching import Fetched
-from gateway.rules.statistics import BANK, GRADE, GRADE_PAIR, TRUE_GRADE, Figures, Sums, pair, publish
 from tests.lending import WAN, firms_of
 from tests.quarter import DIMENSIONS, quarter
 from xinyi.margins import ALL, TOTAL, Layout, amounts, value_of
+from xinyi.suppression import BANK, GRADE, GRADE_PAIR, TRUE_GRADE, Figures, Sums, pair, publish
 from xinyi.v1 import lending_pb2
 
 HOSTILE = "<script>document.title='taken'</script>\"'&amp;<img src=x onerror=alert(1)>"

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, insert
 
 from gateway import statistics
-from gateway.rules import statistics as rules
 from gateway.store import migrations, tables
 from gateway.store.db import open_engine
 from tests.figures.made_up import sums_of
 from tests.lending import Q1, firms_of
 from xinyi.margins import SUMS
+from xinyi.suppression import publish
 from xinyi.v1 import lending_pb2
 
 BUREAU = lending_pb2.AUDIENCE_BUREAU
@@ -81,7 +81,7 @@ def filled(engine: Engine, order: list[T]) -> Iterator[Connection]:
 def version_at(conn: Connection, until_ms: int) -> bytes:
     counted = statistics.count(conn, Q1, "CNY", until_ms)
     made = lending_pb2.Statistics(
-        tables=counted.tables, banks=len(counted.tables), margins=rules.publish(counted.figures, BUREAU)
+        tables=counted.tables, banks=len(counted.tables), margins=publish(counted.figures, BUREAU)
     )
     return made.SerializeToString(deterministic=True)
 
