@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache
+from itertools import chain
 from typing import Any, Literal
 
 from sqlalchemy import Connection, LargeBinary, Select, Table, func, select
@@ -53,10 +54,17 @@ def insert_rows(
         on: what a row does whose primary key is taken: fail (IntegrityError), keep the old row, replace it.
     """
     columns = tuple(rows[0])
+    insert_values(conn, table, columns, [tuple(map(row.__getitem__, columns)) for row in rows], on)
+
+
+def insert_values(
+    conn: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]], on: Conflict = "fail"
+) -> None:
+    """The same, where rows are values in the order of their columns."""
     step = MAX_VALUES // len(columns)
     for start in range(0, len(rows), step):
         part = rows[start : start + step]
-        values = tuple(row[name] for row in part for name in columns)
+        values = tuple(chain.from_iterable(part))
         conn.exec_driver_sql(_insert(table, columns, len(part), on, _placeholder(conn)), values)
 
 

@@ -27,7 +27,7 @@ from audit.envelope import parse_strict
 from audit.sum_tree import Lanes, Node, SumTree, check_path
 from xinyi.errors import DigestMismatch, Invalid, ProofInvalid
 from xinyi.lending import check_firm_lending
-from xinyi.margins import SUMS, Layout, lane_values, lanes_of, unpack_cell
+from xinyi.margins import FULL, SUMS, Layout, lane_values, lanes_of, unpack_cell
 from xinyi.v1 import lending_pb2
 
 PAGE = 16
@@ -67,11 +67,24 @@ def _told(packed: int) -> tuple[int, int]:
 _LANES = [struct.Struct(">" + "HQ" * many) for many in range(len(SUMS) + 1)]
 #: By how many lanes there are: 1 in the place of each one's number, so that a cell's first lane is added to all.
 _FIRST = [sum(1 << _LANE.size * 8 * place + 64 for place in range(many)) for many in range(len(SUMS) + 1)]
-_FULL = sum(1 << 64 * lane + 63 for lane in range(len(SUMS)))
 
 
 def page_digest(entries: Iterable[bytes]) -> bytes:
     return _sha256(_PAGE + b"".join(entries)).digest()
+
+
+def page_of(lanes: Lanes, leaves: Sequence[tuple[bytes, Mapping[int, int]]]) -> tuple[bytes, int]:
+    """Digest and packed sums of a page. Args: leaves — 1 to 16, as `LendingTree.add` takes them, in order.
+
+    Raises Invalid where a sum is out of range.
+    """
+    total: dict[int, int] = {}
+    for _, sums in leaves:
+        for first, packed in sums.items():
+            total[first] = added = total.get(first, 0) + packed
+            if added & FULL:
+                raise Invalid("a sum is out of range", basis="sums.range")
+    return page_digest([entry(made, sums) for made, sums in leaves]), lanes.join(total)
 
 
 @dataclass(frozen=True)
@@ -106,6 +119,14 @@ class LendingTree:
         if len(self._page) == PAGE:
             self._close()
 
+    def add_page(self, leaves: int, digest: bytes, sums: int) -> None:
+        """A page that `page_of` made elsewhere, of which nothing is opened. Only the last has less than 16 leaves.
+
+        Args: sums — packed.
+        """
+        self.leaves += leaves
+        self._tree.add(digest, sums)
+
     def root(self) -> Node:
         """The end. Raises Invalid for a tree without leaves."""
         if self._page:
@@ -125,14 +146,7 @@ class LendingTree:
         number = self._tree.size
         if number in self._wanted:
             self._kept[number] = [(made, dict(sorted(lanes_of(sums)))) for made, sums in page]
-        total: dict[int, int] = {}
-        for _, sums in page:
-            for first, packed in sums.items():
-                total[first] = added = total.get(first, 0) + packed
-                if added & _FULL:
-                    raise Invalid("a sum is out of range", basis="sums.range")
-        digest = page_digest([entry(made, sums) for made, sums in page])
-        self._tree.add(digest, self.lanes.join(total))
+        self._tree.add(*page_of(self.lanes, page))
 
 
 def sealed_root(table: lending_pb2.LendingTable) -> Node:

@@ -18,7 +18,9 @@ from bench.asof import asof
 from bench.deltas import deltas
 from bench.editions import editions
 from bench.job import Bench
+from bench.outcomes import outcomes
 from bench.receipts import receipts
+from bench.reporting import reporting
 from bench.statistics import statistics
 
 JOBS: dict[str, Callable[[Bench], Iterator[report.Line]]] = {
@@ -26,7 +28,9 @@ JOBS: dict[str, Callable[[Bench], Iterator[report.Line]]] = {
     "deltas": deltas,
     "receipts": receipts,
     "asof": asof,
+    "outcomes": outcomes,
     "statistics": statistics,
+    "reporting": reporting,
 }
 
 ROOT = Path(__file__).parents[1]

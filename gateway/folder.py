@@ -1,4 +1,4 @@
-"""The folder channel: sealed files out, receipts in, for front-end nodes, SFTP, a one-way gap, a medium.
+"""The folder channel: sealed files out, receipts and tables in, for front-end nodes, SFTP, a one-way gap, a medium.
 
 Same bytes, same log entries as over gRPC. A reader never sees a half-written delivery: its directory is
 renamed into place, and a `.complete` file with every digest is written last of all and taken away first, for
@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import TypeVar
 
 import structlog
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from sqlalchemy import Connection, select
 
 from audit import envelope
 from audit.checkpoint import TlogProof
 from gateway.receipts import accept_receipt
 from gateway.reception import Reception
+from gateway.reports import accept_table
 from gateway.rules.deliveries import FINISHED
 from gateway.store import deliveries
 from gateway.store.rows import Row
@@ -33,13 +34,15 @@ from xinyi import files
 from xinyi.days import DAY_MS
 from xinyi.errors import EncodingInvalid, ExchangeError, Unavailable, Unknown, VerificationError
 from xinyi.server import Caller
-from xinyi.v1 import envelope_pb2, exchange_pb2
+from xinyi.v1 import envelope_pb2, exchange_pb2, lending_pb2
 
 MAX_RECEIPT_BYTES = 5 << 20
 #: A file that does not hold is still on its way while it was touched this recently.
 SETTLED_S = 60.0
 TIDY_EVERY_S = 3600.0
 
+#: How the name of a bank's table of a period ends; before it stands its digest.
+_TABLE = ".1-table"
 _RECEIPT = re.compile(r"[0-9a-f]{64}\.[0-9]+-[a-z]+\.dsse")
 
 log = structlog.get_logger()
@@ -184,10 +187,20 @@ class Collector:
         name = path.name.removesuffix(".dsse")
         who = Caller(f"xinyi://{party}/machine/folder")
         try:
-            async with self._reception.refusals_signed(who, "folder.SubmitReceipt", subject=name[:64]) as request:
+            is_table = name.endswith(_TABLE)
+            method = "folder.SubmitTable" if is_table else "folder.SubmitReceipt"
+            async with self._reception.refusals_signed(who, method, subject=name[:64]) as request:
                 request.document = sealed = await self._read(path)
-                who = await self._sender(sealed, path, party)
-                answer = await accept_receipt(self._reception, exchange_pb2.Call(document=sealed), who)
+                who = await self._sender(
+                    sealed, lending_pb2.LendingTable if is_table else exchange_pb2.DeliveryReceipt, path, party
+                )
+                call = exchange_pb2.Call(document=sealed)
+                if is_table:
+                    answer, receipt = await accept_table(self._reception, call, who)
+                    # Before the answer, which is what the bank looks for.
+                    await asyncio.to_thread(_put, folder, f"{name}.receipt", receipt.SerializeToString())
+                else:
+                    answer = await accept_receipt(self._reception, call, who)
             reply, data = f"{name}.answer", answer.SerializeToString()
             if folder in self._unproven:  # else it is found there, with those of an earlier life
                 self._unproven[folder].add(_leaf(answer))
@@ -210,11 +223,13 @@ class Collector:
             self._check_settled(path, error)
             raise
 
-    async def _sender(self, sealed: envelope_pb2.Envelope, path: Path, party: str) -> Caller:
+    async def _sender(
+        self, sealed: envelope_pb2.Envelope, kind: type[Message], path: Path, party: str
+    ) -> Caller:
         """Who sealed it. There is no TLS here: the seal alone says whose a file is."""
         keyring = await self._reception.keyring()
         try:
-            opened = envelope.open_sealed(sealed, exchange_pb2.DeliveryReceipt, keyring)
+            opened = envelope.open_sealed(sealed, kind, keyring)
             return Caller(envelope.signer_of_party(opened.signers, party).holder)
         except VerificationError as error:
             self._check_settled(path, error)
@@ -283,7 +298,8 @@ def _folders(conn: Connection) -> Sequence[tuple[str, Path]]:
 
 
 def _waiting(folder: Path) -> list[Path]:
-    """Files with a receipt's name, <delivery>.<n>-<stage>.dsse; others are not ours."""
+    """Files with a receipt's name, <delivery>.<n>-<stage>.dsse, or a table's, <digest>.1-table.dsse; others are not
+    ours."""
     incoming = folder / "incoming"
     if not incoming.is_dir():
         return []
@@ -297,9 +313,13 @@ def _read(path: Path) -> envelope_pb2.Envelope:
         raise EncodingInvalid("the file is no sealed document") from error
 
 
-def _settle(folder: Path, path: Path, reply: str, data: bytes) -> None:
+def _put(folder: Path, reply: str, data: bytes) -> None:
     prepare(folder)
     files.write_atomically(folder / "answers" / reply, data)
+
+
+def _settle(folder: Path, path: Path, reply: str, data: bytes) -> None:
+    _put(folder, reply, data)
     path.rename(folder / "taken" / path.name)
 
 

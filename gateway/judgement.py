@@ -28,7 +28,7 @@ from gateway.store import outcomes as store
 from gateway.store.db import Database
 from gateway.store.rows import Row
 from xinyi.margins import ALL, TOTAL, value_of
-from xinyi.v1 import envelope_pb2, lending_pb2, records_pb2
+from xinyi.v1 import envelope_pb2, lending_pb2, lending_service_pb2, records_pb2
 from xinyi.v1.lending_pb2 import (
     REPORT_STATE_CONFLICT,
     REPORT_STATE_HELD,
@@ -84,7 +84,9 @@ class Judge:
         if self.document:
             # Of its own connection: what is written meanwhile is not looked for.
             with self.database.reading() as conn:
-                for page in judgements.loans_to_judge(conn, self.bank, self.document, earlier=bool(upon)):
+                for page in judgements.loans_to_judge(
+                    conn, self.bank, self.document, self.identity, rules.POSSIBLE, rules.CLOSED, earlier=bool(upon)
+                ):
                     self._judge(page)
         self._write_sums()
         if self._reconcile():
@@ -138,8 +140,13 @@ class Judge:
                 verdicts = told[row.document, row.place]
                 if rules.own_rule(row.rule, verdicts) != rules.EDITION or _is_copy(row, verdicts):
                     continue
-                if editions.find(conn, row.manifest_digest) is not None:
-                    self._own[row.document, row.place] = _own_question(conn, editions, row)
+                outcome = _outcome_of(conn, row)
+                relied = Relied.of(outcome)
+                assert relied is not None  # or it would not wait
+                fault = find_fault(conn, editions, relied, outcome.event_date)
+                if fault != rules.EDITION:
+                    own = fault or rules.find_implausible(outcome, _terms(conn, row.document))
+                    self._own[row.document, row.place] = own
                     loans.add(row.loan)
         return loans
 
@@ -299,21 +306,15 @@ def _is_copy(row: Any, verdicts: Sequence[Verdict]) -> bool:
     return state not in rules.STANDING
 
 
-def _own_question(conn: Connection, editions: Editions, row: Any) -> str:
-    """By which rule a row is in question now that its edition is known: its content is in the chunk."""
+def _outcome_of(conn: Connection, row: Any) -> lending_pb2.LendingOutcome:
+    """A row's content, from its chunk."""
     data = store.find_chunk(conn, row.document, row.place // CHUNK_RECORDS)
     assert data is not None  # staged before its rows were judged
     record = records_pb2.Chunk.FromString(data).records[row.place % CHUNK_RECORDS].record
-    outcome = lending_pb2.LendingOutcome.FromString(record)
-    reliance = outcome.loan.reliance
-    relied = Relied(
-        outcome.taxpayer_id, reliance.manifest_digest, reliance.blinded_key, reliance.grade, reliance.evaluation_year
-    )
-    fault = find_fault(conn, editions, relied, reliance.commitment, outcome.event_date)
-    return fault or rules.find_implausible(outcome, _terms(conn, row.document))
+    return lending_pb2.LendingOutcome.FromString(record)
 
 
-def _terms(conn: Connection, document: bytes) -> Any:
+def _terms(conn: Connection, document: bytes) -> lending_service_pb2.ReportingTerms:
     """What the agreement of a batch wants."""
     batch, intake = store.find_batch(conn, document), store.find_intake(conn, document)
     if batch is None:

@@ -11,16 +11,18 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import deque
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection
 
 from audit import outcomes as evidence
-from audit.bulk import insert_rows
-from audit.records import CHUNK_RECORDS
+from audit.bulk import insert_rows, insert_values
+from audit.records import CHUNK_RECORDS, blinder
 from gateway.reliances import Editions, Relied, find_fault
 from gateway.rules import outcomes as rules
 from gateway.rules.reporting import terms_of
@@ -39,16 +41,14 @@ STAGE_CHUNKS = 16
 #: A batch of fewer chunks is verified before another process has even begun.
 _SMALL = 8
 
-#: Columns of a row that examine fills, in order; the record's commitment, as the row cites it, comes last.
+#: Columns of a row that `examine` fills, in order.
 _COLUMNS = (
     "outcome_id", "taxpayer_id", "loan", "content", "stage", "event_date", "amount", "currency", "guarantee", "grade",
-    "evaluation_year", "manifest_digest", "blinded_key", "corrects", "voids", "closes", "state", "rule",
+    "corrects", "voids", "closes", "state", "rule",
 )  # fmt: skip
-_TAXPAYER, _DATE, _GRADE, _YEAR, _MANIFEST, _KEY = (
-    _COLUMNS.index(name)
-    for name in ("taxpayer_id", "event_date", "grade", "evaluation_year", "manifest_digest", "blinded_key")
-)
-_VOIDS, _STATE, _RULE = map(_COLUMNS.index, ("voids", "state", "rule"))
+_ID, _DATE = _COLUMNS.index("outcome_id"), _COLUMNS.index("event_date")
+_STATE = _COLUMNS.index("state")
+_blinder = lru_cache(maxsize=16)(blinder)
 
 
 @dataclass(frozen=True)
@@ -57,47 +57,54 @@ class Examined:
 
     #: As it is kept: without the content of rows that are refused.
     data: bytes
-    #: As in _COLUMNS, and the commitment of the record that was relied on.
+    #: As in _COLUMNS.
     rows: list[tuple[Any, ...]]
+    #: Place in the chunk, what the row relied on, whether the blinded key is known to be its taxpayer's.
+    relied: list[tuple[int, Relied, bool]]
 
 
-def examine(data: bytes, root: bytes, day: date, terms: bytes) -> Examined:
+def examine(
+    data: bytes, root: bytes, day: date, terms: bytes, blinding_keys: Mapping[bytes, bytes]
+) -> Examined:
     """Everything about one chunk that needs neither its neighbours nor the database; may run in another process.
 
     Args:
         day: of the batch's issue, in China.
         terms: serialised ReportingTerms.
+        blinding_keys: of editions.
 
     Raises EncodingInvalid, ProofInvalid, DigestMismatch; Invalid with the row's place in the chunk.
     """
     wanted = lending_service_pb2.ReportingTerms.FromString(terms)
     chunk = evidence.verify_chunk(data, root)
-    rows, refused = [], []
+    rows: list[tuple[Any, ...]] = []
+    relied: list[tuple[int, Relied, bool]] = []
+    refused: list[int] = []
     for place, outcome in enumerate(chunk.outcomes):
         try:
             if rules.is_authorised(outcome, day):
                 check_outcome(outcome)
                 rows.append(_row(outcome, chunk.records[place], wanted))
+                # What voids another row needs no grade.
+                if not outcome.voids and (told := Relied.of(outcome)) is not None:
+                    relied.append((place, told, _is_own(told, blinding_keys)))
             else:
                 check_reference(outcome.outcome_id, "outcome.id")
                 rows.append((outcome.outcome_id, *_REFUSED))
                 refused.append(place)
         except Invalid as error:
             raise Invalid(f"row {place + 1} of the chunk: {error.explanation}", basis=error.basis) from None
-    return Examined(evidence.without(data, chunk, refused), rows)
+    return Examined(evidence.without(data, chunk, refused), rows, relied)
 
 
 #: What stands of a row whose content is not kept.
-_REFUSED = (
-    "", "", b"", 0, "", 0, "", 0, 0, 0, None, None, None, 0, 0, REPORT_STATE_REFUSED, rules.AUTHORISATION, None,
-)  # fmt: skip
+_REFUSED = ("", "", b"", 0, "", 0, "", 0, 0, None, 0, 0, REPORT_STATE_REFUSED, rules.AUTHORISATION)
 
 
 def _row(
     outcome: lending_pb2.LendingOutcome, record: bytes, terms: lending_service_pb2.ReportingTerms
 ) -> tuple[Any, ...]:
     loan = outcome.loan
-    relied = loan.reliance if loan.HasField("reliance") else None
     rule = rules.find_implausible(outcome, terms)
     return (
         outcome.outcome_id,
@@ -109,17 +116,18 @@ def _row(
         outcome.amount,
         loan.currency,
         loan.guarantee,
-        relied.grade if relied else 0,
-        relied.evaluation_year if relied else 0,
-        relied.manifest_digest if relied else None,
-        relied.blinded_key if relied else None,
+        loan.reliance.grade,
         outcome.corrects or None,
         int(outcome.voids),
         int(rules.closes(outcome)),
         REPORT_STATE_HELD if rule else REPORT_STATE_COUNTED,
         rule,
-        relied.commitment if relied else None,
     )
+
+
+def _is_own(told: Relied, blinding_keys: Mapping[bytes, bytes]) -> bool:
+    secret = blinding_keys.get(told.manifest_digest)
+    return secret is not None and _blinder(secret)(told.taxpayer_id.encode()) == told.blinded_key
 
 
 class Intake:
@@ -132,6 +140,7 @@ class Intake:
         batch: lending_pb2.OutcomeBatch,
         terms: lending_service_pb2.ReportingTerms,
         staged: tuple[int, str],
+        blinding_keys: dict[bytes, bytes],
         crew: Crew | None,
     ) -> None:
         self._database = database
@@ -146,8 +155,10 @@ class Intake:
         self._crew: Crew = crew if crew is not None and not small else Inline()
         self._waiting: deque[Future[Examined]] = deque()
         self._chunks: list[dict[str, Any]] = []
-        self._rows: list[dict[str, Any]] = []
+        self._rows: list[tuple[Any, ...]] = []
         self._editions = Editions()
+        self._blinding_keys = blinding_keys
+        self._staging: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(cls, database: Database, party: str, digest: bytes, crew: Crew | None) -> Intake:
@@ -159,7 +170,8 @@ class Intake:
                 raise NotEntitled("a bank reports what it lent itself", basis="batch.bank")
             row = lending.find_terms(conn, batch.agreement_id)
             terms = rules.check_terms(terms_of(row) if row is not None else None)
-            return cls(database, digest, batch, terms, store.staged(conn, digest), crew)
+            keys = editions.blinding_keys(conn)
+            return cls(database, digest, batch, terms, store.staged(conn, digest), keys, crew)
 
         return await database.read(read)
 
@@ -177,11 +189,12 @@ class Intake:
             await self.settle()
             raise ProofInvalid(f"expected chunk {expected}, got {number}", basis="chunk")
         root = self._batch.chunk_roots[number]
-        self._waiting.append(self._crew.submit(examine, data, root, self._day, self._terms))
+        self._waiting.append(self._crew.submit(examine, data, root, self._day, self._terms, self._blinding_keys))
         while len(self._waiting) > self._crew.ahead:
             await asyncio.to_thread(self._settle_oldest)
         if len(self._chunks) >= STAGE_CHUNKS:
-            await self.stage()
+            await self._staged_before()
+            self._staging = asyncio.create_task(self._stage())
 
     async def settle(self) -> None:
         """Waits for the chunks whose verification is under way. Raises as `take` does."""
@@ -190,6 +203,16 @@ class Intake:
 
     async def stage(self) -> None:
         """A chunk that another upload of this batch staged meanwhile is the same chunk, judged a moment earlier."""
+        await self._staged_before()
+        await self._stage()
+
+    async def _staged_before(self) -> None:
+        """Chunks are staged in order, while those behind them are verified."""
+        task, self._staging = self._staging, None
+        if task is not None:
+            await task
+
+    async def _stage(self) -> None:
         chunks, self._chunks = self._chunks, []
         rows, self._rows = self._rows, []
         if not chunks:
@@ -197,7 +220,7 @@ class Intake:
 
         def write(conn: Connection) -> None:
             insert_rows(conn, tables.outcome_chunks, chunks, "keep")
-            insert_rows(conn, tables.outcomes, rows, "keep")
+            insert_values(conn, tables.outcomes, ("document", "bank", "place", *_COLUMNS), rows, "keep")
 
         await self._database.write(write)
 
@@ -207,7 +230,7 @@ class Intake:
             size = evidence.chunk_size(self._batch, self._next)
             if len(examined.rows) != size:
                 raise ProofInvalid(f"chunk {self._next} holds {len(examined.rows)} outcomes instead of {size}")
-            if examined.rows[0][0] <= self._after:
+            if examined.rows[0][_ID] <= self._after:
                 raise ProofInvalid("outcomes are not strictly ascending by outcome_id")
         except BaseException:
             # Nothing behind a chunk that does not hold is of any use.
@@ -215,23 +238,16 @@ class Intake:
             raise
         first = self._next * CHUNK_RECORDS
         self._chunks.append({"document": self._digest, "number": self._next, "data": examined.data})
+        rows = examined.rows
         with self._database.reading() as conn:
-            rows = [self._relied(conn, row) for row in examined.rows]
-        self._rows += [
-            {"document": self._digest, "place": place, "bank": self._batch.bank}
-            | dict(zip(_COLUMNS, row, strict=False))
-            for place, row in enumerate(rows, first)
-        ]
-        self._after = examined.rows[-1][0]
+            for at, relied, own in examined.relied:
+                fault = find_fault(conn, self._editions, relied, rows[at][_DATE], own=own)
+                if fault:
+                    rows[at] = (*rows[at][:_STATE], REPORT_STATE_HELD, fault)
+        digest, bank = self._digest, self._batch.bank
+        self._rows += [(digest, bank, place, *row) for place, row in enumerate(rows, first)]
+        self._after = rows[-1][_ID]
         self._next += 1
-
-    def _relied(self, conn: Connection, row: tuple[Any, ...]) -> tuple[Any, ...]:
-        """The row, in question where it did not rely on what it says. What voids another needs no grade."""
-        if row[_MANIFEST] is None or row[_VOIDS]:
-            return row
-        relied = Relied(row[_TAXPAYER], row[_MANIFEST], row[_KEY], row[_GRADE], row[_YEAR])
-        fault = find_fault(conn, self._editions, relied, row[-1], row[_DATE])
-        return row if not fault else (*row[:_STATE], REPORT_STATE_HELD, fault, row[-1])
 
 
 def _find_begun(conn: Connection, digest: bytes) -> envelope_pb2.Envelope:

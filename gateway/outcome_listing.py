@@ -19,7 +19,7 @@ from gateway.reliances import Editions, Relied, Truth, true_grades
 from gateway.rules.outcomes import question
 from gateway.rules.partners import check_right
 from gateway.rules.reporting import terms_of
-from gateway.store import lending, parties
+from gateway.store import editions, lending, parties
 from gateway.store import outcomes as store
 from gateway.store.db import Database
 from gateway.store.rows import Row
@@ -27,7 +27,7 @@ from xinyi.days import end_of
 from xinyi.errors import NotEntitled, Unknown
 from xinyi.fields import check_date, check_party
 from xinyi.server import Caller
-from xinyi.v1 import lending_pb2, records_pb2
+from xinyi.v1 import envelope_pb2, lending_pb2, records_pb2
 from xinyi.v1 import lending_service_pb2 as pb
 
 
@@ -48,11 +48,14 @@ class Listing:
         """Chunk by chunk, in the order of batches. Blocks."""
         known = Editions()
         for batch in self.batches:
+            with self.database.reading() as conn:
+                sealed: envelope_pb2.Envelope | None = editions.get_document(conn, batch["document"])
             for number in range(-(-batch["row_count"] // CHUNK_RECORDS)):
                 with self.database.reading() as conn:
                     outcomes = self._chunk(conn, batch, number, known)
                 if outcomes:
-                    yield pb.ListOutcomesResponse(outcomes=outcomes)
+                    yield pb.ListOutcomesResponse(outcomes=outcomes, batch=sealed)
+                    sealed = None
 
     def _chunk(self, conn: Connection, batch: Row, number: int, known: Editions) -> list[pb.OutcomeStatus]:
         document, first = batch["document"], number * CHUNK_RECORDS
@@ -65,7 +68,8 @@ class Listing:
             for place, salted in enumerate(records_pb2.Chunk.FromString(data).records, first)
             if self.state in (0, states[place][0])
         ]
-        relied = [_relied(salted) for salted, _, _ in wanted]
+        # Of a row that was refused nothing is kept.
+        relied = [Relied.of(lending_pb2.LendingOutcome.FromString(salted.record)) for salted, _, _ in wanted]
         truths = true_grades(conn, filter(None, relied), self.until_ms, known)
         found = [truths.get((told.manifest_digest, told.blinded_key)) if told else None for told in relied]
         return [
@@ -132,15 +136,6 @@ def _offer(
             detail=f"loans of {request.bank}",
         )
     return [row for batches in shown.values() for row in batches]
-
-
-def _relied(salted: records_pb2.SaltedRecord) -> Relied | None:
-    """None where no grade was relied on, or the content is not kept."""
-    outcome = lending_pb2.LendingOutcome.FromString(salted.record)
-    if not outcome.loan.HasField("reliance"):
-        return None
-    told = outcome.loan.reliance
-    return Relied(outcome.taxpayer_id, told.manifest_digest, told.blinded_key, told.grade, told.evaluation_year)
 
 
 def _status(

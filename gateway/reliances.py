@@ -22,7 +22,7 @@ from gateway.store.rows import Row
 from xinyi.days import day_of
 from xinyi.errors import Unavailable
 from xinyi.grade_columns import GradeColumns
-from xinyi.v1 import exchange_pb2
+from xinyi.v1 import exchange_pb2, lending_pb2
 
 #: Chunks whose records are kept at hand, each about 120 KiB.
 KEPT_CHUNKS = 512
@@ -34,8 +34,18 @@ class Relied(NamedTuple):
     taxpayer_id: str
     manifest_digest: bytes
     blinded_key: bytes
+    commitment: bytes
     grade: int
     evaluation_year: int
+
+    @classmethod
+    def of(cls, outcome: lending_pb2.LendingOutcome) -> Relied | None:
+        """None where no grade was relied on."""
+        if not outcome.loan.HasField("reliance"):
+            return None
+        told = outcome.loan.reliance
+        record = told.manifest_digest, told.blinded_key, told.commitment
+        return cls(outcome.taxpayer_id, *record, told.grade, told.evaluation_year)
 
 
 class Truth(NamedTuple):
@@ -47,20 +57,19 @@ class Truth(NamedTuple):
     grade: int
 
 
-class Told(NamedTuple):
-    """What a record of an edition says. Of a taxpayer that is gone, grade and year are 0."""
-
-    commitment: bytes
-    grade: int
-    evaluation_year: int
+#: What a record of an edition says: its commitment, the grade and the year. Both are 0 of a taxpayer that is gone.
+Told = tuple[bytes, int, int]
 
 
 @dataclass(frozen=True)
 class Known:
     """An edition that was published."""
 
+    digest: bytes
     row: Row
     published_at_ms: int
+    #: The same as a day in China, an ISO date.
+    published_on: str
     #: Last blinded key of each chunk.
     last_keys: list[bytes]
     #: Blinded key of an identifier.
@@ -86,7 +95,7 @@ class _Records:
         place = bisect_left(self._keys, key)
         if place == len(self._keys) or self._keys[place] != key:
             return None
-        return Told(self._commitments[place * 32 : place * 32 + 32], *self._told[place])
+        return self._commitments[place * 32 : place * 32 + 32], *self._told[place]
 
 
 class Editions:
@@ -103,8 +112,9 @@ class Editions:
             if row is None or row["approval"] is None:
                 return None
             keys = editions.last_keys(conn, manifest_digest)
-            blind = blinder(row["blinding_key"])
-            known = self._known[manifest_digest] = Known(row, published_at(conn, row), keys, blind)
+            at_ms = published_at(conn, row)
+            known = Known(manifest_digest, row, at_ms, day_of(at_ms).isoformat(), keys, blinder(row["blinding_key"]))
+            self._known[manifest_digest] = known
         return known
 
     def record(self, conn: Connection, known: Known, key: bytes) -> Told | None:
@@ -114,7 +124,7 @@ class Editions:
             if number != -(-known.row["record_count"] // CHUNK_RECORDS):
                 raise Unavailable("chunks of an edition are missing at the gateway", basis="edition.chunks")
             return None
-        place = (known.row["manifest_digest"], number)
+        place = (known.digest, number)
         if (held := self._chunks.get(place)) is None:
             [(_, data)] = editions.read_chunks(conn, place[0], number, number + 1)
             held = self._chunks[place] = _Records(data, known.row["blinding_key"])
@@ -126,17 +136,22 @@ class Editions:
 
 
 def find_fault(
-    conn: Connection, known: Editions, relied: Relied, commitment: bytes, event_date: str
+    conn: Connection, known: Editions, relied: Relied, event_date: str, *, own: bool = False
 ) -> str:
-    """The rule by which what a row relied on is in question; empty where it is not. Args: event_date — in China."""
+    """The rule by which what a row relied on is in question; empty where it is not.
+
+    Args:
+        event_date: in China.
+        own: the blinded key is known to be that of the taxpayer.
+    """
     edition = known.find(conn, relied.manifest_digest)
     if edition is None:
         return EDITION
-    if edition.blind(relied.taxpayer_id.encode()) != relied.blinded_key:
+    if not own and edition.blind(relied.taxpayer_id.encode()) != relied.blinded_key:
         return RELIANCE  # another taxpayer's record
-    if known.record(conn, edition, relied.blinded_key) != (commitment, relied.grade, relied.evaluation_year):
+    if known.record(conn, edition, relied.blinded_key) != relied[3:]:
         return RELIANCE
-    return BEFORE if event_date < day_of(edition.published_at_ms).isoformat() else ""
+    return BEFORE if event_date < edition.published_on else ""
 
 
 def published_at(conn: Connection, edition: Row) -> int:
@@ -171,9 +186,8 @@ def true_grades(
             same = correction.row["blinding_key"] == edition.row["blinding_key"]
             key = one.blinded_key if same else correction.blind(one.taxpayer_id.encode())
             told = known.record(conn, correction, key)
-            if told is None or told.evaluation_year not in (0, one.evaluation_year):
-                continue
-            truth = Truth(told.grade != one.grade, told.grade)
+            if told is not None and told[2] in (0, one.evaluation_year):
+                truth = Truth(told[1] != one.grade, told[1])
         found[one.manifest_digest, one.blinded_key] = truth
     return found
 

@@ -17,14 +17,16 @@ from audit import buckets
 from audit.bulk import read_rows
 from audit.checkpoint import Checkpoint
 from audit.inclusion import Included, Prover
-from audit.records import blinder, commitment
+from audit.outcomes import prove as prove_outcome
+from audit.records import CHUNK_RECORDS, blinder, commitment
 from gateway import states
 from gateway.bucket_paths import BucketPaths
-from gateway.store import disclosures, tables
+from gateway.rules.reporting import terms_of
+from gateway.store import disclosures, lending, outcomes, tables
 from gateway.store import editions as store
 from gateway.store.rows import Row
 from xinyi.errors import DigestMismatch, Unavailable
-from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2, log_pb2, records_pb2
+from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2, lending_pb2, log_pb2, records_pb2
 from xinyi.v1 import subject_service_pb2 as pb
 
 _Entry = tuple[log_pb2.LogEntry, pb.ProvenEntry]
@@ -66,7 +68,7 @@ class Inquiry:
         self._keys: dict[bytes, bytes] = {}
 
     def answers(self) -> Iterator[pb.FindSubjectResponse]:
-        """Editions, deliveries, objections. Raises VerificationError where the store does not prove what it says."""
+        """Editions, deliveries, objections, loans. Raises VerificationError where the store does not prove its word."""
         rows = disclosures.published(self._then, self._asked.product, self._asked.origin)
         feeds = [(key, list(of)) for key, of in groupby(rows, lambda row: (row["origin"], row["product"]))]
         for _, feed in feeds:
@@ -77,6 +79,8 @@ class Inquiry:
             keys = sorted({self._key(row) for row in feed})
             found = disclosures.objections_to(self._then, product, origin, keys)
             yield from (pb.FindSubjectResponse(objection=o) for o in self._objections(found))
+        if not self._asked.product:
+            yield from (pb.FindSubjectResponse(outcomes=o) for o in self._outcomes())
 
     def _key(self, edition: Row) -> bytes:
         """The subject's blinded key under an edition's key."""
@@ -168,6 +172,41 @@ class Inquiry:
                 decision=documents[row["decision"]] if row["decision"] else None,
                 entries=self._prove([acknowledged[d] for d in named]),
             )
+
+    # ── single loans ───────────────────────────────────────────────────────────────────────────────────
+
+    def _outcomes(self) -> Iterator[pb.SubjectOutcomes]:
+        """Rows about the subject that banks sent with its authorisation, batch by batch."""
+        rows = outcomes.rows_of_taxpayer(self._then, self._asked.identifier)
+        for document, of_batch in groupby(rows, lambda row: row.document):
+            batch = outcomes.find_batch(self._then, document)
+            assert batch is not None  # its rows are real
+            if self._asked.recipient in ("", batch["bank"]) and self._shows(batch):
+                yield self._outcomes_of(batch, [row.place for row in of_batch])
+
+    def _shows(self, batch: Row) -> bool:
+        """Whether the one who asks may see single loans of a batch."""
+        if not self._asked.origin:
+            return True
+        terms = lending.find_terms(self._then, batch["agreement_id"])
+        return terms is not None and terms_of(terms).outcomes_to_bureau
+
+    def _outcomes_of(self, batch: Row, places: list[int]) -> pb.SubjectOutcomes:
+        digest = batch["document"]
+        documents = self._documents([digest, batch["receipt"]])
+        sealed = lending_pb2.OutcomeBatch.FromString(documents[digest].payload)
+        told = pb.SubjectOutcomes(
+            batch=documents[digest],
+            receipt=documents[batch["receipt"]],
+            entries=self._prove(list(self._acknowledged({digest: documents[digest]}).values())),
+        )
+        for place in places:
+            chunk = outcomes.find_chunk(self._then, digest, place // CHUNK_RECORDS)
+            if chunk is None:
+                raise Unavailable("rows of a batch are missing at the gateway", basis="batch.chunks")
+            salted, path = prove_outcome(sealed, chunk, place)
+            told.outcomes.append(pb.ProvenOutcome(outcome=salted, index=place, path=path))
+        return told
 
     # ── documents and entries ──────────────────────────────────────────────────────────────────────────
 

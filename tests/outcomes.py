@@ -147,27 +147,45 @@ def word(state: int) -> str:
     return lending_pb2.ReportState.Name(state).removeprefix("REPORT_STATE_")  # type: ignore[arg-type]
 
 
-async def send_batch(world: World, home: Home, batch: Batch) -> SentBatch:
-    """Begins, sends what is not there yet, commits. Raises what the gateway raises."""
+def hand_over(home: Home, batch: Batch) -> tuple[envelope_pb2.Envelope, envelope_pb2.Envelope]:
+    """Begins, sends what is not there yet, commits; acknowledgement and receipt. Raises what the gateway raises."""
+    with GatewayClient(home) as client, errors_restored():
+        stub = LendingServiceStub(client.channel)
+        begun = stub.BeginOutcomes(lending_service_pb2.BeginOutcomesRequest(call=client.wrap(batch.sealed)))
+        if begun.HasField("answer"):
+            client.accept(begun.answer, batch.sealed)
+            return begun.answer.acknowledgement, begun.receipt
+        if begun.next_chunk < len(batch.chunks):
+            stub.PutOutcomes(
+                lending_service_pb2.PutOutcomesRequest(batch=batch.digest, number=n, data=batch.chunks[n])
+                for n in range(begun.next_chunk, len(batch.chunks))
+            )
+        request = lending_service_pb2.CommitOutcomesRequest(call=client.wrap(batch.sealed))
+        response = stub.CommitOutcomes(request)
+        client.accept(response.answer, batch.sealed)
+        return response.answer.acknowledgement, response.receipt
 
-    def run() -> SentBatch:
+
+async def begin_batch(home: Home, batch: Batch, chunks: int) -> int:
+    """Begins a batch and sends its first chunks; where it went on from."""
+
+    def run() -> int:
         with GatewayClient(home) as client, errors_restored():
             stub = LendingServiceStub(client.channel)
             begun = stub.BeginOutcomes(lending_service_pb2.BeginOutcomesRequest(call=client.wrap(batch.sealed)))
-            if begun.HasField("answer"):
-                client.accept(begun.answer, batch.sealed)
-                return SentBatch(batch, begun.answer.acknowledgement, begun.receipt, world)
-            if begun.next_chunk < len(batch.chunks):
-                stub.PutOutcomes(
-                    lending_service_pb2.PutOutcomesRequest(batch=batch.digest, number=n, data=batch.chunks[n])
-                    for n in range(begun.next_chunk, len(batch.chunks))
-                )
-            request = lending_service_pb2.CommitOutcomesRequest(call=client.wrap(batch.sealed))
-            response = stub.CommitOutcomes(request)
-            client.accept(response.answer, batch.sealed)
-            return SentBatch(batch, response.answer.acknowledgement, response.receipt, world)
+            stub.PutOutcomes(
+                lending_service_pb2.PutOutcomesRequest(batch=batch.digest, number=n, data=batch.chunks[n])
+                for n in range(begun.next_chunk, chunks)
+            )
+            return int(begun.next_chunk)
 
     return await asyncio.to_thread(run)
+
+
+async def send_batch(world: World, home: Home, batch: Batch) -> SentBatch:
+    """Raises what the gateway raises."""
+    acknowledgement, receipt = await asyncio.to_thread(hand_over, home, batch)
+    return SentBatch(batch, acknowledgement, receipt, world)
 
 
 async def send_outcomes(

@@ -51,6 +51,22 @@ APPROVER = f"xinyi://{BUREAU}/person/wang-fang"
 AUDITOR = f"xinyi://{CITY}/auditor/person/zhao-min"
 
 
+#: Quarters in yuan, of 10,000 yuan to 10 亿元.
+TERMS: dict[str, Any] = {
+    "version": 1,
+    "dimensions": ["grade", "guarantee", "size/GXB300"],
+    "small_micro": True,
+    "currency": "CNY",
+    "months": 3,
+    "due_days": 15,
+    "least_plausible": 1_000_000,
+    "most_plausible": 100_000_000_000,
+    "outcomes": True,
+    "outcomes_to_bureau": False,
+    "city_totals": True,
+}
+
+
 class Clock:
     """Milliseconds since 1970; runs by itself until it is set."""
 
@@ -170,26 +186,13 @@ class World:
         return home
 
     async def report_terms(self, home: Home, number: str = "1", **changes: Any) -> str:
-        """What the agreement of `bank` wants reported: quarters in yuan, of 10,000 yuan to 10 亿元. Returns its id.
+        """What the agreement of `bank` wants reported: TERMS. Returns its id.
 
         Args:
             changes: other keys of the terms file.
         """
-        values: dict[str, Any] = {
-            "version": 1,
-            "dimensions": ["grade", "guarantee", "size/GXB300"],
-            "small_micro": True,
-            "currency": "CNY",
-            "months": 3,
-            "due_days": 15,
-            "least_plausible": 1_000_000,
-            "most_plausible": 100_000_000_000,
-            "outcomes": True,
-            "outcomes_to_bureau": False,
-            "city_totals": True,
-        }
         identity = agreements.agreement_id(home.party, number)
-        row = terms_row(identity, values | changes)
+        row = terms_row(identity, TERMS | changes)
         await self.gateway.door.run(lambda x: reporting.set_terms(x, row, OPERATOR))
         return identity
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +20,7 @@ from audit.exchanges import check_signer
 from audit.keys import Keyring
 from xinyi import files
 from xinyi.channel import UNARY_DEADLINE_S, errors_restored
-from xinyi.errors import Refused, Unknown
+from xinyi.errors import Refused, TooManyRequests, Unknown
 from xinyi.lending import check_challenge, last_day, period_name
 from xinyi.settings import SettingsInvalid
 from xinyi.v1 import challenge_service_pb2 as pb
@@ -38,8 +39,12 @@ class ChallengeClient:
     def _stub(self) -> ChallengeServiceStub:
         return ChallengeServiceStub(self._gateway.channel)  # type: ignore[no-untyped-call]
 
-    def counted_table(self, bank: str, period: lending_pb2.LendingPeriod, currency: str) -> pb.RecordedTable:
-        """The table that counts, sealed by a pinned key of the bank.
+    def find_table(
+        self, bank: str, period: lending_pb2.LendingPeriod, currency: str, digits: str = ""
+    ) -> pb.RecordedTable:
+        """The table that counts, sealed by a pinned key of the bank; or another one, held or corrected.
+
+        Args: digits — the first of the other one's document digest.
 
         Raises Unknown where there is none, SettingsInvalid where no key is pinned, VerificationError.
         """
@@ -55,11 +60,13 @@ class ChallengeClient:
             table = open_sealed(recorded.table, lending_pb2.LendingTable, ring)
             check_signer(table, table.message.issued_by, bank)
             same = (table.message.bank, table.message.period, table.message.currency) == (bank, period, currency)
-            if same and recorded.state == "COUNTED":
+            meant = table.digest.hex().startswith(digits.lower()) if digits else recorded.state == "COUNTED"
+            if same and meant:
                 found: pb.RecordedTable = recorded
                 return found
+        what = f"begins with {digits}" if digits else "counts"
         raise Unknown(
-            f"no table of {bank} in {currency} counts for {period_name(period)}", basis="challenge.table"
+            f"no table of {bank} in {currency} for {period_name(period)} {what}", basis="challenge.table"
         )
 
     def prepare(
@@ -107,11 +114,14 @@ class ChallengeClient:
             with errors_restored():
                 answer = self._stub.Challenge(pb.ChallengeRequest(call=call), timeout=UNARY_DEADLINE_S).answer
             acknowledgement = self._gateway.accept(answer, proof.challenge)
+        except TooManyRequests:
+            raise
         except Refused:
             for name in proof.files():
                 (folder / name).unlink()
-            for path in (folder / "entry/documents", folder / "entry", folder):
-                path.rmdir()
+            with suppress(OSError):  # somebody put a file of their own beside them
+                for path in (folder / "entry/documents", folder / "entry", folder):
+                    path.rmdir()
             raise
         sealed = acknowledgement.envelope.SerializeToString(deterministic=True)
         files.write_atomically(folder / ACKNOWLEDGEMENT, sealed)

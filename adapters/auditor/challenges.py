@@ -43,6 +43,9 @@ def challenge(
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="until its end in China; two weeks without it")
     ] = None,
     currency: str = "CNY",
+    other: Annotated[
+        str, typer.Option("--table", help="first digits of one that does not count: held, or corrected since")
+    ] = "",
     json: JsonOption = False,
 ) -> None:
     """Draw a sample of a bank's table by the log's newest head, and ask the bank to open it.
@@ -67,7 +70,7 @@ def challenge(
             proof = ChallengeProof.read(output)
         else:
             _check_new(output)
-            recorded = client.counted_table(full_party(home, bank), asked, currency)
+            recorded = client.find_table(full_party(home, bank), asked, currency, other)
             proof = client.prepare(recorded, by, n, due_on, purpose)
         drawn = client.drawn(proof)
         client.ask(proof, output)

@@ -122,7 +122,12 @@ class FolderReceipts:
         Raises the gateway's signed refusal once, then forgets it: the next call hands the receipt in again.
         """
         message = parse_strict(receipt.payload, exchange_pb2.DeliveryReceipt)
-        name = f"{message.delivery_id}.{message.stage}-{stage_word(message.stage)}"
+        return self.hand_in(f"{message.delivery_id}.{message.stage}-{stage_word(message.stage)}", receipt)
+
+    def hand_in(
+        self, name: str, sealed: envelope_pb2.Envelope
+    ) -> Opened[exchange_pb2.Acknowledgement] | None:
+        """The same of any document, under its name in the folder."""
         refusal = self._answers / f"{name}.refusal"
         if refusal.exists():
             error = self._gateway.refused(_read(refusal))
@@ -131,12 +136,17 @@ class FolderReceipts:
         answer = self._answers / f"{name}.answer"
         if answer.exists():
             given = _parse(answer, exchange_pb2.Answer)
-            if _is_of(given, receipt):
-                return self._gateway.accept(given, receipt)
-            # Of a receipt that was lost here since, and signed once more: a spool restored from a backup.
+            if _is_of(given, sealed):
+                return self._gateway.accept(given, sealed)
+            # Of a document that was lost here since, and signed once more: a spool restored from a backup.
             answer.unlink()
-        self._send(f"{name}.dsse", receipt.SerializeToString(deterministic=True))
+        self._send(f"{name}.dsse", sealed.SerializeToString(deterministic=True))
         return None
+
+    def receipt_of(self, name: str) -> envelope_pb2.Envelope | None:
+        """What the gateway sealed besides the acknowledgement; None while it is on its way. Raises EncodingInvalid."""
+        path = self._answers / f"{name}.receipt"
+        return _parse(path, envelope_pb2.Envelope) if path.exists() else None
 
     def prove(self, leaf: bytes, *, wait_s: float) -> TlogProof | None:
         """The proof the gateway left for this leaf, verified; None where there is none yet."""

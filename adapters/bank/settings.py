@@ -63,6 +63,16 @@ class WatchSettings(Section):
     metrics: str = ""
 
 
+class ReportingSettings(Section):
+    """What an agreement wants reported, as its annex says, where no network tells it."""
+
+    #: "total" not among them.
+    dimensions: tuple[str, ...]
+    currency: str = "CNY"
+    #: Of a period: 1, 3 or 12.
+    months: int = 3
+
+
 class BankSettings(Settings):
     #: Products `fetch` asks for where none is named.
     products: tuple[str, ...] = ("grade-a",)
@@ -80,6 +90,8 @@ class BankSettings(Settings):
     rules: RuleSettings = RuleSettings()
     inbox: InboxSettings = InboxSettings()
     watch: WatchSettings = WatchSettings()
+    #: agreement → what it wants; for `report --folder` alone
+    reporting: dict[str, ReportingSettings] = Field(default_factory=dict)
 
     @classmethod
     def of(cls, home: Home) -> BankSettings:

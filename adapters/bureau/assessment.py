@@ -18,12 +18,11 @@ from adapters.bureau import decisions
 from adapters.bureau.decisions import Decision, Decisions
 from adapters.bureau.persons import is_personal_name, mask
 from adapters.bureau.rules import ACCEPTED, WARNED, WITHHELD, outcome_of
+from adapters.tables.identity import KINDS, find_doubtful, identify
 from adapters.tables.profile import Profile
-from adapters.tables.reading import NumberCell
 from xinyi import checks, identifiers
 from xinyi.errors import Invalid
 from xinyi.fields import LAST_YEAR, is_text
-from xinyi.identifiers import Reading
 from xinyi.v1 import edition_pb2, records_pb2
 
 #: A row that becomes a record, alone or merged with others of its identifier:
@@ -42,28 +41,6 @@ _DOTS = re.compile("[·•]")
 
 #: GradeRecord{taxpayer_id, identifier_kind USCC, one name} as protobuf serialises it, then the decision.
 _USCC_RECORD = b"\x0a\x12%b\x10\x01\x1a%c%b%b"
-
-_KINDS = {
-    Reading.USCC: records_pb2.IDENTIFIER_KIND_USCC,
-    Reading.OLD_TAXPAYER_NUMBER: records_pb2.IDENTIFIER_KIND_OLD_TAXPAYER_NUMBER,
-    Reading.REGISTRATION_NUMBER: records_pb2.IDENTIFIER_KIND_REGISTRATION_NUMBER,
-}
-_OLD, _REGISTRATION = Reading.OLD_TAXPAYER_NUMBER, Reading.REGISTRATION_NUMBER
-_BOTH = _OLD | _REGISTRATION
-#: (what the column is declared as, what the number can be) → (taken as, rule). Never a guess: what the column
-#: does not say is for a person to decide.
-_FIFTEEN = {
-    ("taxpayer_number", _OLD): (_OLD, "id.old_number"),
-    ("taxpayer_number", _BOTH): (_OLD, "id.two_readings"),
-    ("taxpayer_number", _REGISTRATION): (_REGISTRATION, "id.registration_number"),
-    ("registration_number", _OLD): (_OLD, "id.taxpayer_number"),
-    ("registration_number", _BOTH): (_REGISTRATION, "id.two_readings"),
-    ("registration_number", _REGISTRATION): (_REGISTRATION, ""),
-    ("undeclared", _OLD): (_OLD, "id.old_number"),
-    ("undeclared", _BOTH): (_OLD, "id.ambiguous"),
-    ("undeclared", _REGISTRATION): (_REGISTRATION, ""),
-}
-_FIFTEEN_GROUPS = {_OLD: "old", _BOTH: "both", _REGISTRATION: "registration", Reading.NONE: "neither"}
 
 
 class Assessed(NamedTuple):
@@ -141,7 +118,7 @@ class Assessor:
             columns = list(zip(*whole, strict=True))
             decided = self._decisions.of_columns(columns, len(whole))
             ids, names = columns[self._id], columns[self._name]
-            doubtful = _doubtful_identifiers(ids) | self._doubtful_names(names)
+            doubtful = find_doubtful(ids) | self._doubtful_names(names)
             doubtful.update(i for i, decision in enumerate(decided) if decision.rules)
             if self._change is not None or self._held:
                 # Files of changes are small: row by row.
@@ -201,7 +178,7 @@ class Assessor:
             return _broken(number, cells, self._blind)
         raw = cells[self._id]
         identifier = identifiers.normalise(raw)
-        reading, rules, group = self._identify(raw, identifier)
+        reading, rules, group = identify(raw, identifier, self._declared)
         change = self._profile.word("change", cells[self._change].strip()) if self._change is not None else ""
         # Of a taxpayer that is gone, or has left the product, nothing but its identifier is told.
         told: dict[str, Any] = {"gone": True}
@@ -216,33 +193,13 @@ class Assessor:
             rules = [*rules, "change.unknown"]
         if outcome_of(rules) not in (ACCEPTED, WARNED):
             return _ended(number, cells, rules, group, identifier, doubt=self._blind(identifier.encode()))
-        head = records_pb2.GradeRecord(taxpayer_id=identifier, identifier_kind=_KINDS[reading], **told)
+        head = records_pb2.GradeRecord(taxpayer_id=identifier, identifier_kind=KINDS[reading], **told)
         record = head.SerializeToString(deterministic=True) + tail
         key = self._blind(identifier.encode())
         if tail:
             self._grades[decision.grade] += 1
         draft = (key, number, _fingerprint(cells), " ".join(rules), record, change)
         return _ended(number, cells, rules, group, identifier, draft)
-
-    def _identify(self, raw: str, identifier: str) -> tuple[Reading, list[str], str]:
-        """(as what it is taken, rules, group)."""
-        if isinstance(raw, NumberCell) or identifiers.is_spreadsheet_number(identifier):
-            person = ["person.identifier"] if identifiers.may_have_been_resident(identifier) else []
-            return Reading.NONE, [*person, "id.spreadsheet_number"], "person" if person else "number"
-        if not identifier:
-            return Reading.NONE, ["id.missing"], "none"
-        if identifiers.is_resident_like(identifier):
-            return Reading.NONE, ["person.identifier"], "person"
-        found = identifiers.readings(identifier)
-        if len(identifier) == 18:
-            rule, group = _uscc_rule(identifier, found)
-        elif len(identifier) == 15:
-            group = _FIFTEEN_GROUPS[found]
-            found, rule = _FIFTEEN.get((self._declared, found), (found, "id.fifteen_check"))
-        else:
-            rule, group = "id.length", "other"
-        rules = ["id.normalised"] if raw != identifier else []
-        return found, [*rules, rule] if rule else rules, group
 
 
 def _broken(number: int, cells: Sequence[str], blind: Callable[[bytes], bytes]) -> Assessed:
@@ -256,42 +213,12 @@ def _broken(number: int, cells: Sequence[str], blind: Callable[[bytes], bytes]) 
     return _ended(number, cells, ["row.columns"], "none", doubt=doubt)
 
 
-def _uscc_rule(identifier: str, found: Reading) -> tuple[str, str]:
-    if found:
-        holds = identifiers.is_organisation_code(identifiers.organisation_code(identifier))
-        return "" if holds else "id.uscc_organisation", "uscc"
-    if identifiers.has_uscc_form(identifier):
-        return "id.uscc_check", "uscc_check"
-    return "id.uscc_form", "uscc_form"
-
-
 def _name_rules(name: str) -> list[str]:
     if not name:
         return ["name.missing"]
     if is_personal_name(name):
         return ["person.name"]
     return [] if is_text(name, checks.MAX_TEXT) else ["name.form"]
-
-
-def _doubtful_identifiers(ids: Sequence[str]) -> set[int]:
-    """Positions of all that are not surely USCCs of organisations, with the right code inside."""
-    doubtful = identifiers.find_wrong_usccs(ids)
-    valid = list(ids)
-    for i in doubtful:
-        valid[i] = _SOME_USCC
-    doubtful |= identifiers.find_wrong_organisations(valid)
-    # A resident number begins with 1 to 8 and has a century where the USCC ends its division code.
-    doubtful.update(
-        i
-        for i, identifier in enumerate(valid)
-        if identifier[0] < "9" and identifier[6:8] in _CENTURIES and identifiers.is_resident_like(identifier)
-    )
-    return doubtful
-
-
-#: Stands where a column must hold valid ones alone.
-_SOME_USCC = "91000000000000000" + identifiers.uscc_check_character("91000000000000000")
-_CENTURIES = ("19", "20", "21")
 
 
 def _fingerprint(cells: Sequence[str]) -> bytes:

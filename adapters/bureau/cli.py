@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from adapters.bureau.commands import asking, deciding, publishing, recalling, watching
+from adapters.bureau.commands import asking, deciding, lending, publishing, recalling, watching
 from adapters.bureau.commands.objecting import objection
 from adapters.figures.command import statistics
 from adapters.party.onboarding import add_commands
@@ -32,6 +32,7 @@ app.command()(asking.answer)
 app.add_typer(objection, name="objection")
 app.command()(recalling.recall)
 app.command()(recalling.comparison)
+app.command()(lending.loans)
 app.command()(statistics)
 app.command()(watching.status)
 app.command()(watching.check)

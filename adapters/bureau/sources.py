@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import date
 from pathlib import Path
 
+from adapters.tables import opening
 from adapters.tables.profile import Profile
 from adapters.tables.reading import Table, open_table
 from xinyi import days
 from xinyi.errors import UsageInvalid
 from xinyi.fields import FIRST_YEAR
-from xinyi.settings import SOURCE_PASSWORD, secret
+from xinyi.settings import SOURCE_PASSWORD
 from xinyi.v1 import edition_pb2
 
 PROFILES = Path(__file__).parent / "profiles"
@@ -22,27 +22,13 @@ def open_source(file: Path, profile: str, encoding: str) -> Table:
     return open_table(file, find_profile(profile), encoding=encoding)
 
 
-@contextmanager
 def opened(
     source: str, profile: str, encoding: str = "", *, table: str = "", query: Path | None = None
-) -> Iterator[Table]:
-    """Args:
-    source: a file, or the URL of a database, which is read by `table` or by `query` for as long as this is open.
-
-    Raises Invalid where they do not fit together, and as the readers do.
-    """
-    if "://" not in source:
-        if table or query is not None:
-            raise UsageInvalid(f"{source} is a file: --table and --query are for databases", basis="source.table")
-        yield open_source(Path(source), profile, encoding)
-        return
-    if encoding:
-        raise UsageInvalid("a database says its encoding itself: leave --encoding out", basis="source.encoding")
-    # Loads SQLAlchemy: where it is wanted only.
-    from adapters.tables.database import Source, open_database
-
-    with open_database(Source(source, table, query, secret(SOURCE_PASSWORD)), find_profile(profile)) as opened:
-        yield opened
+) -> AbstractContextManager[Table]:
+    """As `adapters.tables.opening.opened`."""
+    return opening.opened(
+        source, find_profile(profile), encoding, table=table, query=query, secret=SOURCE_PASSWORD
+    )
 
 
 def find_profile(name: str) -> Profile:

@@ -52,6 +52,8 @@ class Source:
     query: Path | None = None
     #: Beside the URL, never in it; empty where .pgpass has it or none is needed.
     password: str = field(default="", repr=False)
+    #: Name of the variable that the password comes from.
+    secret: str = ""
 
     @property
     def name(self) -> str:
@@ -234,7 +236,7 @@ def _url(source: Source) -> URL:
     if url.password is not None or "password" in url.query:
         raise Invalid(
             "everybody on this machine sees a command's arguments: take the password out of the URL, and give it as "
-            "XINYI_BUREAU_SOURCE_PASSWORD or in ~/.pgpass",
+            f"{source.secret or 'a variable'} or in ~/.pgpass",
             basis="source.password",
         )
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():

@@ -11,7 +11,7 @@ import hashlib
 import re
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, PrivateAttr, ValidationError
 
@@ -58,7 +58,7 @@ class Profile(Section):
         return self._sha256
 
     @classmethod
-    def load(cls, path: Path) -> Profile:
+    def load(cls, path: Path) -> Self:
         """Raises Invalid naming what is unknown, missing or contradictory in the file."""
         data = path.read_bytes()
         try:

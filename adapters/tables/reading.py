@@ -314,7 +314,8 @@ def cell_text(cell: object) -> str:
     if isinstance(cell, str):
         return cell
     if isinstance(cell, float) and cell.is_integer():
-        return str(int(cell))
+        # A spreadsheet keeps 15 digits: what had more is no number of anything any more, and must not look like one.
+        return str(int(cell)) if abs(cell) < 1e15 else f"{cell:.14e}"
     if isinstance(cell, datetime.datetime) and cell.time() == datetime.time():
         return cell.date().isoformat()
     if isinstance(cell, datetime.date | datetime.time):

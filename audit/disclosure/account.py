@@ -7,7 +7,8 @@
  5. record      is the one the bucket commits to, and the subject's
  6. deliveries  are sealed by the gateway, for a published edition; receipts by their recipient, for that delivery
  7. objections  are a person's of the bureau, about the subject's record; another person decided
- 8. entries     each exchange stands in the log, under the head of 1, each place once
+ 8. loans       are in a batch that their bank sealed, about the subject, with its authorisation; the gateway's receipt
+ 9. entries     each exchange stands in the log, under the head of 1, each place once
 
 What it cannot prove: audit.disclosure.history.NOT_PROVEN. Raises VerificationError and names the message.
 """
@@ -17,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import date
 
 from audit import buckets, checkpoint, exchanges
 from audit.checkpoint import Checkpoint, TlogProof
@@ -27,17 +29,28 @@ from audit.disclosure.history import (
     History,
     Logged,
     Receipt,
+    Reported,
     Statement,
     news_of,
 )
 from audit.disclosure.places import Places, check_kind, check_names, check_order
 from audit.envelope import Opened, open_sealed, parse_strict, signer_of_party
 from audit.keys import Keyring
+from audit.outcomes import check_outcome as check_proven_outcome
 from audit.records import blinder, check_blinding_key, commitment
 from audit.verification.policy import DOCUMENT, Policy
-from xinyi import checks
+from xinyi import checks, days
 from xinyi.errors import DigestMismatch, EncodingInvalid, Invalid, ProofInvalid, VerificationError
-from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2, objection_pb2, party_pb2, records_pb2
+from xinyi.lending import check_authorisation, check_outcome, check_outcome_batch
+from xinyi.v1 import (
+    edition_pb2,
+    envelope_pb2,
+    exchange_pb2,
+    lending_pb2,
+    objection_pb2,
+    party_pb2,
+    records_pb2,
+)
 from xinyi.v1 import subject_service_pb2 as pb
 
 _FULL = edition_pb2.EDITION_KIND_FULL
@@ -122,21 +135,23 @@ class _Account:
         self._newest: dict[Feed, tuple[Statement, bytes | None]] = {}
 
     def read(self, messages: list[pb.FindSubjectResponse]) -> History:
-        order = ["edition", "delivery", "objection"]
+        order = ["edition", "delivery", "objection", "outcomes"]
         kinds = [str(message.WhichOneof("found")) for message in messages]
         if [order.index(kind) if kind in order else -1 for kind in kinds] != sorted(
             order.index(kind) if kind in order else len(order) for kind in kinds
         ):
-            raise EncodingInvalid("the account is not in its order: editions, deliveries, objections, head")
-        disclosures, contests = [], []
+            raise EncodingInvalid("the account is not in its order: editions, deliveries, objections, loans, head")
+        disclosures, contests, reported = [], [], []
         for message in messages:
             if message.HasField("edition"):
                 statement = self._edition(message.edition)
                 self._statements[statement.manifest.digest] = statement
             elif message.HasField("delivery"):
                 disclosures.append(self._delivery(message.delivery))
-            else:
+            elif message.HasField("objection"):
                 contests.append(self._objection(message.objection))
+            else:
+                reported.append(self._reported(message.outcomes))
         _check_ascending(list(self._statements.values()))
         return History(
             self._question.identifier,
@@ -145,6 +160,7 @@ class _Account:
             tuple(contests),
             self._head,
             self._question.recipient,
+            reported=tuple(reported),
         )
 
     # 2, 3, 4, 5
@@ -170,7 +186,7 @@ class _Account:
             key, committed = self._bucket(message, sealed) if self._question.identifier else (b"", None)
             # 5
             record = self._record(message, committed)
-            # 8
+            # 9
             received, published, stopped = self._places_of(message, manifest, approval)
             old = before.record if before else None
             # A DELTA or CORRECTION that names a record salts it anew, even where it says the same.
@@ -318,6 +334,45 @@ class _Account:
             raise ProofInvalid("it names an edition that is not shown", basis="objection_decision.correction")
         exchanges.check_remedy(contest.objection.message, correction.manifest.message)
         return replace(contest, decision=decision, decided=logged, correction=correction)
+
+
+    # 8
+
+    def _reported(self, message: pb.SubjectOutcomes) -> Reported:
+        with _at("a batch of loans"):
+            batch = open_sealed(message.batch, lending_pb2.OutcomeBatch, self._keyring)
+        sealed = batch.message
+        with _at(f"batch {sealed.number} of {sealed.bank}"):
+            check_outcome_batch(sealed)
+            exchanges.check_signer(batch, sealed.issued_by, sealed.bank)
+            if self._question.product or self._question.recipient not in ("", sealed.bank):
+                raise Invalid("it is not what was asked for", basis="subject.outcomes")
+            receipt = open_sealed(message.receipt, lending_pb2.OutcomeReceipt, self._keyring)
+            signer_of_party(receipt.signers, self._policy.gateway)
+            if receipt.message.batch != batch.digest:
+                raise ProofInvalid("the receipt is for another batch", basis="evidence.document")
+            if len(message.entries) != 1:
+                raise ProofInvalid("it is not shown where the log tells of it", basis="evidence.entries")
+            recorded = self._places.logged(message.entries[0])
+            check_kind(recorded, "outcomes.recorded")
+            if list(recorded.entry.documents) != [batch.digest, receipt.digest]:
+                raise ProofInvalid(f"leaf {recorded.index} is of other documents", basis="evidence.document")
+            places = [proven.index for proven in message.outcomes]
+            if not places or places != sorted(set(places)):
+                raise ProofInvalid("no rows, or not in the batch's order", basis="subject.outcomes")
+            day = days.day_of(sealed.issued_at_ms)
+            found = tuple(self._outcome(sealed, proven, day) for proven in message.outcomes)
+            return Reported(batch, receipt, recorded, found)
+
+    def _outcome(
+        self, batch: lending_pb2.OutcomeBatch, proven: pb.ProvenOutcome, day: date
+    ) -> lending_pb2.LendingOutcome:
+        outcome = check_proven_outcome(batch, proven.outcome, proven.index, list(proven.path))
+        check_outcome(outcome)
+        check_authorisation(outcome.authorisation, day)
+        if outcome.taxpayer_id != self._question.identifier:
+            raise ProofInvalid("a row is not about the subject", basis="subject.outcomes")
+        return outcome
 
 
 def _check_ascending(statements: list[Statement]) -> None:

@@ -13,10 +13,11 @@ from audit.disclosure.history import (
     Feed,
     History,
     Known,
+    Reported,
     Statement,
 )
 from xinyi.days import end_of
-from xinyi.v1 import edition_pb2, exchange_pb2, objection_pb2, records_pb2
+from xinyi.v1 import edition_pb2, exchange_pb2, lending_pb2, objection_pb2, records_pb2
 
 Json = dict[str, Any]
 
@@ -155,6 +156,33 @@ def contest_json(contest: Contest) -> Json:
         "decision_leaf": contest.decided.index if contest.decided else None,
         "correction": contest.correction.manifest.digest.hex() if contest.correction else None,
     }
+
+
+def reported_json(reported: Reported) -> list[Json]:
+    """One for each row of a batch."""
+    batch = reported.batch.message
+    return [
+        {
+            "bank": batch.bank,
+            "batch": reported.batch.digest.hex(),
+            "receipt": reported.receipt.digest.hex(),
+            "number": batch.number,
+            "agreement_id": batch.agreement_id,
+            "issued_by": batch.issued_by,
+            "recorded_at_ms": reported.recorded.entry.recorded_at_ms,
+            "leaf": reported.recorded.index,
+            "outcome": MessageToDict(outcome, preserving_proto_field_name=True),
+            "finding": _finding(reported.finding(outcome.outcome_id)),
+        }
+        for outcome in reported.outcomes
+    ]
+
+
+def _finding(found: lending_pb2.OutcomeFinding | None) -> Json | None:
+    if found is None:
+        return None
+    state = _word(lending_pb2.ReportState, found.state, "REPORT_STATE_")
+    return {"state": state, "rule": found.question.rule}
 
 
 def _word(enum: Any, value: int, prefix: str) -> str:

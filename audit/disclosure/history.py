@@ -13,7 +13,7 @@ from itertools import groupby
 
 from audit.checkpoint import Checkpoint
 from audit.envelope import Opened
-from xinyi.v1 import edition_pb2, exchange_pb2, log_pb2, objection_pb2, records_pb2
+from xinyi.v1 import edition_pb2, exchange_pb2, lending_pb2, log_pb2, objection_pb2, records_pb2
 
 #: Origin and product: editions of one feed follow each other.
 Feed = tuple[str, str]
@@ -25,6 +25,7 @@ EXPORT_PROVES = (
 )
 NOT_PROVEN = (
     *EXPORT_PROVES,
+    "that every single loan which banks reported about the subject is shown: the log holds batches, not their rows",
     "that a grade was rightly decided, or that a party's clock was right when it signed",
 )
 
@@ -160,6 +161,20 @@ class Contest:
 
 
 @dataclass(frozen=True)
+class Reported:
+    """Single loans of the subject that a bank reported in one batch, with the subject's authorisation."""
+
+    batch: Opened[lending_pb2.OutcomeBatch]
+    receipt: Opened[lending_pb2.OutcomeReceipt]
+    recorded: Logged
+    outcomes: tuple[lending_pb2.LendingOutcome, ...]
+
+    def finding(self, outcome_id: str) -> lending_pb2.OutcomeFinding | None:
+        """What the receipt says of a row of the batch; None where it was counted, or beyond what a receipt names."""
+        return next((found for found in self.receipt.message.findings if found.outcome_id == outcome_id), None)
+
+
+@dataclass(frozen=True)
 class Known:
     """What a party held of the subject at a moment."""
 
@@ -193,6 +208,7 @@ class History:
     recipient: str = ""
     #: Whether it was read from a whole log that was verified, and not from a gateway's account.
     exported: bool = False
+    reported: tuple[Reported, ...] = ()
     _by_recipient: dict[tuple[str, Feed], list[Disclosure]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:

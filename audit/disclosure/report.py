@@ -18,6 +18,7 @@ from audit.disclosure.answer import (
     head_json,
     known_json,
     record_json,
+    reported_json,
 )
 from audit.disclosure.history import Disclosure, Feed, History, News, Statement
 from audit.keys import party_of
@@ -79,6 +80,7 @@ def report(history: History, now_ms: int, legal_basis: Mapping[str, str], scope:
             {"recipient": recipient, "origin": feed[0], "product": feed[1], **known_json(history, known)}
             for recipient, feed, known in history.holdings(now_ms)
         ],
+        "outcomes": [row for reported in history.reported for row in reported_json(reported)],
         "head": head_json(history),
         "not_proven": list(history.not_proven),
     }

@@ -217,6 +217,17 @@ NEXT: dict[int, frozenset[int]] = {
 }
 
 
+#: 16 × what stands before + what comes, of everything that is possible: how a database asks for the rest. A last
+#: repayment comes as any repayment does.
+POSSIBLE = frozenset(
+    16 * before + code
+    for before, stages in NEXT.items()
+    for stage in stages
+    for code in ((stage, _FINAL) if stage == lending_pb2.STAGE_REPAID else (stage,))
+)
+CLOSED = _FINAL
+
+
 def judge(events: Collection[Event]) -> dict[Key, Verdict]:
     """What becomes of each of these rows, among which are all rows of their loans, and those that they correct or
     that correct them, and so on.

@@ -204,6 +204,13 @@ def find_chunk(conn: Connection, manifest_digest: bytes, key: bytes) -> tuple[in
     return None if found is None else (found.number, found.data)
 
 
+def blinding_keys(conn: Connection) -> dict[bytes, bytes]:
+    """Of every edition that was published, by its manifest's digest."""
+    e = editions.c
+    query = select(e.manifest_digest, e.blinding_key).where(e.approval.is_not(None))
+    return {row.manifest_digest: row.blinding_key for row in conn.execute(query)}
+
+
 def last_keys(conn: Connection, manifest_digest: bytes) -> list[bytes]:
     """The last blinded key of each chunk of an edition."""
     query = select(chunks.c.last_key).where(chunks.c.manifest_digest == manifest_digest).order_by(chunks.c.number)

@@ -142,21 +142,43 @@ def copies(
     return conn.execute(query).all()
 
 
-def loans_to_judge(conn: Connection, bank: str, document: bytes, *, earlier: bool) -> Iterator[Sequence[str]]:
-    """Loans of a batch that have more than one row, or a correction; with `earlier`, also those that had rows before.
+def loans_to_judge(
+    conn: Connection,
+    bank: str,
+    document: bytes,
+    judgement: bytes,
+    possible: Collection[int],
+    closed: int,
+    *,
+    earlier: bool,
+) -> Iterator[Sequence[str]]:
+    """Loans of a batch that do not stand as their rows do by themselves, or may not. In pages.
 
-    What has one row alone stands as it is by itself. In pages.
+    What has corrections; an event that cannot follow on the one before it, where all the loan's events came in this
+    batch; with `earlier`, also what the bank sent rows of before.
+
+    Args:
+        possible: 16 × stage before + stage of an event.
+        closed: stands for the stage of an event behind which nothing is owed.
     """
     own = and_(_o.document == document, _o.state != REPORT_STATE_REFUSED)
-    several = select(_o.loan).where(own).group_by(_o.loan).having(func.count() > 1)
-    correcting = select(_o.loan).where(own, _o.corrects.is_not(None))
-    parts = [several, correcting]
+    stage = case((_o.closes == 1, closed), else_=_o.stage)
+    in_order = func.lag(stage).over(partition_by=_o.loan, order_by=(_o.event_date, _o.stage, _o.outcome_id))
+    steps = (
+        select(_o.loan, (16 * in_order + stage).label("step"))
+        .where(_o.document == document, _o.state == REPORT_STATE_COUNTED)
+        .subquery()
+    )
+    impossible = select(steps.c.loan).where(steps.c.step.not_in(possible))
+    parts = [impossible, select(_o.loan).where(own, _o.corrects.is_not(None))]
     if earlier:
         old = outcomes.alias()
         batches = select(outcome_batches.c.document).where(outcome_batches.c.bank == bank)
         real = and_(old.c.bank == bank, old.c.document.in_(batches))
         parts.append(select(_o.loan).join(old, and_(old.c.loan == _o.loan, real)).where(own))
         parts.append(select(_o.loan).join(old, and_(old.c.corrects == _o.outcome_id, real)).where(own))
+        row = and_(_c.document == _o.document, _c.place == _o.place)
+        parts.append(select(_o.loan).join(outcome_changes, row).where(own, _c.judgement == judgement))
     query = union(*parts).execution_options(yield_per=MOST_VALUES)
     yield from conn.execute(query).scalars().partitions()
 

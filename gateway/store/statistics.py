@@ -143,8 +143,8 @@ def add_up_consented(conn: Connection, period: Period, currency: str, until_ms: 
 def consented_of(
     conn: Connection, period: Period, currency: str, until_ms: int, taxpayers: Collection[str]
 ) -> list[Row]:
-    """The counted rows of these taxpayers, with what they rely on."""
-    columns = (_o.stage, _o.grade, _o.evaluation_year, _o.taxpayer_id, _o.amount, _o.manifest_digest, _o.blinded_key)
+    """The counted rows of these taxpayers."""
+    columns = (_o.document, _o.place, _o.stage, _o.grade, _o.taxpayer_id, _o.amount)
     found: list[Row] = []
     for some in _parts(sorted(taxpayers), _NAMES):
         query = _consented(conn, columns, period, currency, until_ms)

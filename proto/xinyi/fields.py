@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import re
 import unicodedata
+from functools import lru_cache
 
 from xinyi import identifiers
 from xinyi.errors import Invalid
@@ -125,6 +126,7 @@ def check_time(time_ms: int, basis: str) -> None:
     require(_FIRST_MS <= time_ms < _LAST_MS, basis, "no time in milliseconds since 1970")
 
 
+@lru_cache(maxsize=8192)
 def check_date(date: str, basis: str) -> None:
     """A calendar date as YYYY-MM-DD."""
     try:

@@ -45,6 +45,15 @@ def make_directory(path: Path) -> None:
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
+def sync_file(path: Path) -> None:
+    """Makes what was written to it survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def sync_directory(path: Path) -> None:
     """Makes a rename in this directory survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)

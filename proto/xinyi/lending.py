@@ -10,6 +10,7 @@ import calendar
 import re
 from collections.abc import Callable
 from datetime import date
+from functools import lru_cache
 from itertools import pairwise
 
 from xinyi import identifiers
@@ -114,6 +115,7 @@ def parse_period(text: str) -> lending_pb2.LendingPeriod:
 # Loans and rows
 
 
+@lru_cache(maxsize=65_536)
 def check_taxpayer(identifier: str, kind: int, basis: str) -> None:
     require(
         kind in _HOLDS and _HOLDS[kind](identifier), basis, "the identifier does not hold as one of its kind"
@@ -122,14 +124,10 @@ def check_taxpayer(identifier: str, kind: int, basis: str) -> None:
 
 def check_reference(text: str, basis: str) -> None:
     """A pseudonymous name that the bank gave."""
-    require(
-        _REFERENCE.fullmatch(text) is not None, basis, '1 to 64 letters, digits, "-", "." and "_" are needed'
-    )
-    require(
-        not holds_identifier(text),
-        basis,
-        "it holds what reads as an identifier: use a number that tells nothing",
-    )
+    if _REFERENCE.fullmatch(text) is None:
+        raise Invalid('1 to 64 letters, digits, "-", "." and "_" are needed', basis=basis)
+    if holds_identifier(text):
+        raise Invalid("it holds what reads as an identifier: use a number that tells nothing", basis=basis)
 
 
 def check_currency(currency: str, basis: str) -> None:
@@ -140,37 +138,48 @@ def check_currency(currency: str, basis: str) -> None:
 
 def check_loan(loan: lending_pb2.Loan) -> None:
     check_reference(loan.reference, "loan.reference")
-    check_name(loan.product, "loan.product")
-    require(loan.guarantee in _GUARANTEES, "loan.guarantee", "an unknown guarantee")
-    definitions = [size.definition for size in loan.sizes]
+    _check_terms(
+        loan.product, loan.guarantee, loan.industry, loan.district, loan.first_time, loan.currency, loan.branch
+    )
+    _check_sizes(tuple([(size.definition, size.size) for size in loan.sizes]))
+    if loan.annual_rate_bp > 10_000:
+        raise Invalid("more than 100 % a year", basis="loan.rate")
+    if not 1 <= loan.term_months <= 1200 and loan.HasField("term_months"):
+        raise Invalid("1 to 1,200 months", basis="loan.term")
+    if loan.HasField("reliance"):
+        _check_reliance(loan.reliance)
+
+
+@lru_cache(maxsize=8192)
+def _check_terms(
+    product: str, guarantee: int, industry: str, district: str, first_time: int, currency: str, branch: str
+) -> None:
+    """What many loans have in common: the same few are checked once."""
+    check_name(product, "loan.product")
+    require(guarantee in _GUARANTEES, "loan.guarantee", "an unknown guarantee")
+    require(not industry or _INDUSTRY.fullmatch(industry) is not None, "loan.industry", "a letter A to T")
+    require(not district or _DISTRICT.fullmatch(district) is not None, "loan.district", "six digits")
+    require(first_time in _FIRST_TIMES, "loan.first_time", "an unknown value")
+    check_currency(currency, "loan.currency")
+    if branch:
+        check_reference(branch, "loan.branch")
+
+
+@lru_cache(maxsize=1024)
+def _check_sizes(sizes: tuple[tuple[str, str], ...]) -> None:
+    definitions = [definition for definition, _ in sizes]
     require(
         definitions == sorted(set(definitions)), "loan.sizes", "size classes are not ascending by definition"
     )
-    for size in loan.sizes:
-        known = size.definition in SIZES and size.size in SIZES[size.definition]
-        require(known, "loan.sizes", "no size class of that definition")
-    require(
-        not loan.industry or _INDUSTRY.fullmatch(loan.industry) is not None,
-        "loan.industry",
-        "a letter A to T",
-    )
-    require(
-        not loan.district or _DISTRICT.fullmatch(loan.district) is not None, "loan.district", "six digits"
-    )
-    require(loan.first_time in _FIRST_TIMES, "loan.first_time", "an unknown value")
-    require(loan.annual_rate_bp <= 10_000, "loan.rate", "more than 100 % a year")
-    require(
-        not loan.HasField("term_months") or 1 <= loan.term_months <= 1200, "loan.term", "1 to 1,200 months"
-    )
-    check_currency(loan.currency, "loan.currency")
-    if loan.HasField("reliance"):
-        reliance = loan.reliance
-        for digest in (reliance.manifest_digest, reliance.blinded_key, reliance.commitment):
-            check_digest(digest, "loan.reliance")
-        known = reliance.grade in _GRADES and FIRST_YEAR <= reliance.evaluation_year <= LAST_YEAR
-        require(known, "loan.reliance", "the grade or the year of evaluation is missing or unknown")
-    if loan.branch:
-        check_reference(loan.branch, "loan.branch")
+    for definition, size in sizes:
+        require(size in SIZES.get(definition, ()), "loan.sizes", "no size class of that definition")
+
+
+def _check_reliance(reliance: lending_pb2.Reliance) -> None:
+    if not len(reliance.manifest_digest) == len(reliance.blinded_key) == len(reliance.commitment) == 32:
+        raise Invalid("a digest has 32 bytes", basis="loan.reliance")
+    if reliance.grade not in _GRADES or not FIRST_YEAR <= reliance.evaluation_year <= LAST_YEAR:
+        raise Invalid("the grade or the year of evaluation is missing or unknown", basis="loan.reliance")
 
 
 def check_firm_lending(firm: lending_pb2.FirmLending) -> None:
@@ -301,35 +310,41 @@ def find_shortfalls(table: lending_pb2.LendingTable) -> list[tuple[str, str]]:
 def check_authorisation(authorisation: lending_pb2.Authorisation, day: date) -> None:
     """Args: day — on which the row is sent: the consent comes before."""
     check_digest(authorisation.digest, "authorisation.digest")
-    require(authorisation.scope in SCOPES, "authorisation.scope", f"the scope is one of {', '.join(SCOPES)}")
-    check_date(authorisation.valid_from, "authorisation.validity")
-    check_date(authorisation.valid_to, "authorisation.validity")
-    valid = authorisation.valid_from <= day.isoformat() <= authorisation.valid_to
+    _check_validity(authorisation.scope, authorisation.valid_from, authorisation.valid_to, day)
+
+
+@lru_cache(maxsize=8192)
+def _check_validity(scope: str, valid_from: str, valid_to: str, day: date) -> None:
+    require(scope in SCOPES, "authorisation.scope", f"the scope is one of {', '.join(SCOPES)}")
+    check_date(valid_from, "authorisation.validity")
+    check_date(valid_to, "authorisation.validity")
+    valid = valid_from <= day.isoformat() <= valid_to
     require(valid, "authorisation.validity", "the authorisation is not valid on the day of the report")
 
 
 def check_outcome(outcome: lending_pb2.LendingOutcome) -> None:
     """All but its authorisation, which is a rule of law (`check_authorisation`)."""
+    stage = outcome.stage
     check_reference(outcome.outcome_id, "outcome.id")
     check_taxpayer(outcome.taxpayer_id, outcome.identifier_kind, "outcome.taxpayer")
     check_loan(outcome.loan)
-    require(outcome.stage in _STAGES, "outcome.stage", "the stage is missing or unknown")
+    if stage not in _STAGES:
+        raise Invalid("the stage is missing or unknown", basis="outcome.stage")
     check_date(outcome.event_date, "outcome.event_date")
-    require(
-        max(outcome.amount, outcome.credit_line, outcome.balance) <= MAX_SUM, "outcome.amount", "out of range"
-    )
-    disbursed = outcome.stage == lending_pb2.STAGE_DISBURSED
-    require(not disbursed or outcome.amount > 0, "outcome.amount", "disbursed, but no amount")
-    require(outcome.loan_class in _CLASSES, "outcome.loan_class", "an unknown class")
+    if max(outcome.amount, outcome.credit_line, outcome.balance) > MAX_SUM:
+        raise Invalid("out of range", basis="outcome.amount")
+    if stage == lending_pb2.STAGE_DISBURSED and not outcome.amount:
+        raise Invalid("disbursed, but no amount", basis="outcome.amount")
+    if outcome.loan_class not in _CLASSES:
+        raise Invalid("an unknown class", basis="outcome.loan_class")
     if outcome.reason_code:
-        require(
-            outcome.stage == lending_pb2.STAGE_REJECTED, "outcome.reason_code", "a reason without a refusal"
-        )
+        require(stage == lending_pb2.STAGE_REJECTED, "outcome.reason_code", "a reason without a refusal")
         check_name(outcome.reason_code, "outcome.reason_code")
-    require(bool(outcome.corrects) or not outcome.voids, "outcome.corrects", "what it voids is not named")
     if outcome.corrects:
         check_reference(outcome.corrects, "outcome.corrects")
         require(outcome.corrects != outcome.outcome_id, "outcome.corrects", "it names itself")
+    elif outcome.voids:
+        raise Invalid("what it voids is not named", basis="outcome.corrects")
 
 
 def check_outcome_batch(batch: lending_pb2.OutcomeBatch) -> None:

@@ -189,6 +189,9 @@ _FIRMS = tuple((SUMS.index(loans), SUMS.index(firms)) for loans, firms in (
 #: Lanes of a cell as one number: lane i begins at bit 64·i (audit.sum_tree).
 _CELL = struct.Struct(f"<{len(SUMS)}Q")
 _FIRM_BITS = sum(1 << 64 * firms for _, firms in _FIRMS)
+_ADDED = (1 << 64 * len(SUMS)) - 1 - _FIRM_BITS
+#: The highest bit of each lane, which is always 0.
+FULL = sum(1 << 64 * lane + 63 for lane in range(len(SUMS)))
 
 #: First lane → what that and the next ones hold, packed. Lane 0, the rows, stands alone.
 Sums = dict[int, int]
@@ -254,6 +257,8 @@ def sums_of(rows: Sequence[tuple[Sequence[int], int]]) -> Sums:
     """What the rows of one enterprise come to, which counts once in each cell.
 
     Args: rows — first lanes of the cells each is in, and what `pack_row` makes of it.
+
+    Raises Invalid where a sum is out of range.
     """
     if len(rows) == 1:
         [(cells, added)] = rows
@@ -263,8 +268,11 @@ def sums_of(rows: Sequence[tuple[Sequence[int], int]]) -> Sums:
         if added:
             for cell in cells:
                 before = found.get(cell, 0)
-                firms = (before | added) & _FIRM_BITS
-                found[cell] = before + added if not before else (before & ~_FIRM_BITS) + (added & ~_FIRM_BITS) + firms
+                # Enterprises are or-ed, all else added.
+                after = (before & _ADDED) + (added & _ADDED) | (before | added) & _FIRM_BITS
+                if after & FULL:
+                    raise Invalid("a sum is out of range", basis="sums.range")
+                found[cell] = after
     return found
 
 

@@ -22,8 +22,10 @@ PREFIX = "XINYI_"
 _SECRETS = {"pin"}
 #: Password of the database that a bureau's table is read from: `inspect` needs no home, so it is no setting of one.
 SOURCE_PASSWORD = "XINYI_BUREAU_SOURCE_PASSWORD"  # noqa: S105 - the variable's name
+#: The same of a bank's database of loans.
+LOANS_PASSWORD = "XINYI_BANK_SOURCE_PASSWORD"  # noqa: S105 - the variable's name
 #: Variables of the programs themselves, not of the settings file.
-_RESERVED = {"XINYI_HOME", "XINYI_TRACE", SOURCE_PASSWORD}
+_RESERVED = {"XINYI_HOME", "XINYI_TRACE", SOURCE_PASSWORD, LOANS_PASSWORD}
 
 
 class SettingsInvalid(Invalid):

@@ -297,7 +297,7 @@ def _sent(told: Lending, batch: Batch, kept: bytes | None = None, **receipt: Any
 
 ROWS: dict[str, tuple[Tell, str]] = {
     "an amount changed": (
-        lambda told: _sent(told, batch := batch_of(told.cast.bank), _changed(batch.chunk, amount=1)), "not the chunk"
+        lambda told: _sent(told, batch := batch_of(told.cast.bank), _changed(batch.chunk, amount=1)), "not the rows"
     ),
     "a row without authorisation is kept": (
         lambda told: _sent(told, batch_of(told.cast.bank, rows=[outcome_of(0, valid_to="2018-03-01")])),

@@ -78,6 +78,32 @@ def delivery(recipient: str, ground: str) -> dict[str, Any]:
     }
 
 
+def reported() -> dict[str, Any]:
+    """A loan that a bank reported with the subject's authorisation."""
+    reliance = {"manifest_digest": "AAAA", "grade": "GRADE_A", "evaluation_year": 2017}
+    return {
+        "bank": "test-city/bank-1",
+        "batch": "a" * 64,
+        "receipt": "b" * 64,
+        "number": "2018-05",
+        "agreement_id": "agreement-1",
+        "issued_by": "xinyi://test-city/bank-1/machine/main",
+        "recorded_at_ms": 1525275000000,
+        "leaf": 12,
+        "outcome": {
+            "outcome_id": "O1",
+            "loan": {"reference": f"L1{HOSTILE}", "product": "tax-loan", "currency": "CNY", "reliance": reliance},
+            "stage": "STAGE_DISBURSED",
+            "event_date": "2018-05-02",
+            "amount": "500000000",
+            "authorisation": {
+                "digest": "BBBB", "scope": "lending-outcomes", "valid_from": "2018-01-01", "valid_to": "2018-12-31"
+            },
+        },
+        "finding": {"state": "HELD", "rule": "outcome.plausible_amount"},
+    }  # fmt: skip
+
+
 def scope(**more: Any) -> dict[str, Any]:
     return {
         "source": "gateway",
@@ -157,6 +183,7 @@ def sample(banks: int = 2) -> dict[str, Any]:
                 "uncertain": True,
             }
         ],
+        "outcomes": [reported()],
         "head": {"origin": "test-city/gateway/log", "size": 13, "root": "f" * 64},
         "not_proven": list(history.NOT_PROVEN),
     }
@@ -244,7 +271,8 @@ def test_digests_are_named_and_no_two_sections_are_called_the_same() -> None:
     documents = next(section.table for section in page.sections if section.title == SECTIONS["documents"])
     assert documents is not None
     kinds = [(kind.show("en"), digest.show("en")[0]) for kind, digest, _ in documents.rows]
-    assert {*kinds} == {("manifest", "0"), ("approval", "0"), ("delivery", "b"), ("receipt", "d")}
+    batch = {("batch of single loans", "a"), ("receipt for a batch", "b")}
+    assert {*kinds} == {("manifest", "0"), ("approval", "0"), ("delivery", "b"), ("receipt", "d"), *batch}
 
 
 def test_whom_it_is_about_stands_on_every_sheet_and_breaks_no_style() -> None:

@@ -30,7 +30,9 @@ from xinyi.v1.lending_service_pb2 import ReportingTerms
 Q1 = parse_period("2018-Q1")
 TERMS = ReportingTerms(
     agreement_id="2018-1", version=1, currency="CNY", months=3,
-    dimensions=["district", "first-time", "grade", "guarantee", "industry", "rate/435-600", "size/GXB300", "true-grade"],
+    dimensions=[
+        "district", "first-time", "grade", "guarantee", "industry", "rate/435-600", "size/GXB300", "true-grade",
+    ],
 )  # fmt: skip
 
 
@@ -79,9 +81,10 @@ def test_the_cells_are_those_of_the_rows(home: Home) -> None:
             assert cell.sums.firms == len(granted)
 
 
-def test_what_is_kept_makes_the_sealed_root_again(home: Home) -> None:
+@pytest.mark.parametrize("count", [1, 700, pytest.param(15_000, id="on all cores")])
+def test_what_is_kept_makes_the_sealed_root_again(home: Home, count: int) -> None:
     """The leaves of rows.db, in their order, are what an auditor's challenge opens."""
-    kept = sealed(home, Order(TERMS, Q1), Given(loan_lines(700)))
+    kept = sealed(home, Order(TERMS, Q1), Given(loan_lines(count, firms=count * 2)))
     layout = Layout.of(kept.message)
     tree = LendingTree(layout)
     found = leaves(kept)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -102,10 +103,15 @@ def _sections(report: Json) -> Iterator[Section]:
     )
     yield _table("holdings", "recipient product edition since signed_by record", map(_holding, report["holdings"]))
     yield _table(
+        "outcomes",
+        "bank loan stage event_date amount relied authorisation became reported batch",
+        map(_outcome, report["outcomes"]),
+    )
+    yield _table(
         "silent", "product edition published_at", ((plain(s["product"]), _edition(s), _time(s["published_at_ms"]))
         for feed in feeds for s in feed["silent"]),
     )  # fmt: skip
-    yield _table("documents", "document digest edition", map(_document, _documents(report)))
+    yield _table("documents", "document digest edition", _documented(report))
     said = [words for words in NOT_PROVEN if words.en in report["not_proven"]]
     yield Section(SECTIONS["not_proven"], sentences=tuple(said))
 
@@ -236,6 +242,44 @@ def _holding(holding: Json) -> tuple[Cell, ...]:
         _holder(holding["known_by"]),
         _joined(said),
     )
+
+
+def _outcome(reported: Json) -> tuple[Cell, ...]:
+    row, finding = reported["outcome"], reported["finding"]
+    loan, consent = row["loan"], row["authorisation"]
+    relied, amount = loan.get("reliance"), int(row.get("amount", 0))
+    told = [plain(loan["reference"]), plain(loan["product"])]
+    validity = f"{consent['valid_from']} – {consent['valid_to']}"
+    digest = b64decode(consent["digest"]).hex()
+    became: list[Cell] = [code("became", finding["state"] if finding else "COUNTED")]
+    if finding and finding["rule"]:
+        became.append(plain(finding["rule"]))
+    return (
+        plain(reported["bank"]),
+        _joined(told),
+        code("stage", row["stage"].removeprefix("STAGE_")),
+        plain(row["event_date"]),
+        plain(f"{amount // 100:,}.{amount % 100:02d} {loan['currency']}") if amount else NOTHING,
+        _relied(relied) if relied else NOTHING,
+        _joined([plain(digest), plain(consent["scope"]), plain(validity)]),
+        _joined(became),
+        _moment(reported["recorded_at_ms"], reported["leaf"]),
+        plain(f"{reported['number']} {reported['batch'][:16]}"),
+    )
+
+
+def _relied(reliance: Json) -> Cell:
+    grade = code("grade", reliance["grade"].removeprefix("GRADE_"))
+    edition = b64decode(reliance["manifest_digest"]).hex()[:16]
+    return _joined([grade, plain(reliance["evaluation_year"]), plain(edition)])
+
+
+def _documented(report: Json) -> Iterator[tuple[Cell, ...]]:
+    yield from map(_document, _documents(report))
+    batches = {row["batch"]: row for row in report["outcomes"]}
+    for digest, row in batches.items():
+        yield code("document", "batch"), plain(digest), NOTHING
+        yield code("document", "outcome receipt"), plain(row["receipt"]), NOTHING
 
 
 def _documents(report: Json) -> Iterator[tuple[str, str, Json]]:

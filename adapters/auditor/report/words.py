@@ -56,6 +56,7 @@ SECTIONS = {
     "objections": Words("异议", "Objections"),
     "recalls": Words("更正与召回", "Corrections and recalls"),
     "holdings": Words("各接收方目前持有的记录", "What each recipient holds now"),
+    "outcomes": Words("经主体授权报送的信贷明细", "Single loans that banks reported with the subject's authorisation"),
     "scope": Words("范围与核验", "What this covers, and how it was verified"),
     "documents": Words("所依据的签署文件（摘要）", "Sealed documents this rests on (digests)"),
     "not_proven": Words("本报告不能证明", "What this report does not prove"),
@@ -109,6 +110,16 @@ COLUMNS = {
     "document": Words("文件", "Document"),
     "digest": Words("摘要", "Digest"),
     "stopped": Words("已停止", "stopped"),
+    "bank": Words("报送银行", "Bank"),
+    "loan": Words("贷款编号（化名）与产品", "Loan (pseudonym), product"),
+    "stage": Words("阶段", "Stage"),
+    "event_date": Words("发生日期", "Event date"),
+    "amount": Words("金额", "Amount"),
+    "relied": Words("所依据的级别与期次", "Grade and edition relied on"),
+    "authorisation": Words("授权书摘要、范围、有效期", "Authorisation: digest, scope, validity"),
+    "reported": Words("报送", "Reported"),
+    "batch": Words("批次", "Batch"),
+    "became": Words("收到时的处理", "What became of it when it came"),
 }
 
 #: Codes of the contract, by what they name.
@@ -159,6 +170,26 @@ CODES = {
         "DENIED": Words("不成立", "denied"),
         "UNDECIDABLE": Words("无法认定", "undecidable"),
     },
+    "stage": {
+        "APPLIED": Words("申请", "applied"),
+        "PRE_CREDIT": Words("预授信", "pre-credit"),
+        "CREDIT_APPROVED": Words("授信批准", "credit approved"),
+        "REJECTED": Words("拒绝", "rejected"),
+        "CONTRACTED": Words("签约", "contracted"),
+        "DISBURSED": Words("放款", "disbursed"),
+        "REPAID": Words("还款", "repaid"),
+        "OVERDUE": Words("逾期", "overdue"),
+        "NPL": Words("不良", "bad loan"),
+        "WRITTEN_OFF": Words("核销", "written off"),
+        "CANCELLED": Words("撤销", "cancelled"),
+    },
+    "became": {
+        "COUNTED": Words("计入", "counted"),
+        "HELD": Words("待核", "held, with a question"),
+        "REPEATED": Words("重复报送", "sent before"),
+        "CONFLICT": Words("与先前内容不一致", "in conflict with what was sent before"),
+        "CORRECTED": Words("已被更正", "corrected"),
+    },
     "nature": {
         "STATUTORY_DUTY": Words("法定义务", "statutory duty"),
         "AGREED_TERM": Words("约定期限", "agreed term"),
@@ -169,6 +200,8 @@ CODES = {
         "approval": Words("审批书", "approval"),
         "delivery": Words("提供书", "delivery"),
         "receipt": Words("回执", "receipt"),
+        "batch": Words("信贷明细批次", "batch of single loans"),
+        "outcome receipt": Words("批次回执", "receipt for a batch"),
     },
     "unit": {
         "WORKING_DAYS": Words("个工作日", "working days"),
@@ -210,6 +243,10 @@ NOT_PROVEN = (
         "that the gateway shows every delivery: an export of the whole log does (xinyi-audit export, then --export)",
     ),
     Words("钉扎密钥何时失效：亦须以导出证明", "when a pinned key ended: an export shows that as well"),
+    Words(
+        "已出示各银行报送的该主体全部信贷明细：日志只载批次，不载明细",
+        "that every single loan which banks reported about the subject is shown: the log holds batches, not their rows",
+    ),
     Words(
         "级别判定本身正确，或任何一方签署时的时钟准确",
         "that a grade was rightly decided, or that a party's clock was right when it signed",

@@ -113,8 +113,7 @@ def _say(draft: Draft) -> None:
     )
     notices.print(
         f"opened are {draft.rows} of {table_.rows} rows, those of {len(draft.opening.firms)} of {table_.firms} "
-        "enterprises: with names of none, but with their identifiers, amounts and classes; of the others' rows, "
-        "amounts without an identifier",
+        "enterprises, with their identifiers; of up to 15 others beside each of them, amounts alone",
         markup=False,
     )
     if draft.wrong:

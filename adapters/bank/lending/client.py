@@ -39,7 +39,7 @@ class Way(Protocol):
 
 
 class LendingClient:
-    """Over a BankClient, for as long as that is open. Raises what the gateway raised, VerificationError, Unavailable."""
+    """Over an open BankClient. Raises what the gateway raised, VerificationError, or Unavailable."""
 
     def __init__(self, client: BankClient) -> None:
         self._client = client

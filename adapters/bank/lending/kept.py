@@ -12,6 +12,7 @@ Knows nothing of the network.
 from __future__ import annotations
 
 import fcntl
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2, lending_pb2
 
 TABLE, RECEIPT, ACKNOWLEDGEMENT, REFUSAL = "table.dsse", "receipt.dsse", "acknowledgement.dsse", "refusal.dsse"
 PROOF = "receipt.tlog-proof"
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -122,8 +124,8 @@ class KeptTables:
 
     def all(self) -> list[KeptTable]:
         """Oldest first. Another's table may lie here too: one of a machine whose copy this home is."""
-        found = [KeptTable.open(path.parent) for path in self.path.glob(f"[0-9a-f]*/{TABLE}")]
-        return sorted(found, key=lambda kept: (kept.message.issued_at_ms, kept.path.name))
+        paths = [path.parent for path in self.path.glob(f"*/{TABLE}") if _DIGEST.fullmatch(path.parent.name)]
+        return sorted(map(KeptTable.open, paths), key=lambda kept: (kept.message.issued_at_ms, kept.path.name))
 
     def find(
         self, draft: lending_pb2.LendingTable, source: edition_pb2.SourceFile
@@ -146,18 +148,36 @@ class KeptTables:
                 return kept
         return None
 
+    def unanswered(self, draft: lending_pb2.LendingTable) -> list[KeptTable]:
+        """Other tables of its agreement, period and currency that may have reached the gateway: their answers are
+        missing."""
+        place = (draft.agreement_id, draft.period, draft.currency)
+        return [
+            kept
+            for kept in self.all()
+            if (kept.message.agreement_id, kept.message.period, kept.message.currency) == place
+            and kept.receipt is None
+            and not kept.refused
+        ]
+
     def unproven(self) -> list[KeptTable]:
         """Receipted, but without a proof of the log yet."""
         return [kept for kept in self.all() if kept.receipt is not None and kept.log_index is None]
 
-    def resolve(self, digits: str) -> KeptTable:
-        """By first digits of its digest. Raises Unknown."""
-        found = [kept for kept in self.all() if digits and kept.path.name.startswith(digits.lower())]
-        if len(found) != 1:
-            raise Unknown(
-                f"{digits!r} names {len(found) or 'none'} of the tables in {self.path}", basis="report.digest"
-            )
-        return found[0]
+    def digest_of(self, digits: str) -> bytes:
+        """The digest of one of these tables, by its first digits; all 64 of any table, as another machine may have
+        sealed it; empty for none. Raises Unknown."""
+        if not digits:
+            return b""
+        found = [kept.digest for kept in self.all() if kept.path.name.startswith(digits.lower())]
+        if len(found) == 1:
+            return found[0]
+        if _DIGEST.fullmatch(digits.lower()):
+            return bytes.fromhex(digits)
+        raise Unknown(
+            f"{digits!r} names {len(found) or 'none'} of the tables in {self.path}: give all 64 digits",
+            basis="table.corrects",
+        )
 
 
 def _read(path: Path) -> envelope_pb2.Envelope:

@@ -1,17 +1,389 @@
-"""Rows of a bank's source, as they are read."""
+"""A bank's loan file, read through a profile: which row is which loan, and under which rules each row ends.
+
+    table → blocks of cells → values by field (cells.py) → loans with what they relied on (reliance.py)
+
+Memory stays flat: a block of rows is read, judged and passed on before the next.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from itertools import compress
+from pathlib import Path
+from typing import Any, Protocol
 
-from xinyi.v1 import lending_pb2
+from adapters.bank.lending import cells
+from adapters.bank.lending import profile as profiles
+from adapters.bank.lending.profile import LoanProfile
+from adapters.bank.lending.quality import KeptRows, Tally
+from adapters.bank.lending.rules import ACCEPTED, RULES, WARNED, outcome_of
+from adapters.tables import opening
+from adapters.tables.identity import KINDS, find_doubtful, identify
+from adapters.tables.reading import Table
+from xinyi import identifiers
+from xinyi.errors import Invalid
+from xinyi.lending import first_day, last_day
+from xinyi.settings import LOANS_PASSWORD
+from xinyi.v1 import lending_pb2, records_pb2
+
+_USCC = records_pb2.IDENTIFIER_KIND_USCC
 
 
 @dataclass(frozen=True, slots=True)
 class LoanLine:
-    """One row of the source that holds. Args: line — where it stands in the source, for people."""
+    """One row of a loan file that is reported."""
 
+    #: As people count rows in the file.
     line: int
     taxpayer_id: str
     identifier_kind: int
     row: lending_pb2.LoanRow
+
+
+@dataclass(frozen=True, slots=True)
+class Relied:
+    """What a loan relied on. See reliance.py."""
+
+    #: The rule that says why there is none, or that it was taken back; empty for a grade that stands.
+    rule: str = ""
+    reliance: lending_pb2.Reliance | None = None
+    recalled: bool = False
+    #: Where recalled and told by the correction.
+    true_grade: int = 0
+
+
+class Reliances(Protocol):
+    def find(self, asked: Sequence[tuple[str, str]]) -> list[Relied]:
+        """Args: asked — taxpayer and day (ISO) of each loan."""
+        ...
+
+
+NOT_ASKED = Relied("reliance.day")
+NOTHING = Relied()
+
+
+@dataclass
+class Block:
+    """Rows that lie together, by field. Rows about which something is wrong stay in, with their rules."""
+
+    numbers: list[int]
+    rows: Sequence[Sequence[str]]
+    #: field → value of each row; None where the cell tells nothing
+    values: dict[str, list[Any]]
+    #: place → rules it breaks
+    rules: dict[int, list[str]]
+    kinds: list[int]
+    #: Places of rows that are not reported.
+    void: set[int] = field(default_factory=set)
+
+    def column(self, field: str) -> Sequence[Any]:
+        found = self.values.get(field)
+        return found if found is not None else [None] * len(self.numbers)
+
+    def breaks(self, place: int, rule: str) -> None:
+        self.rules.setdefault(place, []).append(rule)
+        if RULES[rule].outcome not in (ACCEPTED, WARNED):
+            self.void.add(place)
+
+
+class LoanFile:
+    """One opened loan file.
+
+    Args:
+        table: opened through `profile`.
+        tally: counts what becomes of the rows.
+        kept: takes those that are not reported.
+        progress: called with the number of rows read.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        profile: LoanProfile,
+        tally: Tally,
+        kept: KeptRows | None = None,
+        progress: Callable[[int], None] = lambda rows: None,
+    ) -> None:
+        self.table = table
+        self.profile = profile
+        self.tally = tally
+        self._kept = kept
+        self._progress = progress
+        self._columns = {field: cells.column(field, profile) for field in sorted(profile.given - {"taxpayer_id"})}
+        self._positions: dict[str, int] = {}
+        self._fixed = {}
+        for name, word in profile.fixed.items():
+            column = self._columns[name]
+            self._fixed[name] = column[word]
+            if word in column.broken:
+                raise Invalid(f"profile {profile.name}: {word!r} is no value of {name}", basis="profile.fixed")
+
+    def blocks(self) -> Iterator[Block]:
+        """Rows that are empty, or have not as many cells as the heading, are counted and left out."""
+        blocks = self.table.blocks()
+        _, (headings,) = next(blocks)
+        self._positions = self.profile.positions(headings)
+        if self._kept is not None:
+            self._kept.headings(headings)
+        for first, rows in blocks:
+            yield self._read(first, rows, len(headings))
+            self._progress(first + len(rows) - 1)
+
+    def texts(self, block: Block, field: str) -> list[str]:
+        """The cells of a field as they stand there, without outer blanks."""
+        if field in self._fixed:
+            return [self.profile.fixed[field]] * len(block.numbers)
+        place = self._positions[field]
+        return [row[place].strip() for row in block.rows]
+
+    def _read(self, first: int, rows: Sequence[Sequence[str]], width: int) -> Block:
+        numbers: list[int] = list(range(first, first + len(rows)))
+        if set(map(len, rows)) != {width}:
+            for number, row in zip(numbers, rows, strict=True):
+                if any(row) and len(row) != width:
+                    self.end(number, ["row.columns"], row)
+            fits = [len(row) == width and any(row) for row in rows]
+            numbers, rows = list(compress(numbers, fits)), list(compress(rows, fits))
+        block = Block(numbers, rows, {}, {}, [_USCC] * len(numbers))
+        if not numbers:
+            return block
+        columns = list(zip(*rows, strict=True))
+        self._identify(block, columns[self._positions["taxpayer_id"]])
+        for name, column in self._columns.items():
+            if name in self._fixed:
+                block.values[name] = [self._fixed[name]] * len(numbers)
+                self.tally.read(name, f"{self.profile.fixed[name]!r} for every row", len(numbers))
+                continue
+            texts = columns[self._positions[name]]
+            block.values[name] = column.of(texts, self.tally)
+            if column.broken:
+                for place, text in enumerate(texts):
+                    if text in column.broken:
+                        block.breaks(place, column.broken[text])
+        for name in ("reference", "product", "currency"):
+            found = block.values[name]
+            for place in range(len(found)) if None in found else ():
+                if found[place] is None and place not in block.rules:
+                    block.breaks(place, f"loan.{name}")
+        return block
+
+    def _identify(self, block: Block, texts: Sequence[str]) -> None:
+        found = list(texts)
+        for place in sorted(find_doubtful(texts)):
+            identifier = identifiers.normalise(texts[place])
+            declared = self.profile.identifiers["taxpayer_id"]
+            reading, rules, _ = identify(texts[place], identifier, declared)
+            found[place] = identifier
+            if outcome_of(rules) in (ACCEPTED, WARNED):
+                block.kinds[place] = KINDS[reading]
+            for rule in rules:
+                block.breaks(place, rule)
+        block.values["taxpayer_id"] = found
+
+    def end(self, number: int, rules: Sequence[str], row: Sequence[str]) -> bool:
+        """How a row ends that broke rules; whether it is reported nevertheless."""
+        outcome = self.tally.count(number, rules)
+        reported = outcome in (ACCEPTED, WARNED)
+        if not reported and self._kept is not None:
+            self._kept.add(number, rules, row, self._positions["taxpayer_id"])
+        return reported
+
+
+    def leave_out(self, lines: Mapping[int, Sequence[str]], rule: str) -> None:
+        """Rows that were given are not reported after all: other rows decide that. Reads the table again, for them.
+
+        Args: lines — row number → rules that the row was given under.
+        """
+        for number, rules in lines.items():
+            self.tally.recount(number, rules, rule)
+        if self._kept is None:
+            return
+        for first, rows in self.table.blocks():
+            for number in lines.keys() & range(first, first + len(rows)):
+                place = self._positions["taxpayer_id"]
+                self._kept.add(number, [*lines[number], rule], rows[number - first], place)
+
+
+@contextmanager
+def open_loans(
+    source: str,
+    profile: str,
+    encoding: str = "",
+    *,
+    table: str = "",
+    query: Path | None = None,
+    kept: Path | None = None,
+    progress: Callable[[int], None] = lambda rows: None,
+) -> Iterator[LoanFile]:
+    """
+    Args:
+        source: a CSV or XLSX file, or the URL of a database that is read by `table` or `query`.
+        profile: name of one that comes with the program, or a file.
+        kept: where rows that are not reported are kept, for the bank's own people.
+
+    Raises Invalid, UsageInvalid; Unavailable where a database is.
+    """
+    found = profiles.find_profile(profile)
+    with ExitStack() as stack:
+        made = opening.opened(source, found, encoding, table=table, query=query, secret=LOANS_PASSWORD)
+        opened = stack.enter_context(made)
+        rows = stack.enter_context(KeptRows(kept)) if kept is not None else None
+        yield LoanFile(opened, found, Tally(), rows, progress)
+
+
+class Loans:
+    """What is known of each loan. What thousands of loans share is made once and copied."""
+
+    def __init__(self, given: frozenset[str]) -> None:
+        self._sizes = [(name, name.removeprefix(profiles.SIZE)) for name in sorted(profiles.SIZE_FIELDS & given)]
+        self._shared: dict[tuple[Any, ...], lending_pb2.Loan] = {}
+
+    def shared(self, block: Block) -> list[lending_pb2.Loan]:
+        """Of each row, but for what `fill` adds. Not to be changed: others have the same one."""
+        columns = [block.column(name) for name in (*_SHARED, *(name for name, _ in self._sizes))]
+        if len(self._shared) > 65_536:
+            self._shared.clear()
+        found = self._shared
+        return [found[key] if key in found else self._make(key) for key in zip(*columns, strict=True)]
+
+    def _make(self, key: tuple[Any, ...]) -> lending_pb2.Loan:
+        product, guarantee, industry, district, first_time, currency, branch, *sizes = key
+        made = lending_pb2.Loan(
+            product=product, guarantee=guarantee, industry=industry, district=district, first_time=first_time,
+            currency=currency, branch=branch,
+            sizes=[
+                lending_pb2.SizeClass(definition=definition, size=size)
+                for (_, definition), size in zip(self._sizes, sizes, strict=True)
+                if size is not None
+            ],
+        )  # fmt: skip
+        self._shared[key] = made
+        return made
+
+
+_SHARED = ("product", "guarantee", "industry", "district", "first_time", "currency", "branch")
+
+
+def fill(
+    loan: lending_pb2.Loan,
+    shared: lending_pb2.Loan,
+    reference: str,
+    rate: int | None,
+    term: int | None,
+    relied: Relied,
+) -> None:
+    """A row's own loan. It is void where the row's cells are."""
+    loan.CopyFrom(shared)
+    if reference is not None:
+        loan.reference = reference
+    if rate is not None:
+        loan.annual_rate_bp = rate
+    if term is not None:
+        loan.term_months = term
+    if relied.reliance is not None:
+        loan.reliance.CopyFrom(relied.reliance)
+
+
+def rely(block: Block, profile: LoanProfile, reliances: Reliances) -> list[Relied]:
+    """What each row relied on; grades that the rows tell otherwise are reported."""
+    rows = len(block.numbers)
+    days: list[Any] = [None] * rows
+    for name in reversed(profile.relied_on):
+        if name in block.values:
+            days = [day or before for day, before in zip(block.values[name], days, strict=True)]
+    names = block.values["taxpayer_id"]
+    asked = [place for place, day in enumerate(days) if day is not None and place not in block.void]
+    found = [NOTHING if place in block.void else NOT_ASKED for place in range(rows)]
+    for place, relied in zip(asked, reliances.find([(names[p], days[p]) for p in asked]), strict=True):
+        found[place] = relied
+    for place, relied in enumerate(found):
+        if relied.rule:
+            block.breaks(place, relied.rule)
+    for place, grade in enumerate(block.values.get("grade", ())):
+        if grade is not None and place not in block.void:
+            reliance = found[place].reliance
+            if reliance is None:
+                block.breaks(place, "grade.unproven")
+            elif grade != reliance.grade:
+                block.breaks(place, "grade.differs")
+    return found
+
+
+class LoanLines:
+    """The loans of a file as they stand at a period's end. Iterate once; `file.tally` is whole then.
+
+    Raises Invalid where the profile is none of totals, and as the table does.
+    """
+
+    def __init__(self, file: LoanFile, period: lending_pb2.LendingPeriod, reliances: Reliances) -> None:
+        file.profile.check_table()
+        self.file = file
+        self._reliances = reliances
+        self._loans = Loans(file.profile.given)
+        self._within = (first_day(period).isoformat(), last_day(period).isoformat())
+
+    def __iter__(self) -> Iterator[LoanLine]:
+        for block in self.file.blocks():
+            yield from self._lines(block)
+
+    def _lines(self, block: Block) -> Iterator[LoanLine]:
+        profile, tally = self.file.profile, self.file.tally
+        shared = self._loans.shared(block)
+        relied = rely(block, profile, self._reliances)
+        flags = {field: self._in_period(block, date) for field, date in profile.within_period.items()}
+        newly = self._flag(block, "newly_granted", flags)
+        refused = self._flag(block, "refused", flags)
+        counted = flags.get("granted")
+        names, kinds = block.values["taxpayer_id"], block.kinds
+        columns = [block.column(name) for name in ("granted", "balance", "loan_class", "reference", "rate", "term")]
+        clean = 0
+        for place, (granted, balance, loan_class, reference, rate, term) in enumerate(zip(*columns, strict=True)):
+            row = lending_pb2.LoanRow(newly_granted=newly[place], refused=refused[place], loan_class=loan_class)
+            fill(row.loan, shared[place], reference, rate, term, relied[place])
+            if counted is not None and not counted[place]:
+                if granted:
+                    tally.read("granted", f"0: {profile.within_period['granted']} is not in the period")
+                granted = 0
+            row.granted, row.balance = granted or 0, balance or 0
+            if relied[place].recalled:
+                row.recalled, row.true_grade = True, relied[place].true_grade  # type: ignore[assignment]
+            rules = block.rules.get(place, ())
+            if place not in block.void and (broken := _standing(row, granted, balance)):
+                rules = (*rules, broken)
+            number = block.numbers[place]
+            if not rules:
+                clean += 1
+            elif not self.file.end(number, rules, block.rows[place]) or rules[-1] == "row.nothing":
+                continue
+            yield LoanLine(number, names[place], kinds[place], row)
+        tally.count_clean(clean)
+
+    def _in_period(self, block: Block, field: str) -> list[bool]:
+        first, last = self._within
+        return [day is not None and first <= day <= last for day in block.values[field]]
+
+    def _flag(self, block: Block, field: str, flags: Mapping[Any, list[bool]]) -> list[bool]:
+        """By a column's word, by a date in the period, or by both."""
+        told, dated = block.values.get(field), flags.get(field)
+        if dated is None:
+            return [bool(flag) for flag in told] if told is not None else [False] * len(block.numbers)
+        date = self.file.profile.within_period[field]  # type: ignore[index]
+        yes = sum(dated)
+        self.file.tally.read(field, f"yes: {date} lies in the period", yes)
+        self.file.tally.read(field, f"no: {date} does not lie in the period, or is not told", len(dated) - yes)
+        return dated if told is None else [bool(flag) and day for flag, day in zip(told, dated, strict=True)]
+
+
+def _standing(row: lending_pb2.LoanRow, granted: int | None, balance: int | None) -> str:
+    """The rule that the fields of a row break together; empty where they hold."""
+    if row.refused:
+        return "row.refused" if row.granted or row.balance or row.newly_granted else ""
+    if granted is None or balance is None:
+        return "amount.missing"
+    if row.newly_granted and not granted:
+        return "row.granted"
+    if balance and not row.loan_class:
+        return "row.loan_class"
+    return "" if granted or balance else "row.nothing"

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from adapters.bank.lending.building import build
 from adapters.bank.lending.client import Way
-from adapters.bank.lending.kept import KeptTable
+from adapters.bank.lending.kept import KeptTable, KeptTables
 from adapters.bank.lending.reading import LoanLine
 from adapters.bank.lending.staging import Staging
 from adapters.party.home import Home
@@ -22,6 +22,8 @@ from xinyi.errors import Invalid, NotEntitled, Refused, TooManyRequests, UsageIn
 from xinyi.lending import check_lending_table, last_day, period_name
 from xinyi.v1 import edition_pb2, lending_pb2
 from xinyi.v1.lending_service_pb2 import ReportingTerms
+
+_POLL_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,13 @@ def choose_terms(
         )
     if not found:
         lengths = ", ".join(f"{one.agreement_id}: {one.months} months" for one in named)
-        raise UsageInvalid(f"{period_name(period)} has another length than is agreed ({lengths})", basis="lending.period")
+        raise UsageInvalid(
+            f"{period_name(period)} has another length than is agreed ({lengths})", basis="lending.period"
+        )
     if len(found) > 1:
         raise UsageInvalid(
-            f"several agreements want this period, name one with --agreement: {', '.join(t.agreement_id for t in found)}",
+            "several agreements want this period, name one with --agreement: "
+            f"{', '.join(one.agreement_id for one in found)}",
             basis="lending.agreement",
         )
     return found[0]
@@ -99,7 +104,7 @@ def make(
 ) -> lending_pb2.LendingTable:
     """The table as it would be sealed now, its rows in the folder. Memory stays flat.
 
-    Args: place — of `KeptTables.making`; counted — is told how many enterprises more are in the tree.
+    Args: place — of `KeptTables.making`; counted — is told now and then how many enterprises are in the tree.
 
     Raises Invalid where rows are there and tell nothing, or one is out of range.
     """
@@ -125,11 +130,37 @@ def make(
     return table
 
 
-def send(kept: KeptTable, way: Way) -> lending_pb2.TableReceipt | None:
-    """The receipt; None where the answer has not come yet (a folder). After a crash, or a lost answer, the same table
-    goes out again and gets the same answer. A refusal is kept, and raised."""
+def seal_once(
+    tables: KeptTables,
+    home: Home,
+    order: Order,
+    rows: Rows,
+    agreed: Callable[[lending_pb2.LendingTable], bool],
+    counted: Callable[[int], object] = lambda leaves: None,
+) -> KeptTable | None:
+    """The table of this order and source: the one that was sealed before, or one that is made and sealed now.
+
+    Call under the tables' lock. A crash anywhere leaves a sealed table, which the next time is found here, or none.
+
+    Args: agreed — is shown what would leave the bank, unless it left before.
+
+    None where that says no; nothing is sealed then. Raises as `make`.
+    """
+    kept = tables.find(order.draft(home), rows.source())
+    if kept is not None:
+        return kept if kept.receipt is not None or agreed(kept.message) else None
+    with tables.making() as place:
+        made = make(place, home, order, rows, counted)
+        return tables.keep(place, made, *home.signers()) if agreed(made) else None
+
+
+def send(kept: KeptTable, way: Way, *, wait_s: float = 0) -> lending_pb2.TableReceipt | None:
+    """The receipt; None where a folder had no answer in time. After a crash, or a lost answer, the same table goes out
+    again and gets the same answer. A refusal is kept, and raised."""
+    until = time.monotonic() + wait_s
     try:
-        answered = way.submit_table(kept.sealed)
+        while (answered := way.submit_table(kept.sealed)) is None and time.monotonic() < until:
+            time.sleep(_POLL_S)
     except TooManyRequests:
         raise
     except Refused as error:

@@ -10,10 +10,11 @@ import sqlite3
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from itertools import groupby
+from functools import lru_cache
+from itertools import groupby, starmap
 from operator import itemgetter
 from pathlib import Path
+from typing import NamedTuple
 
 from adapters.bank.lending.reading import LoanLine
 from audit.lending_tree import SALT_BYTES, commitment
@@ -29,14 +30,13 @@ _CACHE_KIB = 16 << 10
 REPEATED, CURRENCY = "row.repeated", "row.currency"
 
 
-@dataclass(frozen=True)
-class Leaf:
-    """One enterprise of the table. `rows`: numbers of the cells of each row, and what it adds to them, packed."""
+class Leaf(NamedTuple):
+    """One enterprise of the table. `counted`: for `unpack_counted`."""
 
     commitment: bytes
     salt: bytes
     record: bytes
-    rows: list[tuple[Sequence[int], int]]
+    counted: bytes
 
 
 class Staging:
@@ -58,11 +58,11 @@ class Staging:
         self.cells: list[tuple[str, str]] = []
         #: Rows were taken out again, and cells with them, perhaps.
         self._gone = False
-        self._form = struct.Struct(f"<{len(self.dimensions)}H{8 * len(SUMS)}s")
+        self._form = _form(len(self.dimensions))
 
     def __enter__(self) -> Staging:
         # What the database puts into files of its own while it sorts lies beside it, not in a folder of all.
-        os.environ["SQLITE_TMPDIR"] = str(self._path.parent)
+        os.putenv("SQLITE_TMPDIR", str(self._path.parent))
         self._path.unlink(missing_ok=True)
         self._db = sqlite3.connect(self._path, isolation_level=None)
         for setting in ("journal_mode = OFF", "synchronous = OFF", f"cache_size = -{_CACHE_KIB}"):
@@ -97,7 +97,8 @@ class Staging:
             cells = self._cells(row) if added else [0] * len(self._values)
             # As a field of the enterprise's message, to be put behind its other fields.
             record = alone(rows=[row]).SerializeToString(deterministic=True)
-            yield line.taxpayer_id, line.identifier_kind, loan.reference, line.line, record, pack(*cells, added.to_bytes(size, "little"))
+            counted = pack(*cells, added.to_bytes(size, "little"))
+            yield line.taxpayer_id, line.identifier_kind, loan.reference, line.line, record, counted
 
     def _cells(self, row: lending_pb2.LoanRow) -> list[int]:
         values = [value(row) for value in self._values]
@@ -139,8 +140,9 @@ class Staging:
         if not self._gone:
             return set(self.cells)
         many = len(self.dimensions)
-        counted = map(self._form.unpack, map(itemgetter(0), self._db.execute("SELECT counted FROM rows")))
-        return {self.cells[number] for row in counted if any(row[many]) for number in row[:many]}
+        found = self._db.execute("SELECT counted FROM rows")
+        rows = (row for (counted,) in found for row in unpack_counted(many, counted))
+        return {self.cells[number] for cells, added in rows if added for number in cells}
 
     def broken(self) -> Iterator[tuple[int, str]]:
         """Rows that are not in the table after all: line of the source, and rule."""
@@ -170,9 +172,18 @@ class Staging:
 
     def leaves(self) -> Iterator[Leaf]:
         """In the order of commitments."""
-        many, unpack = len(self.dimensions), self._form.iter_unpack
         with closing(self._db.cursor()) as cursor:
             found = cursor.execute("SELECT commitment, salt, record, counted FROM firms ORDER BY commitment")
-            for made, salt, record, counted in found:
-                rows = [(row[:many], int.from_bytes(row[many], "little")) for row in unpack(counted)]
-                yield Leaf(made, salt, record, rows)
+            yield from starmap(Leaf, found)
+
+
+@lru_cache(maxsize=4)
+def _form(dimensions: int) -> struct.Struct:
+    """Of what is staged of a row for counting: numbers of its cells, and what it adds to each."""
+    return struct.Struct(f"<{dimensions}H{8 * len(SUMS)}s")
+
+
+def unpack_counted(dimensions: int, counted: bytes) -> Iterator[tuple[Sequence[int], int]]:
+    """Of each row of an enterprise: numbers of its cells, and what it adds to them, packed."""
+    for row in _form(dimensions).iter_unpack(counted):
+        yield row[:dimensions], int.from_bytes(row[dimensions], "little")

@@ -177,10 +177,12 @@ class ListOutcomesRequest(_message.Message):
     def __init__(self, bank: _Optional[str] = ..., batch: _Optional[bytes] = ..., state: _Optional[_Union[_lending_pb2.ReportState, str]] = ..., as_of: _Optional[str] = ...) -> None: ...
 
 class ListOutcomesResponse(_message.Message):
-    __slots__ = ("outcomes",)
+    __slots__ = ("outcomes", "batch")
     OUTCOMES_FIELD_NUMBER: _ClassVar[int]
+    BATCH_FIELD_NUMBER: _ClassVar[int]
     outcomes: _containers.RepeatedCompositeFieldContainer[OutcomeStatus]
-    def __init__(self, outcomes: _Optional[_Iterable[_Union[OutcomeStatus, _Mapping]]] = ...) -> None: ...
+    batch: _envelope_pb2.Envelope
+    def __init__(self, outcomes: _Optional[_Iterable[_Union[OutcomeStatus, _Mapping]]] = ..., batch: _Optional[_Union[_envelope_pb2.Envelope, _Mapping]] = ...) -> None: ...
 
 class OutcomeStatus(_message.Message):
     __slots__ = ("outcome", "batch", "state", "question", "true_grade", "recalled")

@@ -22,16 +22,18 @@ class FindSubjectRequest(_message.Message):
     def __init__(self, call: _Optional[_Union[_exchange_pb2.Call, _Mapping]] = ..., identifier: _Optional[str] = ..., salt: _Optional[bytes] = ..., recipient: _Optional[str] = ...) -> None: ...
 
 class FindSubjectResponse(_message.Message):
-    __slots__ = ("edition", "delivery", "objection", "evidence")
+    __slots__ = ("edition", "delivery", "objection", "evidence", "outcomes")
     EDITION_FIELD_NUMBER: _ClassVar[int]
     DELIVERY_FIELD_NUMBER: _ClassVar[int]
     OBJECTION_FIELD_NUMBER: _ClassVar[int]
     EVIDENCE_FIELD_NUMBER: _ClassVar[int]
+    OUTCOMES_FIELD_NUMBER: _ClassVar[int]
     edition: SubjectEdition
     delivery: SubjectDelivery
     objection: SubjectObjection
     evidence: _exchange_pb2.LogEvidence
-    def __init__(self, edition: _Optional[_Union[SubjectEdition, _Mapping]] = ..., delivery: _Optional[_Union[SubjectDelivery, _Mapping]] = ..., objection: _Optional[_Union[SubjectObjection, _Mapping]] = ..., evidence: _Optional[_Union[_exchange_pb2.LogEvidence, _Mapping]] = ...) -> None: ...
+    outcomes: SubjectOutcomes
+    def __init__(self, edition: _Optional[_Union[SubjectEdition, _Mapping]] = ..., delivery: _Optional[_Union[SubjectDelivery, _Mapping]] = ..., objection: _Optional[_Union[SubjectObjection, _Mapping]] = ..., evidence: _Optional[_Union[_exchange_pb2.LogEvidence, _Mapping]] = ..., outcomes: _Optional[_Union[SubjectOutcomes, _Mapping]] = ...) -> None: ...
 
 class ProvenEntry(_message.Message):
     __slots__ = ("index", "salt", "opening", "proof")
@@ -82,3 +84,25 @@ class SubjectObjection(_message.Message):
     decision: _envelope_pb2.Envelope
     entries: _containers.RepeatedCompositeFieldContainer[ProvenEntry]
     def __init__(self, objection: _Optional[_Union[_envelope_pb2.Envelope, _Mapping]] = ..., decision: _Optional[_Union[_envelope_pb2.Envelope, _Mapping]] = ..., entries: _Optional[_Iterable[_Union[ProvenEntry, _Mapping]]] = ...) -> None: ...
+
+class SubjectOutcomes(_message.Message):
+    __slots__ = ("batch", "receipt", "outcomes", "entries")
+    BATCH_FIELD_NUMBER: _ClassVar[int]
+    RECEIPT_FIELD_NUMBER: _ClassVar[int]
+    OUTCOMES_FIELD_NUMBER: _ClassVar[int]
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    batch: _envelope_pb2.Envelope
+    receipt: _envelope_pb2.Envelope
+    outcomes: _containers.RepeatedCompositeFieldContainer[ProvenOutcome]
+    entries: _containers.RepeatedCompositeFieldContainer[ProvenEntry]
+    def __init__(self, batch: _Optional[_Union[_envelope_pb2.Envelope, _Mapping]] = ..., receipt: _Optional[_Union[_envelope_pb2.Envelope, _Mapping]] = ..., outcomes: _Optional[_Iterable[_Union[ProvenOutcome, _Mapping]]] = ..., entries: _Optional[_Iterable[_Union[ProvenEntry, _Mapping]]] = ...) -> None: ...
+
+class ProvenOutcome(_message.Message):
+    __slots__ = ("outcome", "index", "path")
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    outcome: _records_pb2.SaltedRecord
+    index: int
+    path: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, outcome: _Optional[_Union[_records_pb2.SaltedRecord, _Mapping]] = ..., index: _Optional[int] = ..., path: _Optional[_Iterable[bytes]] = ...) -> None: ...

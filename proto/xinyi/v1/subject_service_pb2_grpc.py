@@ -48,8 +48,8 @@ class SubjectServiceServicer:
 
     def FindSubject(self, request, context):
         """The call's document is a SubjectQuery, logged before the first answer. Everything that was said of one subject,
-        with what proves it: every edition of each product in order, then every delivery, then objections, and last the
-        head that covers all of it.
+        with what proves it: every edition of each product in order, then every delivery, then objections, then single
+        loans that banks reported with the subject's authorisation, and last the head that covers all of it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

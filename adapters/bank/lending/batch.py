@@ -1,0 +1,304 @@
+"""A batch of single loans, sealed once and kept until the gateway has said what became of each.
+
+    lending/outcomes/<number>.part/     being made; whatever lies here counts for nothing
+    lending/outcomes/<number>/          sealed: from the rename on it is sent as it is, salts and all
+        batch.dsse, chunks.db           what goes out, chunk by chunk
+        quality.json, left-out.csv      what became of the source's rows, and those that are not in it
+        acknowledgement.dsse, receipt.dsse, receipt.tlog-proof
+        refusal.dsse                    it was refused as a whole: another number is taken
+
+Knows nothing of the network.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from adapters.bank.lending.events import EventRows
+from adapters.party.home import Home
+from audit import merkle, outcomes
+from audit.checkpoint import TlogProof
+from audit.envelope import digest, parse_strict, seal
+from audit.records import CHUNK_RECORDS, SALT_BYTES, chunk_entry
+from xinyi import files
+from xinyi.errors import Contradiction, Unavailable
+from xinyi.fields import check_name
+from xinyi.lending import check_outcome_batch
+from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2, lending_pb2
+
+BATCH, CHUNKS, RECEIPT, ACKNOWLEDGEMENT, REFUSAL = (
+    "batch.dsse", "chunks.db", "receipt.dsse", "acknowledgement.dsse", "refusal.dsse"
+)  # fmt: skip
+QUALITY, LEFT_OUT, PROOF = "quality.json", "left-out.csv", "receipt.tlog-proof"
+_ROWS = "rows.db"
+#: A scratch file: nobody reads it after a crash. Sorting spills into the folder, not into memory.
+_EVENTS = """CREATE TABLE events (
+    id TEXT, line INTEGER, rules TEXT, stage INTEGER, amount INTEGER, salt BLOB, record BLOB
+)"""
+_SCRATCH = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -16384; PRAGMA temp_store = FILE;"
+
+
+@dataclass(frozen=True)
+class KeptBatch:
+    path: Path
+    sealed: envelope_pb2.Envelope
+    message: lending_pb2.OutcomeBatch
+
+    @classmethod
+    def open(cls, path: Path) -> KeptBatch:
+        sealed = _read(path / BATCH)
+        return cls(path, sealed, parse_strict(sealed.payload, lending_pb2.OutcomeBatch))
+
+    @property
+    def digest(self) -> bytes:
+        return digest(self.sealed)
+
+    @property
+    def receipt(self) -> lending_pb2.OutcomeReceipt | None:
+        """As it was verified when it came."""
+        path = self.path / RECEIPT
+        return parse_strict(_read(path).payload, lending_pb2.OutcomeReceipt) if path.exists() else None
+
+    @property
+    def refused(self) -> bool:
+        return (self.path / REFUSAL).exists()
+
+    @property
+    def leaf(self) -> bytes:
+        """That the acknowledgement names."""
+        return parse_strict(_read(self.path / ACKNOWLEDGEMENT).payload, exchange_pb2.Acknowledgement).leaf
+
+    @property
+    def log_index(self) -> int | None:
+        """Of its entry in the gateway's log; None before the proof was there."""
+        path = self.path / PROOF
+        return TlogProof.decode(path.read_bytes()).index if path.exists() else None
+
+    def quality(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.path / QUALITY).read_text(encoding="utf-8"))
+        return found
+
+    def chunks(self, start: int) -> Iterator[tuple[int, bytes]]:
+        with closing(sqlite3.connect(f"file:{self.path / CHUNKS}?mode=ro", uri=True)) as connection:
+            yield from connection.execute("SELECT number, data FROM chunks WHERE number >= ? ORDER BY number", (start,))
+
+    def answered(self, acknowledgement: envelope_pb2.Envelope, receipt: envelope_pb2.Envelope) -> None:
+        """Keeps what was verified. The receipt comes last: with it, all is there."""
+        self._keep(ACKNOWLEDGEMENT, acknowledgement.SerializeToString(deterministic=True))
+        self._keep(RECEIPT, receipt.SerializeToString(deterministic=True))
+
+    def proven(self, proof: TlogProof) -> None:
+        self._keep(PROOF, proof.encode())
+
+    def refuse(self, refusal: bytes) -> None:
+        self._keep(REFUSAL, refusal)
+
+    def _keep(self, name: str, data: bytes) -> None:
+        files.write_atomically(self.path / name, data)
+
+
+class KeptBatches:
+    def __init__(self, home: Home) -> None:
+        self.path = home.path / "lending" / "outcomes"
+        self._home = home
+        files.make_directory(self.path)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """For one batch at a time. Raises Unavailable where another one is being made."""
+        with (self.path / "lock").open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Unavailable("another batch of this home is being made", basis="batch.lock") from None
+            yield
+
+    def find(self, number: str, source: edition_pb2.SourceFile) -> KeptBatch | None:
+        """The batch of this number. Raises Contradiction where it is of another source, or was refused, Invalid for a
+        number that is none."""
+        check_name(number, "batch.number")
+        path = self.path / number
+        if not (path / BATCH).exists():
+            return None
+        kept = KeptBatch.open(path)
+        held = kept.message.source
+        if (held.sha256, held.profile_sha256) != (source.sha256, source.profile_sha256):
+            raise Contradiction(
+                f"batch {number} is of another file, or of another profile: give this one a number of its own",
+                basis="batch.number",
+            )
+        if kept.refused:
+            raise Contradiction(
+                f"batch {number} was refused as a whole ({path / REFUSAL}): put right what it says and give the file "
+                "another number",
+                basis="batch.number",
+            )
+        return kept
+
+    def all(self) -> list[KeptBatch]:
+        """Oldest first."""
+        found = [KeptBatch.open(path.parent) for path in self.path.glob(f"*/{BATCH}") if path.parent.suffix != ".part"]
+        return sorted(found, key=lambda kept: (kept.message.issued_at_ms, kept.path.name))
+
+    @contextmanager
+    def making(self, number: str) -> Iterator[Path]:
+        """An empty folder, gone at the end unless `keep` took it. Call under the lock."""
+        place = self.path / f"{number}.part"
+        shutil.rmtree(place, ignore_errors=True)
+        files.make_directory(place)
+        try:
+            yield place
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+
+    def keep(self, place: Path, batch: lending_pb2.OutcomeBatch, quality: dict[str, Any]) -> KeptBatch:
+        """Seals the batch and gives the folder its name. A crash before leaves nothing sealed that anybody saw; a
+        crash after, a batch that the next run sends."""
+        sealed = seal(batch, *self._home.signers())
+        files.write_atomically(place / QUALITY, json.dumps(quality, ensure_ascii=False, indent=2).encode())
+        files.write_atomically(place / BATCH, sealed.SerializeToString(deterministic=True))
+        path = self.path / batch.number
+        place.rename(path)
+        files.sync_directory(self.path)
+        return KeptBatch(path, sealed, batch)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a file comes to, before a person has seen it."""
+
+    batch: lending_pb2.OutcomeBatch
+    #: Stage → events, and what they come to in the hundredth part of the currency's unit.
+    stages: dict[str, tuple[int, int]]
+
+
+def make(
+    place: Path,
+    home: Home,
+    rows: EventRows,
+    number: str,
+    agreement: str,
+    made: Callable[[int], object] = lambda chunks: None,
+) -> Draft:
+    """The batch as it would be sealed now, its chunks in the folder. Memory stays flat.
+
+    Args: place — of `KeptBatches.making`; made — is told how many chunks are made.
+
+    Raises Invalid for a number that is none.
+    """
+    with closing(sqlite3.connect(place / _ROWS, isolation_level=None)) as scratch:
+        scratch.executescript(_SCRATCH + _EVENTS)
+        _take(scratch, rows)
+        roots, stages = _chunks(scratch, rows, place / CHUNKS, made)
+    (place / _ROWS).unlink()
+    count = sum(events for events, _ in stages.values())
+    batch = lending_pb2.OutcomeBatch(
+        bank=home.party,
+        number=number,
+        agreement_id=agreement,
+        count=count,
+        root=merkle.root(roots) if roots else b"",
+        chunk_roots=roots,
+        source=source_of(rows),
+        issued_by=home.settings.holder,
+        issued_at_ms=time.time_ns() // 1_000_000,
+    )
+    if agreement and count:  # else it is only looked at
+        check_outcome_batch(batch)
+    return Draft(batch, stages)
+
+
+def source_of(rows: EventRows) -> edition_pb2.SourceFile:
+    table = rows.file.table
+    return edition_pb2.SourceFile(
+        sha256=table.sha256,
+        size_bytes=table.size_bytes,
+        encoding=table.encoding,
+        profile_sha256=table.profile.sha256,
+        coverage=edition_pb2.SOURCE_COVERAGE_WHOLE,
+    )
+
+
+def _take(scratch: sqlite3.Connection, rows: EventRows) -> None:
+    insert = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)"
+    waiting: list[tuple[Any, ...]] = []
+    scratch.execute("BEGIN")
+    for row in rows:
+        rules = " ".join(row.rules)
+        for outcome in row.outcomes:
+            record = outcome.SerializeToString(deterministic=True)
+            waiting.append(
+                (outcome.outcome_id, row.line, rules, outcome.stage, outcome.amount, os.urandom(SALT_BYTES), record)
+            )
+        if len(waiting) >= 4 * CHUNK_RECORDS:
+            scratch.executemany(insert, waiting)
+            waiting.clear()
+    scratch.executemany(insert, waiting)
+    scratch.execute("COMMIT")
+
+
+def _chunks(
+    scratch: sqlite3.Connection, rows: EventRows, place: Path, made: Callable[[int], object]
+) -> tuple[list[bytes], dict[str, tuple[int, int]]]:
+    """(chunk roots, stages). Where an id stands twice, the rows that have it again are taken out, and all is done anew:
+    that is rare, and a search beforehand would cost every file as much."""
+    while True:
+        place.unlink(missing_ok=True)
+        with closing(sqlite3.connect(place, isolation_level=None)) as chunks:
+            chunks.executescript(_SCRATCH + "CREATE TABLE chunks (number INTEGER PRIMARY KEY, data BLOB NOT NULL)")
+            repeated = _write(scratch, chunks, made)
+        if not repeated:
+            break
+        found = ",".join(map(str, sorted(repeated)))
+        told = dict(scratch.execute(f"SELECT DISTINCT line, rules FROM events WHERE line IN ({found})").fetchall())
+        rows.file.leave_out({line: rules.split() for line, rules in told.items()}, "outcome.repeated")
+        scratch.execute(f"DELETE FROM events WHERE line IN ({found})")
+    files.sync_file(place)
+    with closing(sqlite3.connect(place)) as chunks:
+        roots = [root for (root,) in chunks.execute("SELECT root FROM roots ORDER BY number")]
+    stages = scratch.execute("SELECT stage, COUNT(*), SUM(amount) FROM events GROUP BY stage ORDER BY stage")
+    return roots, {stage_word(stage): (count, amount) for stage, count, amount in stages}
+
+
+def _write(
+    scratch: sqlite3.Connection, chunks: sqlite3.Connection, made: Callable[[int], object]
+) -> set[int]:
+    """Writes the chunks; lines that have an id again, after which what was written is void."""
+    chunks.execute("CREATE TABLE roots (number INTEGER PRIMARY KEY, root BLOB NOT NULL)")
+    chunks.execute("BEGIN")
+    repeated: set[int] = set()
+    last, number = "", 0
+    events = scratch.execute("SELECT id, line, salt, record FROM events ORDER BY id, line")
+    while block := events.fetchmany(CHUNK_RECORDS):
+        for name, line, _, _ in block:
+            if name == last:
+                repeated.add(line)
+            last = name
+        if repeated:
+            continue
+        sealed = [outcomes.commitment(salt, record) for _, _, salt, record in block]
+        data = b"".join([chunk_entry(salt, record) for _, _, salt, record in block])
+        chunks.execute("INSERT INTO chunks VALUES (?, ?)", (number, data))
+        chunks.execute("INSERT INTO roots VALUES (?, ?)", (number, merkle.root(outcomes.leaf_hashes(sealed))))
+        number += 1
+        made(number)
+    chunks.execute("COMMIT")
+    return repeated
+
+
+def stage_word(stage: int) -> str:
+    return lending_pb2.Stage.Name(stage).removeprefix("STAGE_").lower()
+
+
+def _read(path: Path) -> envelope_pb2.Envelope:
+    return parse_strict(path.read_bytes(), envelope_pb2.Envelope)

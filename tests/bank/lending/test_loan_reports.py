@@ -1,0 +1,148 @@
+"""Single loans with consent, from a bank's file to the gateway's receipt and back, by the bank's own program."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from tests.bank.lending.loan_files import event, write_csv
+from tests.outcomes import list_outcomes, standing
+from tests.programs import ok, run
+from tests.world import city
+from xinyi.lending import check_outcome
+from xinyi.terminal import Exit
+from xinyi.v1 import lending_pb2
+
+COUNTS = ("counted", "held", "repeated", "conflicts", "refused")
+
+
+async def test_what_has_no_consent_stays_and_the_rest_arrives(tmp_path: Path) -> None:
+    """Refused at the bank by rule and article and kept there with its cells; the others arrive, stage by stage."""
+    rows = [
+        event(1),
+        event(1, 阶段="还款", 发生日期="2018-09-01", 发生金额="200000.55", 余额="299999.45"),
+        event(2, 阶段="拒绝", 发生金额="", 余额="", 五级分类="", 拒贷原因="负债过高", 放款日期=""),
+        event(3, 授权书摘要=""),
+        event(4, 授权到期日="2018-06-30"),
+        event(5, 授权书摘要="abc"),
+        # The same event twice: ids come of the loan and the stage.
+        event(1, 发生日期="2018-03-02"),
+        event(6, 阶段="逾期", 逾期天数="31", 发生金额="1000"),
+        event(7, 事件编号="own-id-7", 发生金额="0"),
+    ]
+    file = write_csv(tmp_path / "events.csv", rows, "gb18030")
+    async with city(tmp_path) as world:
+        bank = await world.bank("bank-1")
+        await world.report_terms(bank)
+        order = ("report-loans", file, "--profile", "loan-events", "--encoding", "gb18030", "--home", bank.path)
+        looked_at = (await ok("xinyi-bank", *order, "--dry-run", "--json")).json
+        assert looked_at["stages"] == {
+            "disbursed": {"events": 1, "amount": 50_000_000},
+            "overdue": {"events": 1, "amount": 100_000},
+            "rejected": {"events": 1, "amount": 0},
+            "repaid": {"events": 1, "amount": 20_000_055},
+        }
+        rules = {rule["rule"]: rule for rule in looked_at["quality"]["rules"]}
+        assert {rule: one["rows"] for rule, one in rules.items()} == {
+            "outcome.authorisation": 3, "outcome.repeated": 1, "outcome.amount": 1, "reliance.none": 8,
+        }  # fmt: skip
+        assert rules["outcome.authorisation"]["basis"] == "征信业管理条例 art. 29 ¶2"
+        assert rules["outcome.authorisation"]["first_rows"] == [5, 6, 7]
+        assert looked_at["quality"]["outcomes"] == {
+            "accepted": 4, "warned": 0, "quarantined": 1, "rejected": 4, "withheld": 0,
+        }  # fmt: skip
+        with (bank.path / "lending/outcomes/left-out-last.csv").open(encoding="utf-8-sig", newline="") as kept:
+            left = {row["row"]: row for row in csv.DictReader(kept)}
+        assert sorted(left) == ["10", "5", "6", "7", "8"]
+        assert (left["8"]["rules"].split()[-1], left["8"]["发生日期"]) == ("outcome.repeated", "2018-03-02")
+        # Nobody agreed, nothing was sealed; only looked at, nothing was sent.
+        assert (await run("xinyi-bank", *order)).code == Exit.NOTHING
+        assert not list(bank.path.glob("lending/outcomes/*/batch.dsse"))
+
+        receipt = (await ok("xinyi-bank", *order, "--yes", "--json")).json
+        assert [receipt[name] for name in COUNTS] == [4, 0, 0, 0, 0]
+        assert receipt["log_index"] is not None
+        found = {
+            (one := lending_pb2.LendingOutcome.FromString(status.outcome.record)).outcome_id: one
+            for status in await list_outcomes(bank)
+        }
+        for one in found.values():
+            check_outcome(one)
+        assert set(found) == {"L-000001.disbursed", "L-000001.repaid", "L-000002.rejected", "L-000006.overdue"}
+        assert found["L-000001.repaid"].balance == 29_999_945
+        assert found["L-000002.rejected"].reason_code == "debt"
+        assert found["L-000006.overdue"].days_overdue == 31
+        assert found["L-000001.repaid"].authorisation.digest == (1).to_bytes(32, "big")
+
+
+async def test_a_job_that_runs_twice(tmp_path: Path) -> None:
+    """S4: forty loans again, one with another amount: 39 are the same, one conflicts and the old value stands, until
+    a correction names it. The same file again is the same batch."""
+    rows = [event(number) for number in range(1, 41)]
+    changed = [*rows[:39], event(40, 发生金额="600000")]
+    async with city(tmp_path) as world:
+        bank = await world.bank("bank-1")
+        await world.report_terms(bank)
+
+        async def report(name: str, rows: list[dict[str, str]], *more: str) -> list[int]:
+            file = write_csv(tmp_path / name, rows)
+            order = ("report-loans", file, "--profile", "loan-events", "--home", bank.path, "--yes", "--json")
+            told = (await ok("xinyi-bank", *order, *more)).json
+            return [told[name] for name in COUNTS]
+
+        assert await report("first.csv", rows) == [40, 0, 0, 0, 0]
+        again = ("report-loans", tmp_path / "first.csv", "--profile", "loan-events", "--home", bank.path, "--yes")
+        assert (await run("xinyi-bank", *again)).code == Exit.NOTHING
+        assert await report("second.csv", changed, "--number", "second-run") == [0, 0, 39, 1, 0]
+        conflict = (await ok("xinyi-bank", "outcomes", "--state", "conflict", "--json", "--home", bank.path)).lines
+        assert [(one["outcome"], one["amount"]) for one in conflict] == [("L-000040.disbursed", 60_000_000)]
+        correction = event(40, 发生金额="600000", 事件编号="L-000040.disbursed-2", 更正事件编号="L-000040.disbursed")
+        assert await report("third.csv", [correction]) == [1, 0, 0, 0, 0]
+        states = await standing(bank)
+        assert states["L-000040.disbursed"][0] == "CORRECTED"
+        assert states["L-000040.disbursed-2"][0] == "COUNTED"
+
+        # A number that another file has.
+        other = write_csv(tmp_path / "other.csv", [event(50)])
+        refused = await run(
+            "xinyi-bank", "report-loans", other, "--profile", "loan-events", "--number", "second-run", "--yes",
+            "--home", bank.path,
+        )  # fmt: skip
+        assert refused.code == Exit.REFUSED
+        assert "second-run" in refused.err
+
+
+async def test_units_mixed_up_are_held_and_shown(tmp_path: Path) -> None:
+    """万元 in a column of yuan: the gateway holds each with a question, and the bank sees which."""
+    rows = [event(number, 发生金额="50", 余额="50") for number in range(1, 4)]
+    async with city(tmp_path) as world:
+        bank = await world.bank("bank-1")
+        await world.report_terms(bank)
+        file = write_csv(tmp_path / "events.csv", rows)
+        order = ("report-loans", file, "--profile", "loan-events", "--home", bank.path, "--yes", "--json")
+        told = (await ok("xinyi-bank", *order)).json
+        assert [told[name] for name in COUNTS] == [0, 3, 0, 0, 0]
+        assert {one["rule"] for one in told["findings"]} == {"outcome.plausible_amount"}
+        held = (await ok("xinyi-bank", "outcomes", "--state", "held", "--json", "--home", bank.path)).lines
+        assert [one["rule"] for one in held] == ["outcome.plausible_amount"] * 3
+        assert (await run("xinyi-bank", "outcomes", "--state", "counted", "--home", bank.path)).code == Exit.NOTHING
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("--profile", "loans"), Exit.USAGE, "authorisation_digest"),
+        (("--profile", "loan-events", "--json"), Exit.USAGE, "--yes"),
+        (("--profile", "no-such"), Exit.USAGE, "loan-events"),
+        (("--profile", "loan-events", "--number", "A B", "--yes"), Exit.REFUSED, "batch.number"),
+    ],
+)
+async def test_what_is_asked_wrongly_is_said(tmp_path: Path, arguments: tuple[str, ...], code: Exit, says: str) -> None:
+    async with city(tmp_path) as world:
+        bank = await world.bank("bank-1")
+        file = write_csv(tmp_path / "events.csv", [event(1)])
+        outcome = await run("xinyi-bank", "report-loans", file, *arguments, "--home", bank.path)
+        assert outcome.code == code
+        assert says in outcome.err
