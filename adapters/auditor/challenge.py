@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +20,7 @@ from audit.exchanges import check_signer
 from audit.keys import Keyring
 from xinyi import files
 from xinyi.channel import UNARY_DEADLINE_S, errors_restored
-from xinyi.errors import Refused, Unknown
+from xinyi.errors import Refused, TooManyRequests, Unknown
 from xinyi.lending import check_challenge, last_day, period_name
 from xinyi.settings import SettingsInvalid
 from xinyi.v1 import challenge_service_pb2 as pb
@@ -113,11 +114,14 @@ class ChallengeClient:
             with errors_restored():
                 answer = self._stub.Challenge(pb.ChallengeRequest(call=call), timeout=UNARY_DEADLINE_S).answer
             acknowledgement = self._gateway.accept(answer, proof.challenge)
+        except TooManyRequests:
+            raise
         except Refused:
             for name in proof.files():
                 (folder / name).unlink()
-            for path in (folder / "entry/documents", folder / "entry", folder):
-                path.rmdir()
+            with suppress(OSError):  # somebody put a file of their own beside them
+                for path in (folder / "entry/documents", folder / "entry", folder):
+                    path.rmdir()
             raise
         sealed = acknowledgement.envelope.SerializeToString(deterministic=True)
         files.write_atomically(folder / ACKNOWLEDGEMENT, sealed)

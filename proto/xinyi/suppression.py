@@ -8,7 +8,7 @@ least three customers (an enterprise at a bank). What that does not promise: doc
     grades          a grade whose enterprises are told another true one, one or two of them, is suppressed among the
                     true grades: the two margins of one grade would tell of them by subtraction
     with consent    pairs are cells of a row whose total is the grade's cell; a true grade is shown where every pair
-                    it adds up is, so it tells nothing more; a cell that leaves one or two out of the city's is not
+                    it adds up is, so it tells nothing more; a cell that leaves one or two of the city's is not shown
 """
 
 from __future__ import annotations
@@ -167,12 +167,14 @@ def _hide_consented(
     pairs = {value: sums.firms for value, sums in family[GRADE_PAIR].items()}
     # Their total is published nowhere in this document, but told in others: taken as known.
     least = max(grades.values(), default=0)
-    out = hide(grades, least, _leaving_few(stage, family[GRADE], city))
+    out = hide(grades, least, _leaving_few(stage, family[GRADE], city, GRADE))
+    true_few = _leaving_few(stage, family[TRUE_GRADE], city, TRUE_GRADE)
     pairs_out: set[str] = set()
     for value, number in grades.items():
         row = {name: firms for name, firms in pairs.items() if name.startswith(f"{value}>")}
-        pairs_out |= set(row) if value in out else hide(row, number)
-    true_out = {name.partition(">")[2] for name in pairs_out}
+        known = {name for name in row if _true(name) in true_few}
+        pairs_out |= set(row) if value in out else hide(row, number, known)
+    true_out = set(map(_true, pairs_out))
     for kind, values in (
         (GRADE, out),
         (GRADE_PAIR, pairs_out),
@@ -182,19 +184,30 @@ def _hide_consented(
             hidden.setdefault((f"consented/{stage}/{kind}", value), set()).add(_GRANTED)
 
 
-def _leaving_few(stage: str, grades: Cells, city: Mapping[str, Cells]) -> set[str]:
-    """Grades whose rows with consent, taken from the city's, leave those of one or two enterprises."""
+def _true(name: str) -> str:
+    """The true grade of a pair."""
+    return name.partition(">")[2]
+
+
+def _leaving_few(stage: str, cells: Cells, city: Mapping[str, Cells], dimension: str) -> set[str]:
+    """Values whose rows with consent, taken from the city's, leave those of one or two customers."""
     group = _WITHIN.get(stage)
-    if group is None or GRADE not in city:
+    if group is None:
         return set()
+    if dimension in city:
+        whole = city[dimension]
+        return {value for value, sums in cells.items() if value in whole and _leaves_few(whole[value], sums, group)}
+    together = Sums()
+    for sums in cells.values():
+        together.loans += sums.loans
+        together.firms += sums.firms
+        together.granted += sums.granted
+    return set(cells) if _leaves_few(city[TOTAL][ALL], together, group) else set()
+
+
+def _leaves_few(whole: Sums, part: Sums, group: lending_pb2.SumGroup) -> bool:
+    """By what is summed in both: amounts for what was granted, applications for what was refused."""
     firms, counted = GROUPS[group][:2]
-    found = set()
-    for value, sums in grades.items():
-        whole = city[GRADE].get(value)
-        if whole is None:
-            continue
-        # Of the two, the one that is summed in both: amounts for what was granted, applications for what was refused.
-        left = whole.granted - sums.granted if group == _GRANTED else getattr(whole, counted) - sums.loans
-        if left and getattr(whole, firms) - sums.firms < FEWEST_FIRMS:
-            found.add(value)
-    return found
+    left = whole.granted - part.granted if group == _GRANTED else getattr(whole, counted) - part.loans
+    few: bool = getattr(whole, firms) - part.firms < FEWEST_FIRMS
+    return left > 0 and few

@@ -76,6 +76,7 @@ def test_what_was_sealed_once_is_what_leaves(tmp_path: Path) -> None:
     known = find_answer(home, drawn)
     assert known is not None
     assert (digest(known.opening), digest(known.answer)) == (digest(first.opening), digest(first.answer))
+    assert digest(keep(home, draft(home, drawn)).answer) == digest(first.answer), "drafted twice, sealed once"
     answer = lending_pb2.ChallengeAnswer.FromString(first.answer.payload)
     assert (answer.challenge, answer.opening) == (drawn.challenge_digest, digest(first.opening))
     (kept.path / "openings" / f"{drawn.challenge_digest.hex()}.answer.dsse").unlink()

@@ -117,7 +117,9 @@ def test_nothing_of_one_or_two_enterprises_is_shown_or_can_be_found_by_subtracti
             for cell in margin.cells:
                 of = behind[margin.dimension][cell.value]
                 if group in cell.suppressed:
-                    assert not any(getattr(cell.sums, name) for name in GROUPS[group]), "suppressed, and yet told"
+                    assert not any(getattr(cell.sums, name) for name in GROUPS[group]), (
+                        "suppressed, and yet told"
+                    )
                 else:
                     assert firms_behind(of, group) not in (1, 2)
                     assert shown(cell, GROUPS[group][0]) == firms_behind(of, group)
@@ -258,12 +260,48 @@ def test_rows_with_consent_do_not_leave_few_others_of_the_city() -> None:
         GRADE: {"A": Sums(loans=20, firms=20, granted=2000), "B": Sums(loans=10, firms=10, granted=1000)},
     }
     family = by_true_grade(
-        {"disbursed": {"A": Sums(loans=12, firms=12, granted=1200), "B": Sums(loans=9, firms=9, granted=870)}}, [], {}
+        {
+            "disbursed": {
+                "A": Sums(loans=12, firms=12, granted=1200),
+                "B": Sums(loans=9, firms=9, granted=870),
+            }
+        },
+        [],
+        {},
     )
     margins = {m.dimension: {c.value: c for c in m.cells} for m in publish(Figures(city, {}, family), BANKS)}
     for kind, value in product((GRADE, TRUE_GRADE), "AB"):
         assert GRANTED in margins[f"consented/disbursed/{kind}"][value].suppressed
     assert not any(cell.suppressed for cell in margins[GRADE].values())
+
+
+def test_nor_of_a_true_grade_nor_of_the_whole_city() -> None:
+    """The city's tables tell nine loans whose grade was taken back; eight of them are among the rows with consent."""
+    family = family_of([(n, 10, "A", "withdrawn" if n < 8 else "") for n in range(40)])
+    of_city = Sums(loans=60, firms=60, granted=6000)
+    city = {
+        TOTAL: {ALL: of_city},
+        TRUE_GRADE: {
+            "A": Sums(loans=51, firms=51, granted=5910),
+            "withdrawn": Sums(loans=9, firms=9, granted=90),
+        },
+    }
+    margins = {
+        m.dimension: {c.value: c for c in m.cells}
+        for m in publish(Figures(city, {}, {"disbursed": family}), BANKS)
+    }
+    assert GRANTED not in margins["consented/disbursed/grade"]["A"].suppressed
+    for kind, value in ((TRUE_GRADE, "withdrawn"), (GRADE_PAIR, "A>withdrawn"), (GRADE_PAIR, "A>A")):
+        assert GRANTED in margins[f"consented/disbursed/{kind}"][value].suppressed
+
+    # Where the tables have no grades, their total is what is left of.
+    whole = {TOTAL: {ALL: Sums(loans=41, firms=41, granted=450)}}
+    margins = {
+        m.dimension: {c.value: c for c in m.cells}
+        for m in publish(Figures(whole, {}, {"disbursed": family}), BANKS)
+    }
+    for kind in (GRADE, TRUE_GRADE, GRADE_PAIR):
+        assert all(GRANTED in cell.suppressed for cell in margins[f"consented/disbursed/{kind}"].values())
 
 
 def test_what_is_suppressed_is_a_whole_group() -> None:

@@ -122,7 +122,12 @@ def draft(home: Home, drawn: Drawn, advance: Callable[[int], object] = lambda le
 
 
 def keep(home: Home, draft: Draft) -> Answer:
-    """Seals it. What is kept from here on is what leaves."""
+    """Seals it. What is kept from here on is what leaves, whoever else drafted it meanwhile."""
+    with KeptTables(home).lock():
+        return find_answer(home, draft.drawn) or _seal(home, draft)
+
+
+def _seal(home: Home, draft: Draft) -> Answer:
     opening_path, answer_path = _kept(home, draft.drawn)
     files.make_directory(opening_path.parent)
     signers = home.signers()
