@@ -824,7 +824,7 @@ def test_any_changed_byte_of_a_year_is_found(tmp_path: Path, cast: Cast) -> None
     path, chosen, tried = story.export(tmp_path / "export"), random.Random(20180301), 0
     for file in files_of(path):
         data = file.read_bytes()
-        for place in chosen.sample(range(len(data)), min(len(data), 16)):
+        for place in chosen.sample(range(len(data)), min(len(data), 20)):
             changed_data = bytearray(data)
             changed_data[place] ^= 1 << chosen.randrange(8)
             file.write_bytes(changed_data)
