@@ -368,7 +368,8 @@ async def test_a_period_may_be_reported_after_the_agreement_but_none_without_one
     async with city(tmp_path, bureau=False) as world:
         bank = await world.admit(f"xinyi://{CITY}/bank-1/machine/main", "BANK")
         identity = await agreed(world, bank, date(2018, 3, 1), date(2018, 4, 30))
-        assert await reporting_terms(bank) == []
+        (terms,) = await reporting_terms(bank)
+        assert terms.agreement_id == identity
         for period in (Q1, Q2):
             await send_table(world, bank, table_of(bank, firms_of(AMOUNTS), period=period))
         for period, basis in ((_period(2017, 10), "agreement.expired"), (_period(2018, 7), "agreement.expired")):
@@ -376,6 +377,7 @@ async def test_a_period_may_be_reported_after_the_agreement_but_none_without_one
                 await send_table(world, bank, table_of(bank, firms_of(AMOUNTS), period=period))
             assert error.value.basis == basis
         await world.gateway.door.run(lambda x: agreements.change_state(x, identity, "suspend", "letter", OPERATOR))
+        assert await reporting_terms(bank) == []
         first = (await list_reports(bank))[0][0]
         with pytest.raises(NotEntitled) as error:
             await send_table(world, bank, corrected(bank, first, firms_of(AMOUNTS)))
