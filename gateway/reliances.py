@@ -86,9 +86,10 @@ class _Records:
         self._commitments = b"".join(commitments(raw, salts))
         # The same few decisions stand in thousands of records.
         kept: dict[tuple[int, int], tuple[int, int]] = {}
+        told: dict[int, tuple[int, int]]
         told = {place: (r.grade, r.evaluation_year) for place, r in columns.others.items()}
         for place, decision in zip(columns.places, columns.decisions, strict=True):
-            said = decision.record.grade, decision.record.evaluation_year
+            said: tuple[int, int] = (decision.record.grade, decision.record.evaluation_year)
             told[place] = kept.setdefault(said, said)
         self._told = [told[place] for place in range(columns.size)]
 
