@@ -17,9 +17,9 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, delete, text
 
@@ -33,6 +33,8 @@ from gateway.store.db import open_engine
 from xinyi import identifiers
 from xinyi.margins import SUMS
 from xinyi.v1 import edition_pb2, exchange_pb2, lending_pb2, records_pb2
+
+T = TypeVar("T")
 
 PERIOD = lending_pb2.LendingPeriod(year=2018, month=1, months=3)
 NOW_MS = 1_523_800_000_000
@@ -75,10 +77,11 @@ def seed(home: Path, banks: int, rows: int) -> None:
             *_tables(chance, names),
             *editions,
             *_batches(names, rows),
-            (tables.outcomes, _outcomes(chance, names, rows, full)),
+            (tables.outcomes, _outcomes(names, rows)),
+            (tables.outcome_chunks, _chunks(names, rows, full)),
             (tables.outcome_changes, _changes(names, rows)),
         ):
-            for page in _pages(made):
+            for page in _pages(made, 500 if table is tables.outcome_chunks else PAGE):
                 write_rows(conn, [(table, page, "fail")])
             conn.commit()
     if engine.dialect.name == "postgresql":  # as its autovacuum does by itself in time
@@ -88,9 +91,9 @@ def seed(home: Path, banks: int, rows: int) -> None:
     engine.dispose()
 
 
-def _pages(made: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+def _pages(made: Iterable[T], size: int) -> Iterator[list[T]]:
     rest = iter(made)
-    while page := list(islice(rest, PAGE)):
+    while page := list(islice(rest, size)):
         yield page
 
 
@@ -212,22 +215,47 @@ def _batch(number: int) -> bytes:
     return b"\2" * 28 + number.to_bytes(4, "big")
 
 
-def _outcomes(chance: random.Random, names: list[str], rows: int, full: bytes) -> Iterator[dict[str, Any]]:
+def _loans(names: list[str], rows: int) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    """Batch, place in it, and what the row tells; the same at each call."""
+    chance = random.Random(2018)
     codes = [uscc(number) for number in range(ENTERPRISES)]
     days = [f"2018-0{month}-{day:02d}" for month in (1, 2, 3) for day in range(1, 29)]
     for number in range(rows):
-        bank, place = divmod(number, rows // len(names))
-        enterprise = chance.randrange(ENTERPRISES)
-        grade = chance.choice((0, 1, 1, 1, 2, 3))
+        yield *divmod(number, rows // len(names)), {
+            "outcome_id": f"O{number:07d}", "taxpayer_id": codes[chance.randrange(ENTERPRISES)],
+            "stage": chance.choice(STAGES), "event_date": chance.choice(days),
+            "amount": chance.randrange(10**7, 10**9), "grade": chance.choice((0, 1, 1, 1, 2, 3)),
+        }  # fmt: skip
+
+
+def _outcomes(names: list[str], rows: int) -> Iterator[dict[str, Any]]:
+    for bank, place, told in _loans(names, rows):
         yield _row(
-            tables.outcomes, document=_batch(bank), place=place, bank=names[bank], outcome_id=f"O{number:07d}",
-            taxpayer_id=codes[enterprise], loan=f"L{number:07d}", content=number.to_bytes(32, "big"),
-            stage=chance.choice(STAGES), event_date=chance.choice(days), amount=chance.randrange(10**7, 10**9),
-            currency="CNY", grade=grade, evaluation_year=2017 if grade else 0,
-            manifest_digest=full if grade else None,
-            blinded_key=enterprise.to_bytes(32, "big") if grade else None,
-            state=lending_pb2.REPORT_STATE_COUNTED,
+            tables.outcomes, document=_batch(bank), place=place, bank=names[bank], loan=told["outcome_id"],
+            content=place.to_bytes(32, "big"), currency="CNY", state=lending_pb2.REPORT_STATE_COUNTED, **told,
         )  # fmt: skip
+
+
+def _chunks(names: list[str], rows: int, full: bytes) -> Iterator[dict[str, Any]]:
+    """The records of the same rows: what each relied on stands in them."""
+    for bank, of_bank in groupby(_loans(names, rows), lambda loan: loan[0]):
+        records_ = (_record(told, full) for _, _, told in of_bank)
+        for number, some in enumerate(_pages(records_, records.CHUNK_RECORDS)):
+            data = records.chunk_bytes((b"\1" * 32, record) for record in some)
+            yield _row(tables.outcome_chunks, document=_batch(bank), number=number, data=data)
+
+
+def _record(told: dict[str, Any], full: bytes) -> bytes:
+    code = told["taxpayer_id"].encode()
+    outcome = lending_pb2.LendingOutcome(
+        outcome_id=told["outcome_id"], taxpayer_id=told["taxpayer_id"], stage=told["stage"],
+        event_date=told["event_date"], amount=told["amount"],
+    )  # fmt: skip
+    if told["grade"]:
+        reliance = outcome.loan.reliance
+        reliance.manifest_digest, reliance.blinded_key = full, code.ljust(32, b"\0")
+        reliance.grade, reliance.evaluation_year = told["grade"], 2017
+    return outcome.SerializeToString(deterministic=True)
 
 
 def _changes(names: list[str], rows: int) -> Iterator[dict[str, Any]]:
