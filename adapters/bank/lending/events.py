@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from adapters.bank.lending.profile import EventProfile
-from adapters.bank.lending.reading import Block, LoanFile, Loans, Reliances, fill, rely
+from adapters.bank.lending.reading import NOTHING, Block, LoanFile, Loans, Reliances, fill, rely
 from adapters.bank.lending.rules import CONSENT
 from xinyi.errors import Invalid
 from xinyi.lending import check_authorisation
@@ -77,10 +77,13 @@ class EventRows:
                     rules = [*rules, *broken]
                     for outcome in outcomes:
                         outcome.identifier_kind = block.kinds[place]  # type: ignore[assignment]
+                        held = outcome.event_date >= relied[place].since
                         fill(
                             outcome.loan, shared[place], row["reference"], row.get("rate"), row.get("term"),
-                            relied[place],
+                            relied[place] if held else NOTHING,
                         )  # fmt: skip
+                        if not held:
+                            readings.append(("reliance", "of no grade: the event lies before the edition came"))
                         outcome.authorisation.CopyFrom(consent)
             number = block.numbers[place]
             if not rules:

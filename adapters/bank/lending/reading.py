@@ -51,6 +51,8 @@ class Relied(NamedTuple):
     recalled: bool = False
     #: Where recalled and told by the correction.
     true_grade: int = 0
+    #: ISO date from which this bank held what it relied on.
+    since: str = ""
 
 
 class Reliances(Protocol):
@@ -149,6 +151,8 @@ class LoanFile:
         block = Block(numbers, rows, {}, {}, [_USCC] * len(numbers))
         if not numbers:
             return block
+        if not self.table.certain:
+            self.tally.read("file", f"as {self.table.encoding}, found by trial: state it by --encoding", len(numbers))
         columns = list(zip(*rows, strict=True))
         self._identify(block, columns[self._positions["taxpayer_id"]])
         for name, column in self._columns.items():

@@ -190,7 +190,7 @@ class ProductReliances:
             grade=last.grade,  # type: ignore[arg-type]
             evaluation_year=last.evaluation_year,
         )
-        return Relied(reliance=reliance)
+        return Relied(reliance=reliance, since=self._editions[last.sequence].known_on)
 
     def _recalled(self, asked: Sequence[tuple[str, str]], found: list[Relied]) -> list[Relied]:
         """With what corrections say that came on the day of the loan, or later."""
@@ -213,7 +213,7 @@ class ProductReliances:
                 if self._editions[one.sequence].known_on >= day and first_wrong[one.sequence] <= span.newest
             ]
             if later and (later[-1].grade, later[-1].evaluation_year) != (reliance.grade, reliance.evaluation_year):
-                found[place] = Relied("reliance.recalled", reliance, True, later[-1].grade)
+                found[place] = Relied("reliance.recalled", reliance, True, later[-1].grade, found[place].since)
         return found
 
     def _told(self, names: Iterable[str], where: str, *values: object) -> dict[str, list[_Told]]:

@@ -53,6 +53,8 @@ def test_the_same_loans_from_every_kind_of_source(tmp_path: Path) -> None:
         assert report["outcomes"]["accepted"] == report["rows"] == 39
         found.append({line.row.loan.reference: (line.taxpayer_id, line.identifier_kind, line.row) for line in lines})
     assert found[0] == found[1] == found[2] == found[3]
+    _, report = read(sources[1][0])
+    assert {(one["field"], one["rows"]) for one in report["readings"]} >= {("file", 39)}, "an encoding that is guessed"
     identifier, kind, row = found[0]["L-000007"]
     assert (identifier, kind) == (uscc(7), records_pb2.IDENTIFIER_KIND_USCC)
     check_loan_row(row)

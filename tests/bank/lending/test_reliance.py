@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from adapters.bank.chain import Chain as Spooled
+from adapters.bank.lending.events import EventRows
 from adapters.bank.lending.quality import Tally
 from adapters.bank.lending.reading import LoanLines, open_loans
 from adapters.bank.lending.reliance import open_reliances
@@ -15,7 +16,7 @@ from adapters.bank.spool import Spool
 from adapters.party.home import Home
 from audit import envelope, records
 from proto.vectors.make import uscc
-from tests.bank.lending.loan_files import loan, write_csv
+from tests.bank.lending.loan_files import event, loan, write_csv
 from tests.bank.offers import Offers
 from tests.bank.test_changes import land
 from tests.bank.test_recalls import receive as receive_recall
@@ -120,6 +121,16 @@ def test_the_edition_counts_and_not_the_rows_word(offers: Offers, tmp_path: Path
     def read() -> tuple[list[lending_pb2.LoanRow], Tally]:
         with open_reliances(bank) as reliances, open_loans(source, "loans") as file:
             return [line.row for line in LoanLines(file, period, reliances)], file.tally
+
+    # The application of a loan came before the edition that the grant relied on.
+    before = (today() - timedelta(3)).isoformat()
+    events = [event(1, 阶段="申请", 发生日期=before, 放款日期=day), event(1, 发生日期=day, 放款日期=day)]
+    told = str(write_csv(tmp_path / "events.csv", events))
+    with open_reliances(bank) as reliances, open_loans(told, "loan-events") as file:
+        found = [outcome for row in EventRows(file, reliances, today()) for outcome in row.outcomes]
+        readings = file.tally.readings
+    assert [outcome.loan.HasField("reliance") for outcome in found] == [False, True]
+    assert readings["reliance", "of no grade: the event lies before the edition came"] == 1
 
     lines, tally = read()
     assert [row.loan.reliance.grade for row in lines] == [A, A, 0]
