@@ -86,7 +86,6 @@ class _Records:
         self._commitments = b"".join(commitments(raw, salts))
         # The same few decisions stand in thousands of records.
         kept: dict[tuple[int, int], tuple[int, int]] = {}
-        told: dict[int, tuple[int, int]] = {place: (r.grade, r.evaluation_year) for place, r in columns.others.items()}
         told: dict[int, tuple[int, int]]
         told = {place: (r.grade, r.evaluation_year) for place, r in columns.others.items()}
         for place, decision in zip(columns.places, columns.decisions, strict=True):
