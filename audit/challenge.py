@@ -47,6 +47,14 @@ LANES: dict[int, int] = {
 }
 
 
+def units_in(firm: lending_pb2.FirmLending, unit: int) -> int:
+    """How many units a leaf holds."""
+    if unit == lending_pb2.SAMPLE_UNIT_ROWS:
+        return len(firm.rows)
+    granted = unit == lending_pb2.SAMPLE_UNIT_GRANTED
+    return sum(row.granted if granted else row.balance for row in firm.rows)
+
+
 def seed(table: bytes, root: bytes) -> bytes:
     """Args: table — document digest; root — of the log's tree at the challenge's checkpoint."""
     return hashlib.sha256(_SEED + table + root).digest()
@@ -101,10 +109,10 @@ class Drawn:
         return fewest_found(confidence, len(self.units), self.population)
 
 
-def opened_leaves(sums: Iterable[int], units: Sequence[int]) -> Iterator[bool]:
-    """Leaf by leaf, whether a drawn unit lies in it. Args: sums — what each leaf adds to the lane of the units."""
+def opened_leaves(held: Iterable[int], units: Sequence[int]) -> Iterator[bool]:
+    """Leaf by leaf, whether a drawn unit lies in it. Args: held — units of each leaf; units — drawn ones, ascending."""
     running, place = 0, 0
-    for added in sums:
+    for added in held:
         running += added
         before = place
         while place < len(units) and units[place] < running:

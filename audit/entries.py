@@ -31,7 +31,7 @@ KINDS = (
     *(f"objection.{word}" for word in ("filed", "upheld", "partly", "denied", "undecidable")),
     "notice.announced",
     *(f"lending.{word}" for word in ("counted", "held", "confirmed")),
-    *(f"outcomes.{word}" for word in ("recorded", "confirmed")),
+    *(f"outcomes.{word}" for word in ("recorded", "confirmed", "offered", "abandoned")),
     *(f"challenge.{word}" for word in ("asked", "answered", "unanswered")),
     *(f"statistics.{word}" for word in ("run", "offered", "received")),
     "subject.queried",

@@ -28,6 +28,7 @@ def write(
     state: Iterable[tuple[str, Iterable[Mapping[str, Any]]]],
     chunks: Iterable[tuple[bytes, int, bytes]] | None = None,
     blinding_keys: Iterable[tuple[bytes, bytes]] | None = None,
+    outcomes: Iterable[tuple[bytes, int, bytes]] | None = None,
     state_size: int | None = None,
 ) -> Iterator[Piece]:
     """The files of an export, to be sent as they come: parts of one file in order, files in turns.
@@ -44,6 +45,7 @@ def write(
         state: (table, its rows), for every logged table and those the log finds by other ways.
         chunks: (manifest digest, number, serialised Chunk) of every edition; None leaves the records out.
         blinding_keys: (manifest digest, key) of every edition, beside `chunks`.
+        outcomes: (batch digest, number, serialised Chunk as it is kept) of every batch, beside `chunks`.
         state_size: how many leaves `state` reflects, where that is not `head.size`: all the entries, pending
             ones included, that stood in the database at the moment the rows were read.
     """
@@ -56,6 +58,8 @@ def write(
         yield from _split(chunk_path(manifest_digest, number), chunk)
     for manifest_digest, key in blinding_keys or ():
         yield blinding_path(manifest_digest), key
+    for batch_digest, number, chunk in outcomes or ():
+        yield from _split(outcome_path(batch_digest, number), chunk)
     description = {
         "format": FORMAT,
         "origin": head.origin,
@@ -89,6 +93,10 @@ def document_line(digest: bytes, sealed: envelope_pb2.Envelope) -> str:
 
 def chunk_path(manifest_digest: bytes, number: int) -> str:
     return f"chunks/{manifest_digest.hex()}/{number:06d}.chunk"
+
+
+def outcome_path(batch_digest: bytes, number: int) -> str:
+    return f"outcomes/{batch_digest.hex()}/{number:06d}.chunk"
 
 
 def blinding_path(manifest_digest: bytes) -> str:

@@ -9,13 +9,13 @@ from __future__ import annotations
 from datetime import date
 from itertools import pairwise
 
+from audit import outcomes
 from audit.envelope import Opened
 from audit.exchanges import check_same, check_signer
 from audit.keys import party_of
-from audit.merkle import root
 from xinyi import lending
 from xinyi.days import day_of
-from xinyi.errors import Invalid, ProofInvalid
+from xinyi.errors import Invalid
 from xinyi.fields import is_rule
 from xinyi.v1 import edition_pb2, lending_pb2, log_pb2
 
@@ -99,8 +99,7 @@ def check_batch(entry: log_pb2.LogEntry, batch: Opened[lending_pb2.OutcomeBatch]
     """The bank's own issuer sealed it, its root follows from its chunk roots, and the entry says what it says."""
     message = batch.message
     lending.check_outcome_batch(message)
-    if root(message.chunk_roots) != message.root:
-        raise ProofInvalid("the batch's root does not follow from its chunk roots", basis="batch.root")
+    outcomes.check_batch_tree(message)
     check_signer(batch, message.issued_by, message.bank)
     check_same("bank", entry.counterparty, message.bank)
     check_same("agreement_id", entry.agreement_id, message.agreement_id)

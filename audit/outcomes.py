@@ -74,9 +74,7 @@ def read_chunk(data: bytes) -> OutcomeRows:
     ids = [outcome.outcome_id for outcome in outcomes]
     if not all(before < after for before, after in pairwise(ids)):
         raise ProofInvalid("outcomes are not strictly ascending by outcome_id")
-    commitments = [
-        _sha256(_DOMAIN + salt + record).digest() for salt, record in zip(salts, records, strict=True)
-    ]
+    commitments = list(map(commitment, salts, records))
     return OutcomeRows(salts, records, outcomes, commitments, merkle.root(leaf_hashes(commitments)))
 
 
@@ -131,6 +129,26 @@ def check_kept(batch: lending_pb2.OutcomeBatch, number: int, salted: Sequence[re
     known = number < len(batch.chunk_roots) and len(hashes) == chunk_size(batch, number)
     if not known or merkle.root(hashes) != batch.chunk_roots[number]:
         raise DigestMismatch("these are not the rows that the batch seals")
+
+
+def verify_kept(
+    batch: lending_pb2.OutcomeBatch, number: int, data: bytes
+) -> list[lending_pb2.LendingOutcome | None]:
+    """The rows of a chunk as it is kept, None where one is withheld, once it is the one that the batch seals here.
+
+    Raises EncodingInvalid, ProofInvalid, DigestMismatch.
+    """
+    if len(data) > MAX_CHUNK_BYTES:
+        raise EncodingInvalid(f"chunk of {len(data)} bytes; at most {MAX_CHUNK_BYTES}")
+    salted = parse_strict(data, records_pb2.Chunk).records
+    if len(salted) != chunk_size(batch, number):
+        raise ProofInvalid(f"chunk {number} holds {len(salted)} outcomes instead of {chunk_size(batch, number)}")
+    if {len(entry.salt) for entry in salted} != {SALT_BYTES}:
+        raise EncodingInvalid("a salt, or a commitment in its place, has 32 bytes")
+    check_kept(batch, number, salted)
+    return [
+        parse_strict(entry.record, lending_pb2.LendingOutcome) if entry.record else None for entry in salted
+    ]
 
 
 # One row

@@ -27,8 +27,8 @@ JOBS: dict[str, Callable[[Bench], Iterator[report.Line]]] = {
     "deltas": deltas,
     "receipts": receipts,
     "asof": asof,
-    "reporting": reporting,
     "outcomes": outcomes,
+    "reporting": reporting,
 }
 
 ROOT = Path(__file__).parents[1]

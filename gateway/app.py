@@ -291,6 +291,7 @@ _REFLECTED = (
     "xinyi.v1.SubjectService",
     "xinyi.v1.ChallengeService",
     "xinyi.v1.LendingService",
+    "xinyi.v1.StatisticsService",
 )
 
 

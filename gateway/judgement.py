@@ -143,7 +143,7 @@ class Judge:
                 outcome = _outcome_of(conn, row)
                 relied = Relied.of(outcome)
                 assert relied is not None  # or it would not wait
-                fault = find_fault(conn, editions, relied, outcome.event_date)
+                fault = find_fault(conn, editions, relied, outcome.loan.reliance.commitment, outcome.event_date)
                 if fault != rules.EDITION:
                     own = fault or rules.find_implausible(outcome, _terms(conn, row.document))
                     self._own[row.document, row.place] = own

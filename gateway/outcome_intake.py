@@ -37,14 +37,14 @@ from xinyi.v1 import envelope_pb2, lending_pb2, lending_service_pb2
 from xinyi.v1.lending_pb2 import REPORT_STATE_COUNTED, REPORT_STATE_HELD, REPORT_STATE_REFUSED
 
 #: Chunks committed together: other writers never wait long.
-STAGE_CHUNKS = 16
+STAGE_CHUNKS = 8
 #: A batch of fewer chunks is verified before another process has even begun.
 _SMALL = 8
 
 #: Columns of a row that `examine` fills, in order.
 _COLUMNS = (
     "outcome_id", "taxpayer_id", "loan", "content", "stage", "event_date", "amount", "currency", "guarantee", "grade",
-    "corrects", "voids", "closes", "state", "rule",
+    "evaluation_year", "manifest_digest", "blinded_key", "corrects", "voids", "closes", "state", "rule",
 )  # fmt: skip
 _ID, _DATE = _COLUMNS.index("outcome_id"), _COLUMNS.index("event_date")
 _STATE = _COLUMNS.index("state")
@@ -59,8 +59,9 @@ class Examined:
     data: bytes
     #: As in _COLUMNS.
     rows: list[tuple[Any, ...]]
-    #: Place in the chunk, what the row relied on, whether the blinded key is known to be its taxpayer's.
-    relied: list[tuple[int, Relied, bool]]
+    #: Place in the chunk, what the row relied on, the record's commitment, whether the blinded key is known to be that
+    #: of the taxpayer.
+    relied: list[tuple[int, Relied, bytes, bool]]
 
 
 def examine(
@@ -78,7 +79,7 @@ def examine(
     wanted = lending_service_pb2.ReportingTerms.FromString(terms)
     chunk = evidence.verify_chunk(data, root)
     rows: list[tuple[Any, ...]] = []
-    relied: list[tuple[int, Relied, bool]] = []
+    relied: list[tuple[int, Relied, bytes, bool]] = []
     refused: list[int] = []
     for place, outcome in enumerate(chunk.outcomes):
         try:
@@ -87,24 +88,26 @@ def examine(
                 rows.append(_row(outcome, chunk.records[place], wanted))
                 # What voids another row needs no grade.
                 if not outcome.voids and (told := Relied.of(outcome)) is not None:
-                    relied.append((place, told, _is_own(told, blinding_keys)))
+                    relied.append((place, told, outcome.loan.reliance.commitment, _is_own(told, blinding_keys)))
             else:
                 check_reference(outcome.outcome_id, "outcome.id")
                 rows.append((outcome.outcome_id, *_REFUSED))
                 refused.append(place)
         except Invalid as error:
-            raise Invalid(f"row {place + 1} of the chunk: {error.explanation}", basis=error.basis) from None
+            raise Invalid(f"row {place + 1}: {error.explanation}", basis=error.basis) from None
     return Examined(evidence.without(data, chunk, refused), rows, relied)
 
 
 #: What stands of a row whose content is not kept.
-_REFUSED = ("", "", b"", 0, "", 0, "", 0, 0, None, 0, 0, REPORT_STATE_REFUSED, rules.AUTHORISATION)
+_REFUSED = (
+    "", "", b"", 0, "", 0, "", 0, 0, 0, None, None, None, 0, 0, REPORT_STATE_REFUSED, rules.AUTHORISATION
+)  # fmt: skip
 
 
 def _row(
     outcome: lending_pb2.LendingOutcome, record: bytes, terms: lending_service_pb2.ReportingTerms
 ) -> tuple[Any, ...]:
-    loan = outcome.loan
+    loan, reliance = outcome.loan, outcome.loan.reliance
     rule = rules.find_implausible(outcome, terms)
     return (
         outcome.outcome_id,
@@ -116,7 +119,10 @@ def _row(
         outcome.amount,
         loan.currency,
         loan.guarantee,
-        loan.reliance.grade,
+        reliance.grade,
+        reliance.evaluation_year,
+        reliance.manifest_digest or None,
+        reliance.blinded_key or None,
         outcome.corrects or None,
         int(outcome.voids),
         int(rules.closes(outcome)),
@@ -232,6 +238,9 @@ class Intake:
                 raise ProofInvalid(f"chunk {self._next} holds {len(examined.rows)} outcomes instead of {size}")
             if examined.rows[0][_ID] <= self._after:
                 raise ProofInvalid("outcomes are not strictly ascending by outcome_id")
+        except Invalid as error:
+            self._waiting.clear()
+            raise Invalid(f"chunk {self._next}, {error.explanation}", basis=error.basis) from error
         except BaseException:
             # Nothing behind a chunk that does not hold is of any use.
             self._waiting.clear()
@@ -240,8 +249,8 @@ class Intake:
         self._chunks.append({"document": self._digest, "number": self._next, "data": examined.data})
         rows = examined.rows
         with self._database.reading() as conn:
-            for at, relied, own in examined.relied:
-                fault = find_fault(conn, self._editions, relied, rows[at][_DATE], own=own)
+            for at, relied, sealed, own in examined.relied:
+                fault = find_fault(conn, self._editions, relied, sealed, rows[at][_DATE], own=own)
                 if fault:
                     rows[at] = (*rows[at][:_STATE], REPORT_STATE_HELD, fault)
         digest, bank = self._digest, self._batch.bank

@@ -130,6 +130,8 @@ def _commit(
     if (taken := _find_taken(x.conn, received.digest)) is not None:
         return taken
     batch = received.message
+    # Once more: an upload that lay too long is dropped, and may have been meanwhile.
+    _check_complete(x.conn, received)
     _check_place(x.conn, batch, x.now_ms)
     sequence = _next_act(x, batch.bank, received.digest, judgement)
     count = judgement.counts.get

@@ -34,7 +34,6 @@ class Relied(NamedTuple):
     taxpayer_id: str
     manifest_digest: bytes
     blinded_key: bytes
-    commitment: bytes
     grade: int
     evaluation_year: int
 
@@ -44,8 +43,9 @@ class Relied(NamedTuple):
         if not outcome.loan.HasField("reliance"):
             return None
         told = outcome.loan.reliance
-        record = told.manifest_digest, told.blinded_key, told.commitment
-        return cls(outcome.taxpayer_id, *record, told.grade, told.evaluation_year)
+        return cls(
+            outcome.taxpayer_id, told.manifest_digest, told.blinded_key, told.grade, told.evaluation_year
+        )
 
 
 class Truth(NamedTuple):
@@ -84,11 +84,13 @@ class _Records:
         columns = GradeColumns(raw)
         self._keys = list(map(blinder(blinding_key), columns.keys()))
         self._commitments = b"".join(commitments(raw, salts))
+        # The same few decisions stand in thousands of records.
+        kept: dict[tuple[int, int], tuple[int, int]] = {}
+        told: dict[int, tuple[int, int]]
         told = {place: (r.grade, r.evaluation_year) for place, r in columns.others.items()}
-        told |= {
-            place: (decision.record.grade, decision.record.evaluation_year)
-            for place, decision in zip(columns.places, columns.decisions, strict=True)
-        }
+        for place, decision in zip(columns.places, columns.decisions, strict=True):
+            said: tuple[int, int] = (decision.record.grade, decision.record.evaluation_year)
+            told[place] = kept.setdefault(said, said)
         self._told = [told[place] for place in range(columns.size)]
 
     def find(self, key: bytes) -> Told | None:
@@ -136,11 +138,12 @@ class Editions:
 
 
 def find_fault(
-    conn: Connection, known: Editions, relied: Relied, event_date: str, *, own: bool = False
+    conn: Connection, known: Editions, relied: Relied, commitment: bytes, event_date: str, *, own: bool = False
 ) -> str:
     """The rule by which what a row relied on is in question; empty where it is not.
 
     Args:
+        commitment: of the record, as the row cites it.
         event_date: in China.
         own: the blinded key is known to be that of the taxpayer.
     """
@@ -149,7 +152,7 @@ def find_fault(
         return EDITION
     if not own and edition.blind(relied.taxpayer_id.encode()) != relied.blinded_key:
         return RELIANCE  # another taxpayer's record
-    if known.record(conn, edition, relied.blinded_key) != relied[3:]:
+    if known.record(conn, edition, relied.blinded_key) != (commitment, relied.grade, relied.evaluation_year):
         return RELIANCE
     return BEFORE if event_date < edition.published_on else ""
 

@@ -14,8 +14,8 @@ from gateway.rules.partners import check_right
 from gateway.rules.reporting import check_covers, terms_of
 from gateway.store import editions, parties, tables
 from gateway.store import lending as store
-from xinyi.days import day_of
-from xinyi.errors import NotEntitled, Unknown
+from xinyi.days import DAY_MS, day_of
+from xinyi.errors import Invalid, NotEntitled, Unknown
 from xinyi.lending import check_lending_answer, check_lending_table
 from xinyi.margins import SUMS
 from xinyi.server import Caller
@@ -39,6 +39,8 @@ async def accept_table(
         raise NotEntitled("a bank reports what it lent itself", basis="lending.bank")
     if not any(key.holder == table.issued_by for key in received.signers):
         raise NotEntitled("the table is not sealed by the one who issued it", basis="lending.issued_by")
+    if table.issued_at_ms > reception.door.now() + DAY_MS:
+        raise Invalid("the table is from the future: its clock is wrong", basis="table.issued_at")
     taken = await reception.database.read(lambda conn: _find_taken(conn, received.digest))
     if taken is None:
         taken = await reception.door.run(lambda x: _take(x, reception, received))

@@ -7,22 +7,27 @@ that the version itself names.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from sqlalchemy import Connection
 
+from audit.records import CHUNK_RECORDS, split_chunk
 from gateway.exchange import Exchange
 from gateway.reception import Reception
+from gateway.reliances import Relied, published_at, true_grades
 from gateway.rules import reporting
 from gateway.rules import statistics as rules
 from gateway.rules.true_grades import Moved, by_true_grade
 from gateway.store import editions as documents
 from gateway.store import statistics as store
 from gateway.store import tables
+from gateway.store.rows import Row
 from xinyi.errors import Conflict, DigestMismatch, Invalid, Unknown
-from xinyi.margins import ALL, NO_GRADE, SUMS, TOTAL, grade_name
+from xinyi.grade_columns import GradeColumns
+from xinyi.margins import ALL, NO_GRADE, SUMS, TOTAL, WITHDRAWN, grade_name
 from xinyi.suppression import DEFINITIONS, Figures, Sums, publish
 from xinyi.v1 import edition_pb2, lending_pb2
 
@@ -86,27 +91,33 @@ def _consented(
     for row in store.add_up_consented(conn, *at):
         sums = Sums(loans=row["loans"], firms=row["firms"], granted=int(row["granted"]))
         relied.setdefault(_stage(row["stage"]), {})[_grade(row["grade"])] = sums
-    true = true_grades(conn, until_ms) if relied else {}
-    moved = [
-        Moved(
-            _stage(row["stage"]),
-            _grade(row["grade"]),
-            true[row["manifest_digest"], row["blinded_key"]],
-            row["taxpayer_id"],
-            row["amount"],
-        )
-        for row in store.consented_of_records(conn, *at, true)
-    ]
-    rows = {
-        (_stage(row["stage"]), _grade(row["grade"]), row["taxpayer_id"]): row["loans"]
-        for row in store.count_consented(conn, *at, {row.taxpayer_id for row in moved})
-    }
-    return by_true_grade(relied, moved, rows)
+    corrected = corrected_taxpayers(conn, until_ms) if relied else set()
+    few = store.consented_of(conn, *at, corrected)
+    rows = Counter((_stage(row["stage"]), _grade(row["grade"]), row["taxpayer_id"]) for row in few)
+    return by_true_grade(relied, _moved(conn, few, until_ms), rows)
 
 
-def true_grades(conn: Connection, until_ms: int) -> dict[tuple[bytes, bytes], str]:
-    """Manifest digest and blinded key of a record that a correction took back until then → the true grade."""
-    return {}
+def _moved(conn: Connection, few: Collection[Row], until_ms: int) -> Iterator[Moved]:
+    """Of these rows those that are told another grade than they relied on."""
+    names = ("taxpayer_id", "manifest_digest", "blinded_key", "grade", "evaluation_year")
+    relied = {Relied(*(row[name] for name in names)) for row in few if row["grade"]}
+    truths = true_grades(conn, sorted(relied), until_ms)
+    for row in few:
+        truth = truths.get((row["manifest_digest"], row["blinded_key"])) if row["grade"] else None
+        if truth is not None and truth.recalled:
+            true = grade_name(truth.grade) if truth.grade else WITHDRAWN
+            yield Moved(_stage(row["stage"]), _grade(row["grade"]), true, row["taxpayer_id"], row["amount"])
+
+
+def corrected_taxpayers(conn: Connection, until_ms: int) -> set[str]:
+    """Of whom a CORRECTION that was published until then speaks: of nobody else can another grade be true."""
+    found: set[str] = set()
+    for row in store.list_corrections(conn):
+        if published_at(conn, row) <= until_ms:
+            for number in range(-(-row["record_count"] // CHUNK_RECORDS)):
+                [(_, data)] = documents.read_chunks(conn, row["manifest_digest"], number, number + 1)
+                found.update(map(bytes.decode, GradeColumns(split_chunk(data)[1]).keys()))
+    return found
 
 
 def _stage(number: int) -> str:

@@ -166,6 +166,22 @@ def hand_over(home: Home, batch: Batch) -> tuple[envelope_pb2.Envelope, envelope
         return response.answer.acknowledgement, response.receipt
 
 
+async def begin_batch(home: Home, batch: Batch, chunks: int) -> int:
+    """Begins a batch and sends its first chunks; where it went on from."""
+
+    def run() -> int:
+        with GatewayClient(home) as client, errors_restored():
+            stub = LendingServiceStub(client.channel)
+            begun = stub.BeginOutcomes(lending_service_pb2.BeginOutcomesRequest(call=client.wrap(batch.sealed)))
+            stub.PutOutcomes(
+                lending_service_pb2.PutOutcomesRequest(batch=batch.digest, number=n, data=batch.chunks[n])
+                for n in range(begun.next_chunk, chunks)
+            )
+            return int(begun.next_chunk)
+
+    return await asyncio.to_thread(run)
+
+
 async def send_batch(world: World, home: Home, batch: Batch) -> SentBatch:
     """Raises what the gateway raises."""
     acknowledgement, receipt = await asyncio.to_thread(hand_over, home, batch)

@@ -123,6 +123,7 @@ LENGTH, COMMAND_LENGTH = 400, 150
 LONGER = {
     "audit.log": "tables, tree, head store and sequencing are one argument about crashes",
     "xinyi.checks": "one short rule after another, in the order of the contract",
+    "xinyi.lending": "the same",
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NoReturn
 
 from adapters.bank.commands import challenging, levelling, moving, outcomes, reporting, standing, telling
+from adapters.figures.command import statistics
 from adapters.party.onboarding import add_commands
 from xinyi.terminal import program, run
 from xinyi.v1 import party_pb2
@@ -40,6 +41,7 @@ app.command()(outcomes.outcomes)
 app.command("answer-question")(reporting.answer_question)
 app.command()(challenging.challenges)
 app.command("open")(challenging.open_rows)
+app.command()(statistics)
 
 
 def main() -> NoReturn:

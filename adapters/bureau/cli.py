@@ -6,6 +6,7 @@ from typing import NoReturn
 
 from adapters.bureau.commands import asking, deciding, lending, publishing, recalling, watching
 from adapters.bureau.commands.objecting import objection
+from adapters.figures.command import statistics
 from adapters.party.onboarding import add_commands
 from xinyi.terminal import program, run
 from xinyi.v1 import party_pb2
@@ -32,6 +33,7 @@ app.add_typer(objection, name="objection")
 app.command()(recalling.recall)
 app.command()(recalling.comparison)
 app.command()(lending.loans)
+app.command()(statistics)
 app.command()(watching.status)
 app.command()(watching.check)
 

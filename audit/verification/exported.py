@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 from audit.entries import canonical_json
 from audit.envelope import digest
-from audit.export import FORMAT, blinding_path, chunk_path, document_line, opening_line
+from audit.export import FORMAT, blinding_path, chunk_path, document_line, opening_line, outcome_path
 from audit.tiles import TILE_WIDTH, split_bundle, tile_path
 from xinyi.errors import EncodingInvalid
 from xinyi.v1 import envelope_pb2
@@ -27,6 +27,7 @@ MAX_SMALL_FILE = 64 << 10
 
 _TILE = re.compile(r"tile/(entries|[0-9])/((?:x[0-9]{3}/)*)([0-9]{3})(?:\.p/([0-9]{1,3}))?")
 _CHUNK = re.compile(r"chunks/([0-9a-f]{64})/([0-9]{6,})\.chunk")
+_OUTCOMES = re.compile(r"outcomes/([0-9a-f]{64})/([0-9]{6,})\.chunk")
 _BLINDING = re.compile(r"blinding/([0-9a-f]{64})\.key")
 _STATE = re.compile(r"state/([a-z][a-z_]{0,62})\.jsonl")
 _OPENING = re.compile(
@@ -118,6 +119,9 @@ class Export:
     def blinding_key(self, manifest_digest: bytes) -> bytes:
         return self.read(blinding_path(manifest_digest), MAX_SMALL_FILE)
 
+    def outcome_chunk(self, batch_digest: bytes, number: int, limit: int) -> bytes:
+        return self.read(outcome_path(batch_digest, number), limit)
+
     def tables(self) -> list[str]:
         """Names of the tables whose rows are here."""
         found = (_STATE.fullmatch(name) for name, _ in self.files() if name.startswith("state/"))
@@ -167,7 +171,7 @@ class LineReader:
 
 def is_export_path(name: str) -> bool:
     """Whether a file of this name can stand in an export: nothing outside the directory can."""
-    return name in _TOP or any(form.fullmatch(name) for form in (_TILE, _STATE, _CHUNK, _BLINDING))
+    return name in _TOP or any(form.fullmatch(name) for form in (_TILE, _STATE, _CHUNK, _BLINDING, _OUTCOMES))
 
 
 def belongs(name: str, size: int, *, with_records: bool) -> bool:
@@ -176,7 +180,7 @@ def belongs(name: str, size: int, *, with_records: bool) -> bool:
         return True
     if (match := _TILE.fullmatch(name)) is not None:
         return _is_tile(match, size)
-    return with_records and bool(_CHUNK.fullmatch(name) or _BLINDING.fullmatch(name))
+    return with_records and any(form.fullmatch(name) for form in (_CHUNK, _BLINDING, _OUTCOMES))
 
 
 def manifest_of(name: str) -> tuple[bytes, int | None] | None:
@@ -186,6 +190,12 @@ def manifest_of(name: str) -> tuple[bytes, int | None] | None:
     if (match := _BLINDING.fullmatch(name)) is not None:
         return bytes.fromhex(match[1]), None
     return None
+
+
+def batch_of(name: str) -> tuple[bytes, int] | None:
+    """(batch digest, chunk number) where a file belongs to a batch's outcomes."""
+    match = _OUTCOMES.fullmatch(name)
+    return None if match is None else (bytes.fromhex(match[1]), int(match[2]))
 
 
 def _is_tile(match: re.Match[str], size: int) -> bool:

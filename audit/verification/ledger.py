@@ -13,7 +13,8 @@ _SCHEMA = """
 CREATE TABLE tables (document BLOB PRIMARY KEY, bank TEXT, period TEXT, currency TEXT, corrects BLOB, receipt BLOB,
     position INTEGER, recorded INTEGER, state TEXT, counted INTEGER, replaced INTEGER) WITHOUT ROWID;
 CREATE INDEX tables_of_period ON tables (period, currency, bank);
-CREATE TABLE batches (document BLOB PRIMARY KEY, bank TEXT, number TEXT, UNIQUE (bank, number)) WITHOUT ROWID;
+CREATE TABLE batches (document BLOB PRIMARY KEY, bank TEXT, number TEXT, receipt BLOB,
+    UNIQUE (bank, number)) WITHOUT ROWID;
 CREATE TABLE challenges (document BLOB PRIMARY KEY, bank TEXT, due_on TEXT, recorded INTEGER,
     state TEXT) WITHOUT ROWID;
 CREATE TABLE statistics (document BLOB PRIMARY KEY, period TEXT, currency TEXT, audience INTEGER, version INTEGER,
@@ -113,11 +114,14 @@ class Ledger(Scratch):
 
     # Single loans
 
-    def take_batch(self, document: bytes, batch: lending_pb2.OutcomeBatch) -> bool:
+    def take_batch(self, document: bytes, batch: lending_pb2.OutcomeBatch, receipt: bytes) -> bool:
         """False where its number is taken."""
-        return self._add(
-            "INSERT OR IGNORE INTO batches VALUES (?, ?, ?)", document, batch.bank, batch.number
-        )
+        row = (document, batch.bank, batch.number, receipt)
+        return self._add("INSERT OR IGNORE INTO batches VALUES (?, ?, ?, ?)", *row)
+
+    def batches(self) -> list[tuple[bytes, bytes]]:
+        """(batch, its receipt) of all."""
+        return self._rows("SELECT document, receipt FROM batches ORDER BY document").fetchall()
 
     def bank_of_batch(self, document: bytes) -> str:
         """Empty where no leaf took it in."""

@@ -63,9 +63,10 @@ def confirmation(entry: Entry) -> None:
 
 def batch(entry: Entry) -> None:
     """Single loans came in. What became of each row, the receipt says; that it is so, the records alone show."""
-    batch = entry.first(lending_pb2.OutcomeBatch)
-    receipt = entry.dossier.open(_second(entry), lending_pb2.OutcomeReceipt)
-    unique = entry.ledger.take_batch(batch.digest, batch.message)
+    with _telling(entry):
+        batch = entry.first(lending_pb2.OutcomeBatch)
+        receipt = entry.dossier.open(_second(entry), lending_pb2.OutcomeReceipt)
+    unique = entry.ledger.take_batch(batch.digest, batch.message, receipt.digest)
     lending_exchanges.check_batch(entry.message, batch)
     lending_exchanges.check_outcome_receipt(entry.message, receipt, batch)
     if not unique:

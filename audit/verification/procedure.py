@@ -15,7 +15,7 @@ at each place in this package:
  9. exchanges    editions, decisions, deliveries, receipts, recalls, objections, lending, challenges, statistics,
                  notices and queries say what they must say to each other
 10. rows         every business row is as the log left it, none is missing, none is there besides
-11. records      every chunk is the one its manifest seals (exports with records)
+11. records      every chunk is the one its manifest or batch seals (exports with records)
 12. states       every edition leads from the records before it to those it seals (exports with records)
 
 It cannot tell that an exchange was never logged, that a time is right, or that another partner was shown
@@ -29,7 +29,7 @@ from pathlib import Path
 from audit import checkpoint
 from audit.checkpoint import Checkpoint
 from audit.keys import keyid
-from audit.verification import chunks, meaning, state, tree
+from audit.verification import chunks, meaning, outcomes, state, tree
 from audit.verification.documents import Dossier
 from audit.verification.exported import Description, Export, belongs
 from audit.verification.findings import Report
@@ -60,7 +60,7 @@ CLAIMS = {
     "statistics": "every figure is the sum of the tables that counted, and nothing is shown that tells of few",
     "notices": "every notice of changes is under a number of its own",
     "rows": "every business row is as the log left it",
-    "records": "every chunk of records is the one its manifest seals",
+    "records": "every chunk of records is the one its manifest or batch seals",
     "states": "every edition leads from the records before it to those it seals",
 }
 
@@ -86,6 +86,7 @@ def verify(path: Path, policy: Policy, watch: Watch = unwatched) -> Report:
             state.check(run)  # 10
             if description.with_records:
                 chunks.check(run, dossier)  # 11, 12
+                outcomes.check(run, dossier)  # 11
             report.notes["keys_taken_from_log"] = [
                 {"leaf": position, "holder": key.holder, "fingerprint": keyid(key)}
                 for position, key in dossier.history.learned

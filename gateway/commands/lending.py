@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -21,19 +22,22 @@ def lending() -> None:
 def status(
     home: HomeOption,
     period: Annotated[str, typer.Option(help="2018-Q1, 2018-03 or 2018.")],
+    as_of: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="As it stood at the end of a day, China.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Whose table of a period counts, is held, due or missing. Tells nothing of what is in them.
 
-    Example: xinyi-gateway lending status --period 2018-Q1
+    Example: xinyi-gateway lending status --period 2018-Q1 --as-of 2018-04-20
     """
     from gateway.office.inspection import read
     from gateway.office.reporting import standing_of
-    from xinyi.days import today
+    from xinyi.days import end_of, today
     from xinyi.lending import parse_period
 
-    wanted = parse_period(period)
-    lines = read(home, lambda conn: standing_of(conn, wanted, today()))
+    wanted, day = parse_period(period), as_of.date() if as_of is not None else today()
+    lines = read(home, lambda conn: standing_of(conn, wanted, day, end_of(day)))
     if as_json:
         return print_json(lines)
     columns = ["bank", "state", "due_on", "arrived_on", "late", "currency", "agreement", "held"]

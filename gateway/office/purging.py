@@ -1,7 +1,8 @@
 """`purge`: chunks that no bank will ever ask for. Each deletion is an entry of the log, with its count.
 
-Goes: an upload that was begun and left, so many days ago, and the records of an edition that was cancelled as long
-ago. Rows, documents and entries stay, and nothing of an edition that may still be, or was, published.
+Goes: an upload that was begun and left, so many days ago, of an edition or of a bank's single loans, and the records
+of an edition that was cancelled as long ago. Rows, documents and entries stay, banks' tables and batches among them,
+and nothing of an edition that may still be, or was, published.
 """
 
 from __future__ import annotations
@@ -15,7 +16,17 @@ from sqlalchemy import Connection, exists, select
 from gateway.app import Gateway
 from gateway.exchange import Exchange
 from gateway.store import editions as store
-from gateway.store.tables import buckets, chunks, editions, intakes, states
+from gateway.store import outcomes as batches
+from gateway.store.tables import (
+    buckets,
+    chunks,
+    editions,
+    intakes,
+    outcome_chunks,
+    outcome_intakes,
+    outcomes,
+    states,
+)
 from xinyi.days import DAY_MS
 
 log = structlog.get_logger()
@@ -32,9 +43,10 @@ def purge(gateway: Gateway, *, days: int) -> Purged:
     before = gateway.clock() - days * DAY_MS
     holder = gateway.holder
     with gateway.database.reading() as conn:
-        left, cancelled = _left(conn, before), _cancelled(conn, before)
+        left, cancelled, loans = _left(conn, before), _cancelled(conn, before), _left_batches(conn, before)
     run = gateway.door.run_sync
     uploads = [run(partial(_drop_upload, digest=digest, before=before, actor=holder)) for digest in left]
+    uploads += [run(partial(_drop_batch, digest=digest, before=before, actor=holder)) for digest in loans]
     records = [run(partial(_drop_records, digest=digest, actor=holder)) for digest in cancelled]
     gone = [count for count in uploads if count is not None]
     done = Purged(len(gone), len(records), sum(gone) + sum(records))
@@ -44,6 +56,11 @@ def purge(gateway: Gateway, *, days: int) -> Purged:
 
 def _left(conn: Connection, before: int) -> list[bytes]:
     old = select(intakes.c.manifest_digest).where(intakes.c.begun_at_ms < before)
+    return list(conn.execute(old).scalars())
+
+
+def _left_batches(conn: Connection, before: int) -> list[bytes]:
+    old = select(outcome_intakes.c.document).where(outcome_intakes.c.begun_at_ms < before)
     return list(conn.execute(old).scalars())
 
 
@@ -64,6 +81,18 @@ def _drop_upload(x: Exchange, digest: bytes, before: int, actor: str) -> int | N
     x.log("edition.abandoned", actor=actor, manifest_digest=digest, detail=f"{count} chunks")
     _drop_records_of(x, digest)
     x.remove(intakes, digest)
+    return count
+
+
+def _drop_batch(x: Exchange, digest: bytes, before: int, actor: str) -> int | None:
+    """The same of single loans: rows that a bank sent and never made real."""
+    intake = batches.find_intake(x.conn, digest)
+    if intake is None or intake["begun_at_ms"] >= before or batches.find_batch(x.conn, digest) is not None:
+        return None
+    count, _ = batches.staged(x.conn, digest)
+    x.log("outcomes.abandoned", actor=actor, counterparty=intake["bank"], detail=f"{count} chunks")
+    for table in (outcomes, outcome_chunks, outcome_intakes):
+        x.remove(table, digest)
     return count
 
 

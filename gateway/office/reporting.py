@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from gateway.exchange import Exchange
-from gateway.rules.lending import COUNTED, HELD
+from gateway.rules.lending import COUNTED, HELD, state_at
 from gateway.rules.reporting import check_next, due_on, terms_of, terms_row, wants
 from gateway.store import lending as store
 from gateway.store import parties, tables
@@ -61,13 +61,17 @@ def set_terms(x: Exchange, row: Mapping[str, Any], actor: str) -> None:
     )
 
 
-def standing_of(conn: Connection, period: lending_pb2.LendingPeriod, today: date) -> list[dict[str, Any]]:
-    """A line for each agreement that wants a table of the period, by bank, and what is here of it.
+def standing_of(
+    conn: Connection, period: lending_pb2.LendingPeriod, today: date, until_ms: int
+) -> list[dict[str, Any]]:
+    """A line for each agreement that wants a table of the period, by bank, and what was here of it at a moment.
 
     state: COUNTED, HELD, DUE (not here, still in time), MISSING (not here, too late). late: the first table arrived
     behind the due date. held: digest of the newest table with an open question, beside a counted one, too.
+
+    Args: today — in China, to which due dates are compared; until_ms — the moment, since 1970 UTC.
     """
-    known = store.tables_of(conn, period=period)
+    known = store.tables_of(conn, period=period, until_ms=until_ms)
     lines = []
     for agreement, row in store.agreements_with_terms(conn):
         terms = terms_of(row)
@@ -76,7 +80,7 @@ def standing_of(conn: Connection, period: lending_pb2.LendingPeriod, today: date
         own = [t for t in known if (t["bank"], t["currency"]) == (agreement["party"], terms.currency)]
         due = due_on(terms, period)
         arrived = day_of(own[0]["recorded_at_ms"]) if own else None
-        stands = {t["state"]: t for t in own}
+        stands = {state_at(t, until_ms): t for t in own}
         absent = "MISSING" if today > due else "DUE"
         counted, held = stands.get(COUNTED), stands.get(HELD)
         lines.append(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -131,6 +131,20 @@ def in_force(agreement: Row, day: date) -> bool:
     """Whether the agreement is in force on a day, in China."""
     first, last = date.fromisoformat(agreement["valid_from"]), date.fromisoformat(agreement["valid_until"])
     return bool(agreement["state"] == "IN_FORCE") and first <= day <= last
+
+
+def reportable(told: Sequence[tuple[Row, Row]], day: date) -> list[Row]:
+    """Terms under which a bank may report on a day: of its agreements in force; where none is, of those whose last day
+    has passed, since their last table comes behind it.
+
+    Args: told — agreements of one bank, with their terms.
+    """
+    now = [terms for agreement, terms in told if in_force(agreement, day)]
+    return now or [
+        terms
+        for agreement, terms in told
+        if agreement["state"] == "IN_FORCE" and date.fromisoformat(agreement["valid_until"]) < day
+    ]
 
 
 def _begin_of_cover(agreement: Row | None, period: lending_pb2.LendingPeriod) -> date | None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from audit.challenge import population
 from audit.checkpoint import Checkpoint
+from audit.log import log_entries
 from gateway.challenges import log_challenge
 from gateway.exchange import Exchange
 from gateway.reception import Received, Reception
@@ -92,7 +93,7 @@ class Challenges(ChallengeServiceServicer):
         population(lending_pb2.LendingTable.FromString(sealed.payload), challenge.unit)
         rules.check_due(challenge.due_on, day_of(x.now_ms))
         index = self._index(x.conn, challenge.table)
-        rules.check_head(head.size, index, self._followed_at(x.conn, head.size), x.now_ms)
+        rules.check_head(head.size, index, _followed_at(x.conn, head.size), x.now_ms)
         if store.find_open(x.conn, challenge.table, auditor) is not None:
             raise Conflict("a challenge of yours to this table is open: one at a time", basis="challenge.open")
         row = {
@@ -110,15 +111,6 @@ class Challenges(ChallengeServiceServicer):
         told = {"record_count": challenge.size, "detail": f"by {unit}, due on {challenge.due_on}"}
         leaf = log_challenge(x, "challenge.asked", received.caller.holder, table, [received.digest], **told)
         return self._reception.acknowledge(x, received.digest, "challenge.asked", leaf)
-
-    def _followed_at(self, conn: Connection, size: int) -> int | None:
-        """When the first entry was recorded that a head of this size does not cover; None where there is none.
-
-        1970 where that entry was erased: whoever cannot show when is not believed to be new.
-        """
-        for _, _, _, opening in self._reception.log.openings(conn, size, size + 1):
-            return log_pb2.LogEntry.FromString(opening).recorded_at_ms
-        return None
 
     async def ListChallenges(self, request: pb.ListChallengesRequest, context: Any) -> pb.ListChallengesResponse:
         who = caller(context)
@@ -167,6 +159,15 @@ class Challenges(ChallengeServiceServicer):
         told = {"record_count": answer.rows, "detail": f"late, due on {row['due_on']}" if late else ""}
         leaf = log_challenge(x, "challenge.answered", received.caller.holder, table, [received.digest], **told)
         return self._reception.acknowledge(x, received.digest, "challenge.answered", leaf)
+
+
+def _followed_at(conn: Connection, size: int) -> int | None:
+    """When the first entry was recorded that a head of this size does not cover; None where there is none.
+
+    1970 where that entry was erased: what nobody can date is not taken for new.
+    """
+    opening = conn.execute(select(log_entries.c.opening).where(log_entries.c.position == size)).scalar()
+    return None if opening is None else log_pb2.LogEntry.FromString(opening).recorded_at_ms
 
 
 def _status(conn: Connection, row: dict[str, Any]) -> pb.ChallengeStatus:

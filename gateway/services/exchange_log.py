@@ -14,11 +14,12 @@ from sqlalchemy import Connection, func, select
 
 from audit import export
 from audit.log import Log, Tree, log_entries
+from audit.records import CHUNK_RECORDS
 from audit.tiles import tile_place
 from gateway.exchange import Exchange
 from gateway.reception import Received, Reception
 from gateway.rules.partners import check_right
-from gateway.store import editions, parties, tables
+from gateway.store import editions, outcomes, parties, tables
 from xinyi import checks
 from xinyi.errors import NotEntitled, Unavailable
 from xinyi.server import Caller, caller
@@ -218,6 +219,7 @@ def _pieces(
         ),
         chunks=_chunks(then, editions_shown) if with_records else None,
         blinding_keys=_blinding_keys(then) if with_records else None,
+        outcomes=_outcomes(then) if with_records else None,
         state_size=state_size,
     )
     for path, data in pieces:
@@ -260,6 +262,16 @@ def _chunks(conn: Connection, manifest_digests: list[bytes]) -> Iterator[tuple[b
     for manifest_digest in manifest_digests:
         for number, data in editions.stream_chunks(conn, manifest_digest):
             yield manifest_digest, number, data
+
+
+def _outcomes(conn: Connection) -> Iterator[tuple[bytes, int, bytes]]:
+    """Chunks of the batches that are real, as they are kept."""
+    batches = tables.outcome_batches
+    rows = conn.execute(select(batches.c.document, batches.c.row_count).order_by(batches.c.document)).all()
+    for document, count in rows:
+        for number in range(-(-count // CHUNK_RECORDS)):
+            if (data := outcomes.find_chunk(conn, document, number)) is not None:
+                yield document, number, data
 
 
 def _blinding_keys(conn: Connection) -> Iterator[tuple[bytes, bytes]]:

@@ -15,7 +15,7 @@ from gateway.reception import Reception
 from gateway.reports import accept_table, accept_table_answer, open_answer
 from gateway.rules.lending import state_at
 from gateway.rules.partners import check_right
-from gateway.rules.reporting import in_force, terms_of
+from gateway.rules.reporting import reportable, terms_of
 from gateway.store import editions, outcomes, parties
 from gateway.store import lending as store
 from gateway.store.rows import Row
@@ -46,7 +46,7 @@ class Lending(LendingServiceServicer):
         def query(conn: Connection) -> pb.GetReportingTermsResponse:
             check_right(parties.find_party(conn, who.party), "report")
             told = store.agreements_with_terms(conn, who.party)
-            terms = [terms_of(row) for agreement, row in told if in_force(agreement, today)]
+            terms = [terms_of(row) for row in reportable(told, today)]
             return pb.GetReportingTermsResponse(terms=terms)
 
         async with self._reception.refusals_signed(who, "GetReportingTerms"):

@@ -122,6 +122,9 @@ outcomes = Table(
     Column("currency", String, nullable=False),
     Column("guarantee", Integer, nullable=False),
     Column("grade", Integer, nullable=False),  # relied on; 0 for none
+    Column("evaluation_year", Integer, nullable=False),
+    Column("manifest_digest", LargeBinary),
+    Column("blinded_key", LargeBinary),
     Column("corrects", String),
     Column("voids", Integer, nullable=False),  # 1 where nothing takes the place of what it corrects
     Column("closes", Integer, nullable=False),  # 1 where nothing is owed behind it

@@ -1,7 +1,7 @@
 """Queries about a period's statistics: what was counted at a moment, versions, and who was given them. Never commits.
 
-A table or a row with consent counts at a moment from its `counted_at_ms` on and before its `replaced_at_ms`: what
-comes later changes no answer about a moment that is over.
+A table counts from its `counted_at_ms` on and before its `replaced_at_ms`, a row with consent as the last act until
+the moment left it: what comes later changes no answer about a moment that is over.
 """
 
 from __future__ import annotations
@@ -9,22 +9,24 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, Subquery, and_, func, or_, select
 
 from gateway.store.lending_tables import (
     lending_cells,
     lending_tables,
+    outcome_acts,
     outcome_batches,
+    outcome_changes,
     outcomes,
     reporting_terms,
     statistics,
     statistics_deliveries,
 )
 from gateway.store.rows import Row, first, rows
-from gateway.store.tables import agreements, entries_by_name
+from gateway.store.tables import agreements, editions, entries_by_name
 from xinyi.lending import first_day, last_day
 from xinyi.margins import SUMS, TOTAL
-from xinyi.v1 import lending_pb2
+from xinyi.v1 import edition_pb2, lending_pb2
 
 T = TypeVar("T")
 Period = lending_pb2.LendingPeriod
@@ -34,16 +36,10 @@ _t, _c, _o, _s, _d = (
 )
 #: Names in one condition: SQLite takes 32,766 values in a statement.
 _NAMES = 10_000
+_COUNTED = lending_pb2.REPORT_STATE_COUNTED
 
 
 # What was counted
-
-
-def _at(table: Any, until_ms: int) -> ColumnElement[bool]:
-    return and_(
-        table.c.counted_at_ms <= until_ms,
-        or_(table.c.replaced_at_ms.is_(None), table.c.replaced_at_ms > until_ms),
-    )
 
 
 def _counted(period: Period, currency: str, until_ms: int) -> ColumnElement[bool]:
@@ -52,7 +48,8 @@ def _counted(period: Period, currency: str, until_ms: int) -> ColumnElement[bool
         _t.month == period.month,
         _t.months == period.months,
         _t.currency == currency,
-        _at(lending_tables, until_ms),
+        _t.counted_at_ms <= until_ms,
+        or_(_t.replaced_at_ms.is_(None), _t.replaced_at_ms > until_ms),
     )
 
 
@@ -98,53 +95,69 @@ def bank_totals(conn: Connection, period: Period, currency: str, until_ms: int) 
 # Rows with consent
 
 
-def _consented(period: Period, currency: str, until_ms: int) -> ColumnElement[bool]:
-    """Rows are staged before their batch is there: those of one that is not do not count."""
+def _last_states(until_ms: int) -> Subquery:
+    """document, place, state of rows that an act until then changed."""
+    a, c = outcome_acts.c, outcome_changes.c
+    newest_first = func.row_number().over(partition_by=(c.document, c.place), order_by=a.sequence.desc())
+    changed = (
+        select(c.document, c.place, c.state, newest_first.label("age"))
+        .join_from(outcome_changes, outcome_acts, a.judgement == c.judgement)
+        .where(a.recorded_at_ms <= until_ms)
+        .subquery()
+    )
+    return select(changed.c.document, changed.c.place, changed.c.state).where(changed.c.age == 1).subquery()
+
+
+def _consented(
+    conn: Connection, columns: Sequence[Any], period: Period, currency: str, until_ms: int
+) -> Select[Any]:
+    """Columns of rows that are counted, by event date.
+
+    Rows are staged before their batch is there: those of one that is not do not count.
+    """
+    last = _last_states(until_ms)
     recorded = select(outcome_batches.c.document).where(outcome_batches.c.recorded_at_ms <= until_ms)
-    return and_(
+    query = select(*columns).where(
         _o.document.in_(recorded),
         _o.event_date.between(first_day(period).isoformat(), last_day(period).isoformat()),
         _o.currency == currency,
-        _at(outcomes, until_ms),
     )
+    # Where no row was ever changed, there is nothing to look up for each.
+    if conn.execute(select(last.c.place).limit(1)).first() is None:
+        return query.where(_o.state == _COUNTED)
+    same = and_(last.c.document == _o.document, last.c.place == _o.place)
+    return query.outerjoin_from(outcomes, last, same).where(func.coalesce(last.c.state, _o.state) == _COUNTED)
 
 
 def add_up_consented(conn: Connection, period: Period, currency: str, until_ms: int) -> list[Row]:
-    """stage, grade relied on, and how many rows, enterprises, and what they come to; by event date."""
-    query = (
-        select(
-            *(_o.stage, _o.grade, func.count().label("loans")),
-            func.count(_o.taxpayer_id.distinct()).label("firms"),
-            func.sum(_o.amount).label("granted"),
-        )
-        .where(_consented(period, currency, until_ms))
-        .group_by(_o.stage, _o.grade)
+    """stage, grade relied on, and how many rows, enterprises, and what they come to."""
+    columns = (
+        *(_o.stage, _o.grade, func.count().label("loans")),
+        func.count(_o.taxpayer_id.distinct()).label("firms"),
+        func.sum(_o.amount).label("granted"),
     )
-    return rows(conn, query)
+    query = _consented(conn, columns, period, currency, until_ms)
+    return rows(conn, query.group_by(_o.stage, _o.grade))
 
 
-def consented_of_records(
-    conn: Connection, period: Period, currency: str, until_ms: int, records: Collection[tuple[bytes, bytes]]
-) -> list[Row]:
-    """Rows that rely on these records. Args: records — manifest digest and blinded key of each."""
-    columns = (_o.stage, _o.grade, _o.taxpayer_id, _o.amount, _o.manifest_digest, _o.blinded_key)
-    found: list[Row] = []
-    for some in _parts(sorted(records), _NAMES // 2):
-        same = tuple_(_o.manifest_digest, _o.blinded_key).in_(some)
-        found += rows(conn, select(*columns).where(_consented(period, currency, until_ms), same))
-    return found
-
-
-def count_consented(
+def consented_of(
     conn: Connection, period: Period, currency: str, until_ms: int, taxpayers: Collection[str]
 ) -> list[Row]:
-    """stage, grade relied on, taxpayer_id, and how many rows: of these taxpayers."""
-    keys = (_o.stage, _o.grade, _o.taxpayer_id)
+    """The counted rows of these taxpayers, with what they rely on."""
+    columns = (_o.stage, _o.grade, _o.evaluation_year, _o.taxpayer_id, _o.amount, _o.manifest_digest, _o.blinded_key)
     found: list[Row] = []
     for some in _parts(sorted(taxpayers), _NAMES):
-        query = select(*keys, func.count().label("loans")).group_by(*keys)
-        found += rows(conn, query.where(_consented(period, currency, until_ms), _o.taxpayer_id.in_(some)))
+        query = _consented(conn, columns, period, currency, until_ms)
+        found += rows(conn, query.where(_o.taxpayer_id.in_(some)))
     return found
+
+
+def list_corrections(conn: Connection) -> list[Row]:
+    """Every CORRECTION that was approved, stopped ones too."""
+    e = editions.c
+    return rows(
+        conn, select(editions).where(e.kind == edition_pb2.EDITION_KIND_CORRECTION, e.approval.is_not(None))
+    )
 
 
 def _parts(names: Sequence[T], size: int) -> Iterator[Sequence[T]]:

@@ -321,7 +321,6 @@ LOGGED: tuple[Table, ...] = (
     lending_tables,
     outcome_acts,
     outcome_batches,
-    outcome_changes,
     challenges,
     statistics,
     statistics_deliveries,

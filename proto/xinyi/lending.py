@@ -124,14 +124,10 @@ def check_taxpayer(identifier: str, kind: int, basis: str) -> None:
 
 def check_reference(text: str, basis: str) -> None:
     """A pseudonymous name that the bank gave."""
-    require(
-        _REFERENCE.fullmatch(text) is not None, basis, '1 to 64 letters, digits, "-", "." and "_" are needed'
-    )
-    require(
-        not holds_identifier(text),
-        basis,
-        "it holds what reads as an identifier: use a number that tells nothing",
-    )
+    if _REFERENCE.fullmatch(text) is None:
+        raise Invalid('1 to 64 letters, digits, "-", "." and "_" are needed', basis=basis)
+    if holds_identifier(text):
+        raise Invalid("it holds what reads as an identifier: use a number that tells nothing", basis=basis)
 
 
 def check_currency(currency: str, basis: str) -> None:
@@ -180,10 +176,10 @@ def _check_sizes(sizes: tuple[tuple[str, str], ...]) -> None:
 
 
 def _check_reliance(reliance: lending_pb2.Reliance) -> None:
-    for digest in (reliance.manifest_digest, reliance.blinded_key, reliance.commitment):
-        check_digest(digest, "loan.reliance")
-    known = reliance.grade in _GRADES and FIRST_YEAR <= reliance.evaluation_year <= LAST_YEAR
-    require(known, "loan.reliance", "the grade or the year of evaluation is missing or unknown")
+    if not len(reliance.manifest_digest) == len(reliance.blinded_key) == len(reliance.commitment) == 32:
+        raise Invalid("a digest has 32 bytes", basis="loan.reliance")
+    if reliance.grade not in _GRADES or not FIRST_YEAR <= reliance.evaluation_year <= LAST_YEAR:
+        raise Invalid("the grade or the year of evaluation is missing or unknown", basis="loan.reliance")
 
 
 def check_firm_lending(firm: lending_pb2.FirmLending) -> None:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any
 
 from google.protobuf.message import Message
 
-from audit import checkpoint, envelope, lending_exchanges, merkle
+from audit import checkpoint, envelope, lending_exchanges, merkle, outcomes
 from audit.keys import FileSigner
 from audit.verification.statistics import add_up
+from proto.vectors.make import uscc
 from tests.audit.story import AUDITOR, BANK, BANK_2, BUREAU, NOW_MS, ORIGIN, Cast, Story
 from xinyi.suppression import DEFINITIONS, publish
-from xinyi.v1 import envelope_pb2, lending_pb2, party_pb2
-
-M = TypeVar("M", bound=Message)
+from xinyi.v1 import envelope_pb2, lending_pb2, party_pb2, records_pb2
 
 QUARTER = lending_pb2.LendingPeriod(year=2018, month=1, months=3)
 COUNTED, HELD = lending_pb2.REPORT_STATE_COUNTED, lending_pb2.REPORT_STATE_HELD
@@ -113,8 +113,9 @@ class Lending:
                 found.append(row["document"])
         return found
 
-    def send(self, batch: lending_pb2.OutcomeBatch, signer: FileSigner | None = None, **changes: Any) -> Any:
+    def send(self, told: Batch, signer: FileSigner | None = None, **changes: Any) -> envelope_pb2.Envelope:
         """The gateway takes in single loans, all of them counted unless `changes` of the receipt say otherwise."""
+        batch = told.message
         sealed = envelope.seal(batch, signer or self.signer(batch.bank))
         receipt = lending_pb2.OutcomeReceipt(
             batch=envelope.digest(sealed), counted=batch.count, recorded_at_ms=self.now_ms
@@ -123,6 +124,7 @@ class Lending:
         row = {"document": envelope.digest(sealed), "bank": batch.bank, "number": batch.number}
         about = {"counterparty": batch.bank, "agreement_id": batch.agreement_id, "record_count": batch.count}
         documents = [sealed, envelope.seal(receipt, self.cast.gateway)]
+        self.story.outcomes.append((envelope.digest(sealed), 0, told.chunk))
         leaf = self.story.log("outcomes.recorded", documents, [("outcome_batches", row)], **about)
         self.story.acknowledge(sealed, leaf)
         return sealed
@@ -297,11 +299,41 @@ def correction_of(
     return table_of(signer, grades, **told)
 
 
-def batch_of(signer: FileSigner, number: str = "2018-q1", count: int = 3) -> lending_pb2.OutcomeBatch:
-    roots = [os.urandom(32)]
-    return lending_pb2.OutcomeBatch(
-        bank=signer.key.party, number=number, agreement_id="2018-1", count=count, root=merkle.root(roots),
-        chunk_roots=roots, issued_by=signer.key.holder, issued_at_ms=NOW_MS,
+@dataclass(frozen=True)
+class Batch:
+    """Single loans, sealed, and their one chunk as it is kept."""
+
+    message: lending_pb2.OutcomeBatch
+    chunk: bytes
+
+
+def batch_of(
+    signer: FileSigner, number: str = "2018-q1", rows: Iterable[lending_pb2.LendingOutcome] = (), withheld: int = 0
+) -> Batch:
+    """Args: withheld — how many of the rows, from the last on, are kept as commitments alone."""
+    rows = list(rows) or [outcome_of(place) for place in range(3)]
+    salted = [(os.urandom(32), row.SerializeToString(deterministic=True)) for row in rows]
+    commitments = [outcomes.commitment(*one) for one in salted]
+    root = merkle.root(outcomes.leaf_hashes(commitments))
+    shown = len(rows) - withheld
+    kept = [records_pb2.SaltedRecord(salt=salt, record=record) for salt, record in salted[:shown]]
+    kept += map(outcomes.withheld, commitments[shown:])
+    message = lending_pb2.OutcomeBatch(
+        bank=signer.key.party, number=number, agreement_id="2018-1", count=len(rows), root=root,
+        chunk_roots=[root], issued_by=signer.key.holder, issued_at_ms=NOW_MS,
+    )  # fmt: skip
+    return Batch(message, records_pb2.Chunk(records=kept).SerializeToString(deterministic=True))
+
+
+def outcome_of(number: int, valid_to: str = "2020-12-31") -> lending_pb2.LendingOutcome:
+    """A disbursed loan. Args: valid_to — of the borrower's authorisation."""
+    return lending_pb2.LendingOutcome(
+        outcome_id=f"o-{number}", taxpayer_id=uscc(number), identifier_kind=records_pb2.IDENTIFIER_KIND_USCC,
+        loan=lending_pb2.Loan(reference=f"L{number}", product="tax-loan", currency="CNY"),
+        stage=lending_pb2.STAGE_DISBURSED, event_date="2018-02-01", amount=5_000_000,
+        authorisation=lending_pb2.Authorisation(
+            digest=bytes(32), scope="lending-outcomes", valid_from="2018-01-01", valid_to=valid_to
+        ),
     )  # fmt: skip
 
 

@@ -113,6 +113,8 @@ class Story:
     answers: list[Row] = field(default_factory=list)
     refusals: list[Row] = field(default_factory=list)
     editions: list[Edition] = field(default_factory=list)
+    #: (batch digest, number, chunk as it is kept)
+    outcomes: list[tuple[bytes, int, bytes]] = field(default_factory=list)
     #: How far the gateway's clock has run on.
     later_ms: int = 0
 
@@ -451,6 +453,7 @@ class Story:
             state=state,
             chunks=chunks if with_records else None,
             blinding_keys=[(e.digest, e.blinding_key) for e in self.editions] if with_records else None,
+            outcomes=self.outcomes if with_records else None,
             **options,
         )
         for name, data in pieces:

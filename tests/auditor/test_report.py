@@ -299,7 +299,7 @@ def test_a_browser_shows_and_prints_it(tmp_path: Path) -> None:
     own = f"--user-data-dir={tmp_path / 'profile'}"
     shown = chromium(own, "--dump-dom", page.as_uri())
     assert "<title>税收信用信息披露报告" in shown, "no text of the page ran as a script"
-    assert shown.count("<table>") == 8
+    assert shown.count("<table>") == 9
     assert "<script" not in shown
     assert "<img" not in shown
 

@@ -110,8 +110,21 @@ async def test_replays_and_one_conflict(tmp_path: Path, database_url: str) -> No
         assert third.counts == (1, 0, 0, 0, 0)
         assert third.findings == [("O000039", "CORRECTED", "")]
         assert granted(world) == 1500 * 500 * WAN + 100 * WAN
+        assert await batch_counts(bank) == [(1499, 0, 1), (0, 0, 0), (1, 0, 0)]
         with pytest.raises(Contradiction):
             await send_outcomes(world, bank, rows[:2], "3")
+
+
+async def batch_counts(bank: Home) -> list[tuple[int, int, int]]:
+    """Counted, held, corrected rows of the bank's batches as they stand, newest last."""
+
+    def run() -> list[tuple[int, int, int]]:
+        with GatewayClient(bank) as client, errors_restored():
+            stub = LendingServiceStub(client.channel)
+            batches = stub.ListReports(lending_service_pb2.ListReportsRequest()).batches
+            return [(b.counted, b.held, b.corrected) for b in batches]
+
+    return await asyncio.to_thread(run)
 
 
 def granted(world: World, bank: str = f"{CITY}/bank-c") -> int:
@@ -328,7 +341,7 @@ async def test_what_the_gateway_does_not_take(tmp_path: Path) -> None:
         whole = batch_of(bank, [outcome(n) for n in range(2000)])
         with pytest.raises(DigestMismatch):
             await send_batch(world, bank, Batch(whole.sealed, [whole.chunks[0], whole.chunks[1][:-3] + b"abc"]))
-        with pytest.raises(Invalid, match=r"row 2 of the chunk"):
+        with pytest.raises(Invalid, match=r"chunk 0, row 2: disbursed"):
             await send_outcomes(world, bank, [outcome(1), outcome(2, amount=0)], "2")
         with pytest.raises(Conflict, match=r"0 of 1 chunks"):
             await commit(bank, batch_of(bank, [outcome(1)], "3"))

@@ -33,7 +33,7 @@ from tests.lending import (
     table_of,
 )
 from tests.world import AUDITOR, CITY, MAKER, OPERATOR, World, city
-from xinyi.days import day_of
+from xinyi.days import DAY_MS, day_of, end_of
 from xinyi.errors import Conflict, ExchangeError, Invalid, NotEntitled, Refused, Unknown
 from xinyi.server import Caller
 from xinyi.v1 import exchange_pb2, lending_pb2
@@ -191,7 +191,8 @@ async def test_every_rule_has_its_question_or_refusal(tmp_path: Path) -> None:
         assert "missing size/GXB300; not wanted industry" in missing.explanation
         await refuse(Invalid, "lending.currency", currency="USD")
         await refuse(Invalid, "lending.period", period=lending_pb2.LendingPeriod(year=2018, month=1, months=1))
-        await refuse(Invalid, "lending.period", issued_at_ms=4_102_444_800_000, period=_period(2027, 10))
+        await refuse(Invalid, "table.issued_at", issued_at_ms=world.clock() + 2 * DAY_MS)
+        await refuse(Invalid, "table.issued_at", period=_period(2099, 10))
         await refuse(NotEntitled, "lending.bank", stranger, bank=bank.party, issued_by=bank.settings.holder)
         await refuse(NotEntitled, "lending.issued_by", person, issued_by=bank.settings.holder)
         await refuse(NotEntitled, "lending.terms", stranger)
@@ -367,7 +368,8 @@ async def test_a_period_may_be_reported_after_the_agreement_but_none_without_one
     async with city(tmp_path, bureau=False) as world:
         bank = await world.admit(f"xinyi://{CITY}/bank-1/machine/main", "BANK")
         identity = await agreed(world, bank, date(2018, 3, 1), date(2018, 4, 30))
-        assert await reporting_terms(bank) == []
+        (terms,) = await reporting_terms(bank)
+        assert terms.agreement_id == identity
         for period in (Q1, Q2):
             await send_table(world, bank, table_of(bank, firms_of(AMOUNTS), period=period))
         for period, basis in ((_period(2017, 10), "agreement.expired"), (_period(2018, 7), "agreement.expired")):
@@ -375,6 +377,7 @@ async def test_a_period_may_be_reported_after_the_agreement_but_none_without_one
                 await send_table(world, bank, table_of(bank, firms_of(AMOUNTS), period=period))
             assert error.value.basis == basis
         await world.gateway.door.run(lambda x: agreements.change_state(x, identity, "suspend", "letter", OPERATOR))
+        assert await reporting_terms(bank) == []
         first = (await list_reports(bank))[0][0]
         with pytest.raises(NotEntitled) as error:
             await send_table(world, bank, corrected(bank, first, firms_of(AMOUNTS)))
@@ -390,11 +393,13 @@ async def test_the_operator_sees_who_owes_a_table(tmp_path: Path) -> None:
         held = await send_table(world, banks[1], table_of(banks[1], firms_of(MIXED_UP)))
         correction = await send_table(world, banks[0], corrected(banks[0], sent.digest, firms_of(MIXED_UP)))
 
-        def told(period: lending_pb2.LendingPeriod, today: date) -> dict[str, tuple[str, bool]]:
+        def told(
+            period: lending_pb2.LendingPeriod, today: date, until_ms: int = end_of(date(2099, 12, 31))
+        ) -> dict[str, tuple[str, bool]]:
             with world.gateway.database.reading() as conn:
-                lines = standing_of(conn, period, today)
+                lines = standing_of(conn, period, today, until_ms)
                 assert all(line["bank"] != late.party for line in lines)
-                if period == Q1:
+                if period == Q1 and until_ms > world.clock():
                     assert (lines[0]["table"], lines[0]["held"]) == (sent.digest, correction.digest)
                     assert (lines[1]["table"], lines[1]["held"]) == (None, held.digest)
             return {line["bank"].partition("/")[2]: (line["state"], line["late"]) for line in lines}
@@ -403,6 +408,8 @@ async def test_the_operator_sees_who_owes_a_table(tmp_path: Path) -> None:
             "bank-1": ("COUNTED", True), "bank-2": ("HELD", True), "bank-3": ("DUE", False), "bank-4": ("DUE", False),
         }  # fmt: skip
         assert told(Q1, date(2018, 4, 16))["bank-3"] == ("MISSING", True)
+        before = told(Q1, date(2018, 4, 16), end_of(date(2018, 4, 16)))
+        assert set(before.values()) == {("MISSING", True)}, "none was here on that day"
         assert told(_period(2017, 10), date(2018, 4, 16)) == {}
         assert told(lending_pb2.LendingPeriod(year=2018, month=1, months=1), date(2018, 4, 16)) == {}
         with world.gateway.database.reading() as conn:

@@ -13,8 +13,9 @@ import json
 import re
 import subprocess
 import tempfile
+import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from itertools import pairwise
@@ -510,6 +511,200 @@ def check_tlog_proof(data: bytes, leaf: bytes, log_key: str) -> tuple[int, int]:
     return int(index[1]), size
 
 
+# ── what banks report (§11) ──────────────────────────────────────────────────────────────────────────────────
+
+Sums = dict[str, int]
+#: dimension → value → sums
+Margins = dict[str, dict[str, Sums]]
+Node = tuple[bytes, list[int]]
+SUMS = (
+    "loans", "firms", "granted", "outstanding_loans", "outstanding_firms", "balance", "bad_loans", "bad_firms",
+    "bad_balance", "refused", "refused_firms",
+)  # fmt: skip
+_GRADES = ("", "A", "B", "M", "C", "D", "UNRATED", "CANCELLED")
+_GUARANTEES = ("unknown", "credit", "guarantor", "mortgage", "pledge", "combined")
+
+
+def cell_of(dimension: str, row: dict[str, Any]) -> str:
+    """Of the dimensions that the vectors have."""
+    relied = _GRADES[row["loan"]["reliance"]["grade"]] if row["loan"]["reliance"] else "none"
+    true = _GRADES[row["true_grade"]] if row["true_grade"] else "withdrawn"
+    return {
+        "total": "all",
+        "grade": relied,
+        "true-grade": true if row["recalled"] else relied,
+        "guarantee": _GUARANTEES[row["loan"]["guarantee"]],
+    }[dimension]
+
+
+def lanes_of_table(table: dict[str, Any]) -> list[int]:
+    cells = [cell for margin in table["margins"] for cell in margin["cells"]]
+    return [table["rows"], *(cell["sums"][name] for cell in cells for name in SUMS)]
+
+
+def lanes_of_firm(table: dict[str, Any], firm: dict[str, Any]) -> list[int]:
+    """What the rows of one enterprise add to every lane."""
+    lanes = [len(firm["rows"])]
+    for margin in table["margins"]:
+        for cell in margin["cells"]:
+            sums = dict.fromkeys(SUMS, 0)
+            for row in firm["rows"]:
+                if cell_of(margin["dimension"], row) != cell["value"]:
+                    continue
+                bad = row["balance"] > 0 and row["loan_class"] >= 3
+                for counted, firms, yes in (
+                    ("loans", "firms", row["newly_granted"]),
+                    ("outstanding_loans", "outstanding_firms", row["balance"] > 0),
+                    ("bad_loans", "bad_firms", bad),
+                    ("refused", "refused_firms", row["refused"]),
+                ):
+                    sums[counted] += bool(yes)
+                    sums[firms] |= bool(yes)
+                sums["granted"] += row["granted"]
+                sums["balance"] += row["balance"]
+                sums["bad_balance"] += row["balance"] if bad else 0
+            lanes += sums.values()
+    return lanes
+
+
+def _packed(lanes: list[int]) -> bytes:
+    need(all(0 <= lane < 1 << 63 for lane in lanes), PROOF, "range")
+    return b"".join(lane.to_bytes(8, "little") for lane in lanes)
+
+
+def sum_node(left: Node, right: Node) -> Node:
+    told = b"".join((b"\1", _packed(left[1]), left[0], _packed(right[1]), right[0]))
+    return sha256(told), [one + other for one, other in zip(left[1], right[1], strict=True)]
+
+
+def summed(node: Node, index: int, size: int, path: list[Node]) -> Node:
+    """The root that a path leads to."""
+    if size == 1:
+        need(not path, PROOF, "too long")
+        return node
+    need(bool(path), PROOF, "too short")
+    k = split(size)
+    if index < k:
+        return sum_node(summed(node, index, k, path[:-1]), path[-1])
+    return sum_node(path[-1], summed(node, index - k, size - k, path[:-1]))
+
+
+def check_opened(table: dict[str, Any], data: bytes) -> None:
+    """One leaf of a table's tree."""
+    opened, width = read("OpenedFirm", data), len(lanes_of_table(table))
+    number, place = divmod(opened["index"], 16)
+    need(opened["index"] < table["firms"], PROOF, "no such leaf")
+    need(len(opened["page"]) == min(16, table["firms"] - 16 * number), PROOF, "no such page")
+    need(all(a["commitment"] < b["commitment"] for a, b in pairwise(opened["page"])), PROOF, "order")
+    made = sha256(b"xinyi-lending-v1\0" + opened["salt"] + opened["record"])
+    need(len(opened["salt"]) == 32 and opened["page"][place]["commitment"] == made, DIGEST)
+    firm = read("FirmLending", opened["record"])
+    told, total = b"", [0] * width
+    for leaf in opened["page"]:
+        lanes = [(lane["lane"], lane["value"]) for lane in leaf["lanes"]]
+        told += leaf["commitment"] + len(lanes).to_bytes(2, "big")
+        for lane, value in lanes:
+            need(lane < width, PROOF)
+            told += lane.to_bytes(2, "big") + value.to_bytes(8, "big")
+            total[lane] += value
+    shown = [(lane["lane"], lane["value"]) for lane in opened["page"][place]["lanes"]]
+    need(shown == [(n, v) for n, v in enumerate(lanes_of_firm(table, firm)) if v], PROOF, "adds something else")
+    page = sha256(b"xinyi-lending-page-v1\0" + told)
+    path = []
+    for node in opened["path"]:
+        need(len(node["sums"]) == 8 * width, PROOF)
+        path.append((node["hash"], [int.from_bytes(node["sums"][i : i + 8], "little") for i in range(0, 8 * width, 8)]))
+    leaf_node = sha256(b"\0" + _packed(total) + page), total
+    root = summed(leaf_node, number, -(-table["firms"] // 16), path)
+    need(root == (table["root"], lanes_of_table(table)), PROOF, "another root")
+
+
+def sample_seed(table: bytes, root: bytes) -> bytes:
+    return sha256(b"xinyi-sample-seed-v1\0" + table + root)
+
+
+def draw(seed: bytes, count: int, size: int) -> list[int]:
+    drawn: set[int] = set()
+    number = 0
+    while len(drawn) < min(count, size):
+        word = int.from_bytes(sha256(b"xinyi/sample/1\0" + seed + number.to_bytes(8, "big"))[:8], "big")
+        number += 1
+        if word < (1 << 64) - (1 << 64) % size:
+            drawn.add(word % size)
+    return sorted(drawn)
+
+
+# What may be published of a period
+
+GROUPS = {
+    1: ("firms", "loans", "granted"),
+    2: ("outstanding_firms", "outstanding_loans", "balance"),
+    3: ("bad_firms", "bad_loans", "bad_balance"),
+    4: ("refused_firms", "refused"),
+}
+
+
+def added_up(tables: list[dict[str, Any]]) -> Margins:
+    """Dimensions that every table with rows has."""
+    found: Margins = {"total": {"all": dict.fromkeys(SUMS, 0)}}
+    full = [table for table in tables if table["rows"]]
+    shared = set.intersection(*({m["dimension"] for m in t["margins"]} for t in full)) if full else set()
+    for table in full:
+        for margin in table["margins"]:
+            if margin["dimension"] in shared:
+                cells = found.setdefault(margin["dimension"], {})
+                for cell in margin["cells"]:
+                    sums = cells.setdefault(cell["value"], dict.fromkeys(SUMS, 0))
+                    for name in SUMS:
+                        sums[name] += cell["sums"][name]
+    return found
+
+
+def unshown(firms: dict[str, int], total: int, known: set[str]) -> set[str]:
+    """Values of one margin that are left out."""
+    if total in (1, 2):
+        return set(firms)
+    out = known | {value for value in firms if firms[value] in (1, 2)}
+    waiting = sorted((value for value in firms if value not in out), key=lambda v: (firms[v] == 0, firms[v], v))
+    while out and waiting:
+        left = total - sum(firms[value] for value in firms if value not in out)
+        if len(out) >= 2 and max(left, max(firms[value] for value in out)) >= 3:
+            break
+        out.add(waiting.pop(0))
+    return out
+
+
+def published(margins: Margins) -> dict[str, dict[str, tuple[Sums, list[int]]]]:
+    """Every cell as it may be shown, with the groups that are left out."""
+    out: dict[tuple[str, str], set[int]] = {}
+    for group, names in GROUPS.items():
+        firms = {d: {value: sums[names[0]] for value, sums in cells.items()} for d, cells in margins.items()}
+        total = firms["total"]["all"]
+        hidden = {dimension: unshown(numbers, total, set()) for dimension, numbers in firms.items()}
+        if "grade" in margins and "true-grade" in margins:
+            relied, true = margins["grade"], margins["true-grade"]
+            alike = {v for v in relied if v in true and all(relied[v][name] == true[v][name] for name in names)}
+            other = {v for v in relied if v in true and v not in alike}
+            near = {v for v in other if abs(relied[v][names[0]] - true[v][names[0]]) < 3}
+            hidden["true-grade"] = unshown(firms["true-grade"], total, near)
+            before = None
+            while before != (hidden["grade"], hidden["true-grade"]):
+                before = (hidden["grade"], hidden["true-grade"])
+                hidden["grade"] = unshown(firms["grade"], total, before[0] | (before[1] & alike))
+                hidden["true-grade"] = unshown(firms["true-grade"], total, before[1] | (hidden["grade"] & set(true)))
+        for dimension, values in hidden.items():
+            for value in values:
+                out.setdefault((dimension, value), set()).add(group)
+    shown: dict[str, dict[str, tuple[Sums, list[int]]]] = {}
+    for dimension, cells in margins.items():
+        shown[dimension] = {}
+        for value, sums in cells.items():
+            groups = sorted(out.get((dimension, value), ()))
+            left = {name: 0 if any(name in GROUPS[g] for g in groups) else sums[name] for name in SUMS}
+            shown[dimension][value] = left, groups
+    return shown
+
+
 # ── proofs alone (§8, §9) and the export (§5, §6) ────────────────────────────────────────────────────────────
 
 
@@ -607,11 +802,13 @@ class Findings:
 
 #: The checks of docs/evidence-format.md §6 that are made here.
 EXPORT_CHECKS = {"checkpoint", "files", "tree", "openings", "seals", "rows", "records", "states"}
+#: And of a quarter's log, where nothing is missing.
+QUARTER_CHECKS = EXPORT_CHECKS | {"lending", "challenges", "statistics"}
 #: And of a year's log, where nothing is missing.
 YEAR_CHECKS = EXPORT_CHECKS | {"deliveries", "recalls", "objections"}
 _NAMES = re.compile(
     r"checkpoint|export\.json|openings\.jsonl|documents\.jsonl|state/[a-z_]+\.jsonl|"
-    r"chunks/[0-9a-f]{64}/[0-9]{6}\.chunk|blinding/[0-9a-f]{64}\.key|tile/.*"
+    r"(?:chunks|outcomes)/[0-9a-f]{64}/[0-9]{6}\.chunk|blinding/[0-9a-f]{64}\.key|tile/.*"
 )
 
 
@@ -633,12 +830,16 @@ def check_export(files: Files, policy: Policy) -> dict[str, str]:
         findings.refute("tree")
     entries = _entries(files, leaves, findings)
     documents = [_document(line) for line in files["documents.jsonl"].splitlines()]
-    _check_seals(documents, policy, findings)
+    keys = _known_keys(documents, policy)
+    _check_seals(documents, keys, findings)
     _check_rows(files, entries, size, findings)
     known = {d.digest: d for d in documents}
     if description["with_records"]:
         _check_records(files, known, entries, findings)
+        _check_outcomes(files, known, entries, findings)
     _check_year(known, entries, findings)
+    roots = [leaf_hash(leaf) for leaf in leaves]
+    Quarter(known, keys, lambda note: check_note(note, policy.log_key), roots, policy, findings).check(entries)
     return findings.found
 
 
@@ -672,7 +873,7 @@ def _document(line: bytes) -> Document:
     return document
 
 
-def _check_seals(documents: list[Document], policy: Policy, findings: Findings) -> None:
+def _known_keys(documents: list[Document], policy: Policy) -> dict[str, Key]:
     """Pinned keys, and those that parties which are not pinned registered themselves."""
     keys, pinned = dict(policy.keys), {key.party for key in policy.keys.values()}
     for document in documents:
@@ -682,6 +883,10 @@ def _check_seals(documents: list[Document], policy: Policy, findings: Findings) 
             if key.party not in pinned:
                 check_public_key(key.algorithm, key.spki)
                 keys[key.keyid] = key
+    return keys
+
+
+def _check_seals(documents: list[Document], keys: dict[str, Key], findings: Findings) -> None:
     names = {payload_type(name): name for name in contract()[0]}
     for document in documents:
         try:
@@ -746,6 +951,33 @@ def _check_records(
                 break
         if findings.found == found:  # its records are those that were sealed
             _check_state(files, digest, manifest, chunks, states, findings)
+
+
+def _check_outcomes(
+    files: Files, documents: dict[bytes, Document], entries: dict[int, dict[str, Any]], findings: Findings
+) -> None:
+    """The rows of batches of one chunk, as all are in the vectors."""
+    for entry in entries.values():
+        if entry["kind"] != "outcomes.recorded":
+            continue
+        digest, receipt = entry["documents"]
+        batch, hashes, withheld, last = read("OutcomeBatch", documents[digest].payload), [], 0, ""
+        day = time.strftime("%Y-%m-%d", time.gmtime(batch["issued_at_ms"] / 1000 + 8 * 3600))
+        try:
+            for one in read("Chunk", files[f"outcomes/{digest.hex()}/000000.chunk"])["records"]:
+                sealed = one["salt"]
+                if one["record"]:
+                    row = read("LendingOutcome", one["record"])
+                    consent = row["authorisation"]
+                    need(last < row["outcome_id"], PROOF, "order")
+                    need(consent["valid_from"] <= day <= consent["valid_to"], "invalid", "consent")
+                    sealed, last = sha256(b"xinyi-outcome-v1\0" + one["salt"] + one["record"]), row["outcome_id"]
+                withheld += not one["record"]
+                hashes.append(leaf_hash(b"\1" + sealed))
+            need([root_of(hashes)] == batch["chunk_roots"], DIGEST)
+            need(withheld == read("OutcomeReceipt", documents[receipt].payload)["refused"], PROOF, "withheld")
+        except False_:
+            findings.refute("records")
 
 
 def _check_state(
@@ -855,3 +1087,143 @@ def _marks(mark: dict[str, Any], documents: dict[bytes, Document], filed: set[by
         return False
     objection = read("Objection", documents[mark["objection"]].payload)
     return all(mark[name] == objection[name] for name in ("filed_on", "due_on", "blinded_key"))
+
+
+@dataclass
+class Quarter:
+    """Tables, challenges and statistics (§6 step 9), entry by entry."""
+
+    documents: dict[bytes, Document]
+    keys: dict[str, Key]
+    note: Callable[[bytes], tuple[int, bytes]]
+    leaves: list[bytes]
+    policy: Policy
+    findings: Findings
+    #: Table → its state, when it began and ceased to count, its place, when it came in.
+    tables: dict[bytes, dict[str, Any]] = field(default_factory=dict)
+    challenges: dict[bytes, dict[str, Any]] = field(default_factory=dict)
+    versions: dict[tuple[Any, ...], bytes] = field(default_factory=dict)
+    given: set[tuple[bytes, str]] = field(default_factory=set)
+
+    def check(self, entries: dict[int, dict[str, Any]]) -> None:
+        rules = {
+            "lending.counted": ("lending", self.table), "lending.held": ("lending", self.table),
+            "lending.confirmed": ("lending", self.confirmed), "outcomes.recorded": ("lending", self.batch),
+            "challenge.asked": ("challenges", self.asked), "challenge.answered": ("challenges", self.answered),
+            "statistics.run": ("statistics", self.run), "statistics.offered": ("statistics", self.offered),
+            "statistics.received": ("statistics", self.received),
+        }  # fmt: skip
+        for index in sorted(entries):
+            check, rule = rules.get(entries[index]["kind"], ("", None))
+            if rule is None:
+                continue
+            try:
+                rule(index, entries[index], self.documents[entries[index]["documents"][0]])
+            except False_:
+                self.findings.refute(check)
+
+    def _sealed_by(self, document: Document, holder: str, party: str) -> None:
+        keys = [self.keys[keyid] for keyid, _ in document.signatures if keyid in self.keys]
+        need(any(key.holder == holder and key.party == party for key in keys), SIGNATURE)
+
+    def table(self, index: int, entry: dict[str, Any], document: Document) -> None:
+        table = read("LendingTable", document.payload)
+        self._sealed_by(document, table["issued_by"], table["bank"])
+        receipt = read("TableReceipt", self.documents[entry["documents"][1]].payload)
+        counts = entry["kind"] == "lending.counted"
+        holds = receipt["table"] == document.digest and receipt["state"] == (1 if counts else 2)
+        need(holds and bool(receipt["questions"]) != counts, "invalid")
+        for margin in table["margins"]:
+            for name in SUMS:
+                whole = table["margins"][0]["cells"][0]["sums"][name]
+                cells = sum(cell["sums"][name] for cell in margin["cells"])
+                need(name.endswith("firms") or not counts or cells == whole, "invalid", "sums")
+        place = (table["bank"], *table["period"].values(), table["currency"])
+        standing = self._standing(place)
+        need(table["corrects"] in (standing or {b""}), "invalid", "conflict")
+        self.tables[document.digest] = {
+            "place": place, "position": index, "recorded": entry["recorded_at_ms"], "state": "HELD", "table": table,
+            "questions": receipt["questions"], "counted": None, "replaced": None,
+        }  # fmt: skip
+        if counts:
+            self._count(document.digest, entry["recorded_at_ms"])
+        elif standing.get(table["corrects"]) == "HELD":
+            self.tables[table["corrects"]]["state"] = "CORRECTED"
+
+    def _standing(self, place: tuple[Any, ...]) -> dict[bytes, str]:
+        known = self.tables.items()
+        return {d: t["state"] for d, t in known if t["place"] == place and t["state"] != "CORRECTED"}
+
+    def _count(self, digest: bytes, now: int) -> None:
+        for other in self._standing(self.tables[digest]["place"]):
+            self.tables[other] |= {"state": "CORRECTED", "replaced": now}
+        self.tables[digest] |= {"state": "COUNTED", "counted": now, "replaced": None}
+
+    def confirmed(self, index: int, entry: dict[str, Any], document: Document) -> None:
+        answer = read("LendingAnswer", document.payload)
+        held = self.tables[answer["document"]]
+        self._sealed_by(document, answer["answered_by"], held["table"]["bank"])
+        settles = all(question["may_be_confirmed"] for question in held["questions"])
+        need("/person/" in answer["answered_by"] and held["state"] == "HELD" and settles, "invalid")
+        self._count(answer["document"], entry["recorded_at_ms"])
+
+    def batch(self, index: int, entry: dict[str, Any], document: Document) -> None:
+        batch = read("OutcomeBatch", document.payload)
+        self._sealed_by(document, batch["issued_by"], batch["bank"])
+        receipt = read("OutcomeReceipt", self.documents[entry["documents"][1]].payload)
+        told = sum(receipt[name] for name in ("counted", "held", "repeated", "conflicts", "refused"))
+        need(receipt["batch"] == document.digest and told == batch["count"], "invalid")
+        need(root_of(batch["chunk_roots"]) == batch["root"], PROOF)
+
+    def asked(self, index: int, entry: dict[str, Any], document: Document) -> None:
+        challenge = read("Challenge", document.payload)
+        self.challenges[document.digest] = challenge
+        self._sealed_by(document, challenge["asked_by"], "/".join(challenge["asked_by"].split("/")[2:4]))
+        table = self.tables[challenge["table"]]
+        need(table["table"]["bank"] == challenge["bank"], "invalid")
+        size, root = self.note(challenge["checkpoint"])
+        need(table["position"] < size <= index and root_of(self.leaves[:size]) == root, "invalid", "checkpoint")
+
+    def answered(self, index: int, entry: dict[str, Any], document: Document) -> None:
+        answer = read("ChallengeAnswer", document.payload)
+        self._sealed_by(document, answer["answered_by"], self.challenges[answer["challenge"]]["bank"])
+
+    def run(self, index: int, entry: dict[str, Any], document: Document) -> None:
+        told = read("Statistics", document.payload)
+        feed = (*told["period"].values(), told["currency"], told["audience"])
+        before, until = self.versions.get(feed, b""), told["counted_until_ms"]
+        self.versions[feed] = document.digest
+        version = read("Statistics", self.documents[before].payload)["version"] + 1 if before else 1
+        need(told["predecessor"] == before and told["version"] == version, "invalid", "succession")
+        need(bool(told["restatement"]) == bool(before) and until <= entry["recorded_at_ms"], "invalid")
+        counted = [
+            (known["table"]["bank"], digest, known)
+            for digest, known in self.tables.items()
+            if known["place"][1:] == feed[:-1] and known["counted"] is not None and known["counted"] <= until
+            and (known["replaced"] is None or known["replaced"] > until)
+        ]  # fmt: skip
+        counted.sort(key=lambda one: one[0])
+        listed = [(t["bank"], t["table"], t["recorded_at_ms"]) for t in told["tables"]]
+        expected = [(bank, digest, known["recorded"]) for bank, digest, known in counted]
+        need(listed == (expected if told["audience"] == 1 else []), "invalid", "tables")
+        need(told["banks"] == len(counted), "invalid", "banks")
+        margins = added_up([known["table"] for _, _, known in counted])
+        if told["audience"] == 1:
+            margins["bank"] = {
+                bank: known["table"]["margins"][0]["cells"][0]["sums"] for bank, _, known in counted
+            }
+        shown = {
+            margin["dimension"]: {cell["value"]: (cell["sums"], cell["suppressed"]) for cell in margin["cells"]}
+            for margin in told["margins"]
+        }
+        need(shown == published(margins), "invalid", "margins")
+
+    def offered(self, index: int, entry: dict[str, Any], document: Document) -> None:
+        for_bureau = read("Statistics", document.payload)["audience"] == 1
+        need((entry["counterparty"] in self.policy.bureaus) == for_bureau, "invalid")
+        self.given.add((document.digest, entry["counterparty"]))
+
+    def received(self, index: int, entry: dict[str, Any], document: Document) -> None:
+        receipt = read("StatisticsReceipt", document.payload)
+        self._sealed_by(document, receipt["signed_by"], entry["counterparty"])
+        need((receipt["statistics"], entry["counterparty"]) in self.given, "invalid")

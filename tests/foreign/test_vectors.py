@@ -23,6 +23,7 @@ from securesystemslib.dsse import Envelope as ForeignEnvelope
 from audit import envelope
 from proto.vectors.evidence import make
 from proto.vectors.evidence.city import CITY
+from proto.vectors.evidence.lending import Quarter
 from proto.vectors.evidence.year import CHAIN, Told
 from tests.foreign import second
 from tests.foreign.second import DIGEST, PROOF, SIGNATURE, False_, Key, Policy
@@ -31,6 +32,7 @@ from xinyi.errors import EncodingInvalid
 from xinyi.v1 import (
     edition_pb2,
     exchange_pb2,
+    lending_pb2,
     log_pb2,
     notice_pb2,
     objection_pb2,
@@ -366,6 +368,33 @@ def test_year(case: Case) -> None:
     assert second.check_export(changed("year", case), POLICY) == expected
 
 
+# ── what banks report ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@cases("opened_firms")
+def test_opened_firm(case: Case) -> None:
+    sealed = second.Document.of(bytes.fromhex(VECTORS["opened_firms"]["table"]))
+    table = second.read("LendingTable", sealed.payload)
+    assert error_of(lambda: second.check_opened(table, bytes.fromhex(case["opened"]))) == case["error"]
+
+
+def test_samples() -> None:
+    told = VECTORS["samples"]
+    assert second.sample_seed(*raw([told["seed"]["table"], told["seed"]["root"]])).hex() == told["seed"]["seed"]
+    table = second.Document.of(bytes.fromhex(VECTORS["opened_firms"]["table"]))
+    lanes = second.lanes_of_table(second.read("LendingTable", table.payload))
+    assert list(told["populations"].values()) == [lanes[0], lanes[3], lanes[6]]
+    for drawn in told["draws"]:
+        assert second.draw(bytes.fromhex(drawn["seed"]), drawn["count"], drawn["size"]) == drawn["places"]
+
+
+@cases("quarter")
+def test_quarter(case: Case) -> None:
+    """Tables, challenges and statistics: every check that the second verifier makes has the same verdict."""
+    expected = {name: verdict for name, verdict in case["checks"].items() if name in second.QUARTER_CHECKS}
+    assert second.check_export(changed("quarter", case), POLICY) == expected
+
+
 # ── beyond the vectors ─────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -392,10 +421,12 @@ def test_both_verifiers_read_the_same_payloads() -> None:
         edition_pb2.Manifest, edition_pb2.Approval, exchange_pb2.Delivery, exchange_pb2.DeliveryReceipt,
         exchange_pb2.LogQuery, exchange_pb2.Acknowledgement, exchange_pb2.Refusal, party_pb2.KeyRegistration,
         exchange_pb2.SubjectQuery, edition_pb2.RowAnswer, notice_pb2.ChangeNotice, objection_pb2.Objection,
-        objection_pb2.ObjectionDecision,
+        objection_pb2.ObjectionDecision, lending_pb2.LendingTable, lending_pb2.TableReceipt,
+        lending_pb2.OutcomeBatch, lending_pb2.OutcomeReceipt, lending_pb2.LendingAnswer, lending_pb2.Challenge,
+        lending_pb2.ChallengeAnswer, lending_pb2.Statistics, lending_pb2.StatisticsReceipt,
     ]  # fmt: skip
     named = {envelope.payload_type(kind): kind for kind in kinds}
-    cities = (CITY, Told().city())
+    cities = (CITY, Told().city(), Quarter().city())
     payloads = [(named[d.payload_type], d.payload) for city in cities for d in city.documents.values()]
     payloads += [(log_pb2.LogEntry, opening) for city in cities for _, _, opening in city.entries]
     payloads += [(records_pb2.GradeChunk, edition.chunk) for edition in CHAIN]

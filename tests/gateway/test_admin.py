@@ -532,5 +532,8 @@ def test_the_operator_sets_terms_by_version(home: Path, tmp_path: Path, terminal
     (line,) = owed
     assert (line["bank"], line["state"], line["due_on"], line["late"]) == (BANK, "MISSING", "2018-04-20", True)
     assert "MISSING" in terminal.ok(app, "lending", "status", "--period", "2018-Q1").out
+    then = ("--as-of", "2018-04-20", "--json")
+    (line,) = json.loads(terminal.ok(app, "lending", "status", "--period", "2018-Q1", *then).out)
+    assert (line["state"], line["late"]) == ("DUE", False)
     assert json.loads(terminal.ok(app, "lending", "status", "--period", "2021-Q1", "--json").out) == []
     assert terminal(app, "lending", "status", "--period", "spring").code == 2

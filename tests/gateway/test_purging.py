@@ -13,6 +13,7 @@ from gateway.exchange import Exchange
 from gateway.office.purging import Purged, purge
 from gateway.store import tables
 from tests.chain import Chain
+from tests.outcomes import batch_of, begin_batch, outcome, send_batch, send_outcomes
 from tests.programs import Outcome, ok, run
 from tests.world import APPROVER, AUDITOR, BUREAU, MAKER, SealedEdition, World, city, made_up_records
 from xinyi.channel import errors_restored
@@ -112,6 +113,33 @@ async def test_with_a_cancelled_delta_goes_its_state(tmp_path: Path, database_ur
                 own = table.c.manifest_digest == delta.digest
                 assert conn.scalar(select(func.count()).select_from(table).where(own)) == 0
         await world.publish(place.delta(subjects[25:30]))
+
+
+async def test_single_loans_that_were_begun_and_left_go(tmp_path: Path, database_url: str) -> None:
+    """Rows of borrowers that never became real are not kept for ever; what is real stays, and who comes back may."""
+    async with city(tmp_path, database_url=database_url) as world:
+        await auditor(world)
+        bank = await world.bank("bank-1")
+        await world.report_terms(bank)
+        kept = await send_outcomes(world, bank, [outcome(1)], number="real")
+        left = batch_of(bank, map(outcome, range(2, 1100)), number="left")
+        assert await begin_batch(bank, left, 1) == 0
+        world.clock.advance(days=31)
+        again = batch_of(bank, map(outcome, range(2000, 3100)), number="again")
+        assert await begin_batch(bank, again, 1) == 0
+
+        def rows() -> dict[bytes, int]:
+            query = select(tables.outcomes.c.document, func.count()).group_by(tables.outcomes.c.document)
+            with world.gateway.database.reading() as conn:
+                return {row[0]: row[1] for row in conn.execute(query)}
+
+        assert rows() == {kept.digest: 1, left.digest: 1024, again.digest: 1024}
+        assert await asyncio.to_thread(purge, world.gateway, days=30) == Purged(1, 0, 1)
+        assert rows() == {kept.digest: 1, again.digest: 1024}
+        assert await begin_batch(bank, left, 2) == 0, "who comes back after all begins anew"
+        assert (await send_batch(world, bank, again)).counts[0] == 1100
+        verdict = await verified(world, "export")
+        assert (verdict.code, verdict.json["verdict"]) == (0, "holds"), verdict.out
 
 
 async def test_an_upload_that_was_taken_up_again_stays(tmp_path: Path) -> None:

@@ -246,7 +246,7 @@ def test_a_total_of_two_enterprises_shows_nothing_of_its_group() -> None:
     for margin in publish(figures, BUREAU):
         for cell in margin.cells:
             assert lending_pb2.SUM_GROUP_REFUSED in cell.suppressed
-            assert not cell.sums.refused and not cell.sums.refused_firms
+            assert (cell.sums.refused, cell.sums.refused_firms) == (0, 0)
     total = margins_of(lending_pb2.Statistics(margins=publish(figures, BUREAU)))[TOTAL][ALL]
     assert (shown(total, "loans"), shown(total, "granted"), shown(total, "refused")) == (5, 50, None)
 

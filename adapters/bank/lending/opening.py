@@ -25,7 +25,7 @@ from adapters.bank.settings import BankSettings
 from adapters.bank.spool import Spool
 from adapters.party.home import Home
 from audit import checkpoint, record_proof
-from audit.challenge import MAX_OPENING_BYTES, Drawn, opened_leaves, verify_opening
+from audit.challenge import MAX_OPENING_BYTES, Drawn, opened_leaves, units_in, verify_opening
 from audit.envelope import digest, open_sealed, parse_strict, seal
 from audit.exchanges import check_signer
 from audit.keys import party_of
@@ -150,11 +150,11 @@ def _open_leaves(path: Path, drawn: Drawn, advance: Callable[[int], object]) -> 
         raise Unknown(f"{path} is missing: without the table's rows none can be opened", basis="lending.rows")
     layout = Layout.of(drawn.table)
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
-        sums = (layout.sums(firm).get(drawn.lane, 0) for _, _, firm in _leaves(db, advance))
-        wanted = [number for number, drawn_ in enumerate(opened_leaves(sums, drawn.units)) if drawn_]
+        held = (units_in(firm, drawn.challenge.unit) for _, _, firm in _leaves(db, advance))
+        wanted = [number for number, hit in enumerate(opened_leaves(held, drawn.units)) if hit]
         tree, kept = LendingTree(layout, wanted), dict.fromkeys(wanted, (b"", b""))
         for number, (salt, record, firm) in enumerate(_leaves(db, advance)):
-            tree.add(commitment(salt, record), layout.sums(firm))
+            tree.add(commitment(salt, record), layout.cell_sums(firm))
             if number in kept:
                 kept[number] = salt, record
     if not tree.leaves or tree.root() != sealed_root(drawn.table):
@@ -170,7 +170,7 @@ def _leaves(
     db: sqlite3.Connection, advance: Callable[[int], object]
 ) -> Iterator[tuple[bytes, bytes, lending_pb2.FirmLending]]:
     for number, (salt, record) in enumerate(db.execute("SELECT salt, record FROM leaves ORDER BY number"), 1):
-        yield salt, record, parse_strict(record, lending_pb2.FirmLending)
+        yield salt, record, lending_pb2.FirmLending.FromString(record)
         if number % _PACE == 0:
             advance(_PACE)
 

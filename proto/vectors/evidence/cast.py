@@ -18,8 +18,8 @@ from audit.verification.policy import Policy
 from xinyi.errors import ExchangeError
 from xinyi.v1 import edition_pb2, party_pb2
 
-GATEWAY, BUREAU, BANK, AUDITOR = (
-    f"test-city/{name}" for name in ("gateway", "tax-bureau", "bank-1", "auditor")
+GATEWAY, BUREAU, BANK, BANK_2, AUDITOR = (
+    f"test-city/{name}" for name in ("gateway", "tax-bureau", "bank-1", "bank-2", "auditor")
 )
 ORIGIN = f"{GATEWAY}/log"
 TIME = 1_541_030_400_000
@@ -119,7 +119,9 @@ MAKER = TestSigner("li-wei", f"xinyi://{BUREAU}/person/li-wei")
 APPROVER = TestSigner("wang-fang", f"xinyi://{BUREAU}/person/wang-fang")
 THE_BANK = TestSigner("bank-1", f"xinyi://{BANK}/machine/main", keys.ECDSA_P256)
 ASKER = TestSigner("zhao-min", f"xinyi://{AUDITOR}/person/zhao-min")
-SIGNERS = (LOG_KEY, THE_GATEWAY, MAKER, APPROVER, THE_BANK, ASKER)
+SECOND_BANK = TestSigner("bank-2", f"xinyi://{BANK_2}/machine/main")
+TELLER = TestSigner("zhou-yan", f"xinyi://{BANK_2}/person/zhou-yan")
+SIGNERS = (LOG_KEY, THE_GATEWAY, MAKER, APPROVER, THE_BANK, ASKER, SECOND_BANK, TELLER)
 VERIFIER_KEY = VerifierKey.of(ORIGIN, LOG_KEY)
 POLICY = Policy(
     log_key=VERIFIER_KEY,

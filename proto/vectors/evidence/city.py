@@ -43,7 +43,16 @@ _KEYS = {
     "receipts": ["delivery_id", "stage"],
     "recalls": ["correction", "recipient"],
     "objections": ["objection"],
+    "lending_tables": ["document"],
+    "outcome_batches": ["document"],
+    "challenges": ["document"],
+    "statistics": ["document"],
+    "statistics_deliveries": ["document", "recipient"],
 }
+
+
+#: Those of every log; the others are left out where nothing is in them.
+_ALWAYS = ("parties", "keys", "editions", "deliveries", "receipts", "recalls", "objections")
 
 
 class City:
@@ -57,6 +66,8 @@ class City:
         self.refusals: list[dict[str, Any]] = []
         #: (manifest digest, its one chunk); they share a blinding key.
         self.chunks: list[tuple[bytes, bytes]] = []
+        #: (batch digest, its one chunk as it is kept)
+        self.outcomes: list[tuple[bytes, bytes]] = []
 
     def log(
         self,
@@ -144,7 +155,7 @@ class City:
 
     def export(self) -> dict[str, bytes]:
         files: dict[str, bytes] = {}
-        state = [(table, list(rows.values())) for table, rows in self.state.items()]
+        state = [(table, list(rows.values())) for table, rows in self.state.items() if rows or table in _ALWAYS]
         pieces = export.write(
             self.head(),
             entries=self.entries,
@@ -152,6 +163,7 @@ class City:
             state=[*state, ("answers", self.answers), ("refusals", self.refusals)],
             chunks=[(edition, 0, chunk) for edition, chunk in self.chunks],
             blinding_keys=[(edition, BLINDING_KEY) for edition, _ in self.chunks],
+            outcomes=[(batch, 0, chunk) for batch, chunk in self.outcomes],
         )
         for name, data in pieces:
             files[name] = files.get(name, b"") + data

@@ -41,6 +41,7 @@ from xinyi.v1 import (
     edition_pb2,
     envelope_pb2,
     exchange_pb2,
+    lending_pb2,
     log_pb2,
     notice_pb2,
     objection_pb2,
@@ -128,6 +129,16 @@ def payload_types() -> dict[str, str]:
         objection_pb2.Objection,
         objection_pb2.ObjectionDecision,
         notice_pb2.ChangeNotice,
+        lending_pb2.LendingTable,
+        lending_pb2.TableReceipt,
+        lending_pb2.OutcomeBatch,
+        lending_pb2.OutcomeReceipt,
+        lending_pb2.LendingAnswer,
+        lending_pb2.Challenge,
+        lending_pb2.ChallengeAnswer,
+        lending_pb2.Opening,
+        lending_pb2.Statistics,
+        lending_pb2.StatisticsReceipt,
     ]
     return {kind.DESCRIPTOR.full_name: envelope.payload_type(kind) for kind in kinds}
 

@@ -2,8 +2,9 @@
 code and tools that are not ours.
 
 Everything comes from fixed seeds: a city of its own with test keys, fictitious taxpayers, one edition, and a log of
-eleven entries; then a year of three editions, and its log. docs/evidence-format.md says what each part is. A case has
-the exact bytes in hex (files in base64) and the error that is expected; "" holds.
+eleven entries; then a year of three editions, and its log; then a quarter that two banks report, and its log.
+docs/evidence-format.md says what each part is. A case has the exact bytes in hex (files in base64) and the error that
+is expected; "" holds.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from audit import records
-from proto.vectors.evidence import bundles, documents, log, states, trees
+from proto.vectors.evidence import bundles, documents, log, quarter, states, trees
 from proto.vectors.evidence.cast import BANK, SIGNERS
 from proto.vectors.evidence.edition import APPROVAL, BLINDING_KEY, EDITION, SEALED
 from xinyi import checks
@@ -63,6 +64,9 @@ def content() -> dict[str, Any]:
         "gone_proof": states.gone_proof(),
         "state_proofs": states.state_proofs(),
         "year": states.year(),
+        "opened_firms": quarter.opened_firms(),
+        "samples": quarter.samples(),
+        "quarter": quarter.quarter(),
     }
 
 
