@@ -8,7 +8,7 @@ import pytest
 
 from adapters.bank.lending.kept import KeptTables
 from audit import envelope
-from tests.bank.lending.loan_files import loan, write_csv
+from tests.bank.lending.loan_files import loan, write_csv, write_sqlite
 from tests.flows.test_delivery import until
 from tests.flows.test_rights import entries
 from tests.lending import firms_of, table_of
@@ -43,6 +43,9 @@ async def test_a_quarter_by_commands(tmp_path: Path) -> None:
         assert (dry["table"]["rows"], dry["table"]["firms"]) == (41, 41)
         total = dry["table"]["margins"]["total"]["all"]
         assert (total["loans"], total["granted"], total["refused"]) == (40, 40 * 100_000_000, 1)
+        url = write_sqlite(tmp_path / "bank.db", rows)
+        same = await ok("xinyi-bank", "report", url, "--table", "loans", *Q1, *PROFILE, "--dry-run", "--json", *home)
+        assert same.json["table"]["margins"] == dry["table"]["margins"]
         shown = await ok("xinyi-bank", "report", file, *Q1, *PROFILE, "--dry-run", *home)
         assert "4,000" in shown.out, "40 loans of 100 万元"
 
