@@ -30,7 +30,7 @@ from xinyi.errors import Conflict, DigestMismatch, Invalid, Unknown
 from xinyi.grade_columns import GradeColumns
 from xinyi.margins import ALL, NO_GRADE, SUMS, TOTAL, WITHDRAWN, grade_name
 from xinyi.suppression import DEFINITIONS, Figures, Sums, publish
-from xinyi.v1 import edition_pb2, lending_pb2
+from xinyi.v1 import edition_pb2, lending_pb2, records_pb2
 
 AUDIENCES = (lending_pb2.AUDIENCE_BUREAU, lending_pb2.AUDIENCE_BANKS)
 
@@ -116,9 +116,10 @@ def _relied(conn: Connection, few: Collection[Row]) -> Iterator[tuple[Row, Relie
         data = outcomes.find_chunk(conn, document, number)
         if data is None:
             raise LookupError(f"chunk {number} of batch {document.hex()} is missing from the store")
-        records = split_chunk(data)[1]
+        records = records_pb2.Chunk.FromString(data).records
         for row in some:
-            relied = Relied.of(lending_pb2.LendingOutcome.FromString(records[row["place"] % CHUNK_RECORDS]))
+            record = records[row["place"] % CHUNK_RECORDS].record
+            relied = Relied.of(lending_pb2.LendingOutcome.FromString(record))
             if relied is not None:
                 yield row, relied
 

@@ -96,16 +96,24 @@ def bank_totals(conn: Connection, period: Period, currency: str, until_ms: int) 
 
 
 def _last_states(until_ms: int) -> Subquery:
-    """document, place, state of rows that an act until then changed."""
+    """document, place, state of rows that an act until then changed: by the last of these.
+
+    In this form PostgreSQL reads the rows they belong to with several processes; a window function would forbid it.
+    """
     a, c = outcome_acts.c, outcome_changes.c
-    newest_first = func.row_number().over(partition_by=(c.document, c.place), order_by=a.sequence.desc())
-    changed = (
-        select(c.document, c.place, c.state, newest_first.label("age"))
+    later, later_act = outcome_changes.alias(), outcome_acts.alias()
+    overtaken = (
+        select(later.c.place)
+        .join_from(later, later_act, later_act.c.judgement == later.c.judgement)
+        .where(later.c.document == c.document, later.c.place == c.place)
+        .where(later_act.c.sequence > a.sequence, later_act.c.recorded_at_ms <= until_ms)
+    )
+    return (
+        select(c.document, c.place, c.state)
         .join_from(outcome_changes, outcome_acts, a.judgement == c.judgement)
-        .where(a.recorded_at_ms <= until_ms)
+        .where(a.recorded_at_ms <= until_ms, ~overtaken.exists())
         .subquery()
     )
-    return select(changed.c.document, changed.c.place, changed.c.state).where(changed.c.age == 1).subquery()
 
 
 def _consented(
