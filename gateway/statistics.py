@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any, Literal
 
 from sqlalchemy import Connection
@@ -23,14 +22,14 @@ from gateway.rules import reporting
 from gateway.rules import statistics as rules
 from gateway.rules.true_grades import Moved, by_true_grade
 from gateway.store import editions as documents
-from gateway.store import outcomes, tables
 from gateway.store import statistics as store
+from gateway.store import tables
 from gateway.store.rows import Row
 from xinyi.errors import Conflict, DigestMismatch, Invalid, Unknown
 from xinyi.grade_columns import GradeColumns
 from xinyi.margins import ALL, NO_GRADE, SUMS, TOTAL, WITHDRAWN, grade_name
 from xinyi.suppression import DEFINITIONS, Figures, Sums, publish
-from xinyi.v1 import edition_pb2, lending_pb2, records_pb2
+from xinyi.v1 import edition_pb2, lending_pb2
 
 AUDIENCES = (lending_pb2.AUDIENCE_BUREAU, lending_pb2.AUDIENCE_BANKS)
 
@@ -100,28 +99,14 @@ def _consented(
 
 def _moved(conn: Connection, few: Collection[Row], until_ms: int) -> Iterator[Moved]:
     """Of these rows those that are told another grade than they relied on."""
-    told = list(_relied(conn, few))
-    truths = true_grades(conn, sorted({relied for _, relied in told}), until_ms)
-    for row, relied in told:
-        truth = truths.get((relied.manifest_digest, relied.blinded_key))
+    names = ("taxpayer_id", "manifest_digest", "blinded_key", "grade", "evaluation_year")
+    relied = {Relied(*(row[name] for name in names)) for row in few if row["grade"]}
+    truths = true_grades(conn, sorted(relied), until_ms)
+    for row in few:
+        truth = truths.get((row["manifest_digest"], row["blinded_key"]))
         if truth is not None and truth.recalled:
             true = grade_name(truth.grade) if truth.grade else WITHDRAWN
             yield Moved(_stage(row["stage"]), _grade(row["grade"]), true, row["taxpayer_id"], row["amount"])
-
-
-def _relied(conn: Connection, few: Collection[Row]) -> Iterator[tuple[Row, Relied]]:
-    """What these rows relied on, as their records tell it; those that relied on nothing are left out."""
-    rows = sorted((row for row in few if row["grade"]), key=lambda row: (row["document"], row["place"]))
-    for (document, number), some in groupby(rows, lambda row: (row["document"], row["place"] // CHUNK_RECORDS)):
-        data = outcomes.find_chunk(conn, document, number)
-        if data is None:
-            raise LookupError(f"chunk {number} of batch {document.hex()} is missing from the store")
-        records = records_pb2.Chunk.FromString(data).records
-        for row in some:
-            record = records[row["place"] % CHUNK_RECORDS].record
-            relied = Relied.of(lending_pb2.LendingOutcome.FromString(record))
-            if relied is not None:
-                yield row, relied
 
 
 def corrected_taxpayers(conn: Connection, until_ms: int) -> set[str]:

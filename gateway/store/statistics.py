@@ -152,7 +152,8 @@ def consented_of(
     conn: Connection, period: Period, currency: str, until_ms: int, taxpayers: Collection[str]
 ) -> list[Row]:
     """The counted rows of these taxpayers."""
-    columns = (_o.document, _o.place, _o.stage, _o.grade, _o.taxpayer_id, _o.amount)
+    reliance = (_o.manifest_digest, _o.blinded_key, _o.evaluation_year)
+    columns = (_o.stage, _o.grade, _o.taxpayer_id, _o.amount, *reliance)
     found: list[Row] = []
     for some in _parts(sorted(taxpayers), _NAMES):
         query = _consented(conn, columns, period, currency, until_ms)
