@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
-from itertools import groupby, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -77,11 +77,10 @@ def seed(home: Path, banks: int, rows: int) -> None:
             *_tables(chance, names),
             *editions,
             *_batches(names, rows),
-            (tables.outcomes, _outcomes(names, rows)),
-            (tables.outcome_chunks, _chunks(names, rows, full)),
+            (tables.outcomes, _outcomes(names, rows, full)),
             (tables.outcome_changes, _changes(names, rows)),
         ):
-            for page in _pages(made, 500 if table is tables.outcome_chunks else PAGE):
+            for page in _pages(made, PAGE):
                 write_rows(conn, [(table, page, "fail")])
             conn.commit()
     if engine.dialect.name == "postgresql":  # as its autovacuum does by itself in time
@@ -228,34 +227,16 @@ def _loans(names: list[str], rows: int) -> Iterator[tuple[int, int, dict[str, An
         }  # fmt: skip
 
 
-def _outcomes(names: list[str], rows: int) -> Iterator[dict[str, Any]]:
+def _outcomes(names: list[str], rows: int, full: bytes) -> Iterator[dict[str, Any]]:
     for bank, place, told in _loans(names, rows):
+        relied = {}
+        if told["grade"]:
+            key = told["taxpayer_id"].encode().ljust(32, b"\0")
+            relied = {"manifest_digest": full, "blinded_key": key, "evaluation_year": 2017}
         yield _row(
             tables.outcomes, document=_batch(bank), place=place, bank=names[bank], loan=told["outcome_id"],
-            content=place.to_bytes(32, "big"), currency="CNY", state=lending_pb2.REPORT_STATE_COUNTED, **told,
+            content=place.to_bytes(32, "big"), currency="CNY", state=lending_pb2.REPORT_STATE_COUNTED, **told, **relied,
         )  # fmt: skip
-
-
-def _chunks(names: list[str], rows: int, full: bytes) -> Iterator[dict[str, Any]]:
-    """The records of the same rows: what each relied on stands in them."""
-    for bank, of_bank in groupby(_loans(names, rows), lambda loan: loan[0]):
-        records_ = (_record(told, full) for _, _, told in of_bank)
-        for number, some in enumerate(_pages(records_, records.CHUNK_RECORDS)):
-            data = records.chunk_bytes((b"\1" * 32, record) for record in some)
-            yield _row(tables.outcome_chunks, document=_batch(bank), number=number, data=data)
-
-
-def _record(told: dict[str, Any], full: bytes) -> bytes:
-    code = told["taxpayer_id"].encode()
-    outcome = lending_pb2.LendingOutcome(
-        outcome_id=told["outcome_id"], taxpayer_id=told["taxpayer_id"], stage=told["stage"],
-        event_date=told["event_date"], amount=told["amount"],
-    )  # fmt: skip
-    if told["grade"]:
-        reliance = outcome.loan.reliance
-        reliance.manifest_digest, reliance.blinded_key = full, code.ljust(32, b"\0")
-        reliance.grade, reliance.evaluation_year = told["grade"], 2017
-    return outcome.SerializeToString(deterministic=True)
 
 
 def _changes(names: list[str], rows: int) -> Iterator[dict[str, Any]]:
