@@ -82,7 +82,7 @@ def count(conn: Connection, period: lending_pb2.LendingPeriod, currency: str, un
         )
         for row in counted
     )
-    return Counted(Figures(margins, banks, _consented(conn, *at)), named, left_out)
+    return Counted(Figures(margins, banks, *_consented(conn, *at)), named, left_out)
 
 
 def _sums(row: Mapping[str, Any]) -> Sums:
@@ -91,28 +91,43 @@ def _sums(row: Mapping[str, Any]) -> Sums:
 
 def _consented(
     conn: Connection, period: lending_pb2.LendingPeriod, currency: str, until_ms: int
-) -> dict[str, dict[str, dict[str, Sums]]]:
+) -> tuple[Families, Families]:
+    """Rows with consent by both grades: of enterprises, and of customers."""
     at = (period, currency, until_ms)
+    added = store.add_up_consented(conn, *at)
+    few = store.consented_of(conn, *at, corrected_taxpayers(conn, until_ms) if added else set())
+    moved = list(_moved(conn, few, until_ms))
+    return _by_true_grade(added, moved, few, "firms"), _by_true_grade(added, moved, few, "customers")
+
+
+def _by_true_grade(
+    added: Collection[Row], moved: Collection[tuple[str, Row]], few: Collection[Row], counted: str
+) -> Families:
+    """Args: moved — true grade and row; counted — "firms", once over all banks, or "customers", once at each."""
     relied: dict[str, dict[str, Sums]] = {}
-    for row in store.add_up_consented(conn, *at):
-        sums = Sums(loans=row["loans"], firms=row["firms"], granted=int(row["granted"]))
+    for row in added:
+        sums = Sums(loans=int(row["loans"]), firms=row[counted], granted=int(row["granted"]))
         relied.setdefault(_stage(row["stage"]), {})[_grade(row["grade"])] = sums
-    corrected = corrected_taxpayers(conn, until_ms) if relied else set()
-    few = store.consented_of(conn, *at, corrected)
-    rows = Counter((_stage(row["stage"]), _grade(row["grade"]), row["taxpayer_id"]) for row in few)
-    return by_true_grade(relied, _moved(conn, few, until_ms), rows)
+
+    def who(row: Row) -> tuple[str, str]:
+        return ("" if counted == "firms" else row["bank"], row["taxpayer_id"])
+
+    numbers = Counter((_stage(row["stage"]), _grade(row["grade"]), who(row)) for row in few)
+    told = (
+        Moved(_stage(row["stage"]), _grade(row["grade"]), true, who(row), row["amount"]) for true, row in moved
+    )
+    return by_true_grade(relied, told, numbers)
 
 
-def _moved(conn: Connection, few: Collection[Row], until_ms: int) -> Iterator[Moved]:
-    """Of these rows those that are told another grade than they relied on."""
+def _moved(conn: Connection, few: Collection[Row], until_ms: int) -> Iterator[tuple[str, Row]]:
+    """Of these rows those that are told another grade than they relied on, behind that grade."""
     names = ("taxpayer_id", "manifest_digest", "blinded_key", "grade", "evaluation_year")
     relied = {Relied(*(row[name] for name in names)) for row in few if row["grade"]}
     truths = true_grades(conn, sorted(relied), until_ms)
     for row in few:
         truth = truths.get((row["manifest_digest"], row["blinded_key"]))
         if truth is not None and truth.recalled:
-            true = grade_name(truth.grade) if truth.grade else WITHDRAWN
-            yield Moved(_stage(row["stage"]), _grade(row["grade"]), true, row["taxpayer_id"], row["amount"])
+            yield grade_name(truth.grade) if truth.grade else WITHDRAWN, row
 
 
 def corrected_taxpayers(conn: Connection, until_ms: int) -> set[str]:
