@@ -106,7 +106,7 @@ def _by_true_grade(
     """Args: moved — true grade and row; counted — "firms", once over all banks, or "customers", once at each."""
     relied: dict[str, dict[str, Sums]] = {}
     for row in added:
-        sums = Sums(loans=int(row["loans"]), firms=row[counted], granted=int(row["granted"]))
+        sums = Sums(loans=int(row["loans"]), firms=int(row[counted]), granted=int(row["granted"]))
         relied.setdefault(_stage(row["stage"]), {})[_grade(row["grade"])] = sums
 
     def who(row: Row) -> tuple[str, str]:

@@ -140,17 +140,28 @@ def _consented(
 
 def add_up_consented(conn: Connection, period: Period, currency: str, until_ms: int) -> list[Row]:
     """stage, grade relied on, and how many rows, enterprises, customers (an enterprise at a bank), and what the rows
-    come to."""
-    columns = (*(_o.stage, _o.grade, _o.taxpayer_id), func.count().label("loans"), func.sum(_o.amount).label("granted"))
-    query = _consented(conn, columns, period, currency, until_ms)
-    each = query.group_by(_o.stage, _o.grade, _o.taxpayer_id, _o.bank).subquery().c
-    added = select(
-        *(each.stage, each.grade, func.sum(each.loans).label("loans")),
-        func.count(each.taxpayer_id.distinct()).label("firms"),
-        func.count().label("customers"),
-        func.sum(each.granted).label("granted"),
+    come to.
+
+    Added up by customer, then by enterprise: to count either as distinct values takes PostgreSQL longer.
+    """
+    keys = (_o.stage, _o.grade, _o.taxpayer_id)
+    columns = (*keys, func.count().label("loans"), func.sum(_o.amount).label("granted"))
+    customer = _consented(conn, columns, period, currency, until_ms).group_by(*keys, _o.bank).subquery().c
+    firm = (
+        select(
+            *(customer.stage, customer.grade, func.count().label("customers")),
+            func.sum(customer.loans).label("loans"),
+            func.sum(customer.granted).label("granted"),
+        )
+        .group_by(customer.stage, customer.grade, customer.taxpayer_id)
+        .subquery()
+        .c
     )
-    return rows(conn, added.group_by(each.stage, each.grade))
+    added = select(
+        *(firm.stage, firm.grade, func.count().label("firms")),
+        *(func.sum(firm[name]).label(name) for name in ("loans", "customers", "granted")),
+    )
+    return rows(conn, added.group_by(firm.stage, firm.grade))
 
 
 def consented_of(
