@@ -122,10 +122,13 @@ def _consented(
 ) -> Select[Any]:
     """Columns of rows that are counted, by event date.
 
-    Rows are staged before their batch is there: those of one that is not do not count.
+    Rows are staged before their batch is there: those of one that is not do not count. They are detail inside the
+    totals: those of a bank without a counted table are detail of nothing.
     """
     last = _last_states(until_ms)
-    recorded = select(outcome_batches.c.document).where(outcome_batches.c.recorded_at_ms <= until_ms)
+    totals = select(_t.bank).where(_counted(period, currency, until_ms))
+    batches = outcome_batches.c
+    recorded = select(batches.document).where(batches.recorded_at_ms <= until_ms, batches.bank.in_(totals))
     query = select(*columns).where(
         _o.document.in_(recorded),
         _o.event_date.between(first_day(period).isoformat(), last_day(period).isoformat()),

@@ -3,8 +3,9 @@
 Behind a number that can be read from one published document, or computed from it by adding and taking away, stand at
 least three customers (an enterprise at a bank). What that does not promise: docs/statistics.md.
 
-    one margin      every cell with one or two is suppressed, then further ones, the smallest first, until two or more
-                    are and at least three customers stand behind what they come to together
+    one margin      every cell with one or two is suppressed, then further ones, the smallest first and those with
+                    nothing last, until two or more are, at least three customers stand behind what they come to
+                    together, and not each has just one
     bad             is part of what is outstanding: where the rest would tell of one or two, what is bad is suppressed
     grades          a grade whose enterprises are told another true one, one or two of them, is suppressed among the
                     true grades: the two margins of one grade would tell of them by subtraction
@@ -115,10 +116,15 @@ def _further(first: Set[str], firms: Mapping[str, int], total: int) -> set[str]:
     out = set(first)
     further = sorted(firms.keys() - out, key=lambda value: (firms[value] == 0, firms[value], value))
     for value in further:
-        if not out or (len(out) > 1 and _behind(out, firms, total) >= FEWEST_FIRMS):
+        if not out or (len(out) > 1 and _behind(out, firms, total) >= FEWEST_FIRMS and not _all_one(out, firms)):
             break
         out.add(value)
     return out
+
+
+def _all_one(out: Set[str], firms: Mapping[str, int]) -> bool:
+    """What is left of the total would be as many as there are suppressed cells, so each is read as one."""
+    return all(firms[value] == 1 for value in out)
 
 
 def _behind(out: Set[str], firms: Mapping[str, int], total: int) -> int:

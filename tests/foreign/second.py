@@ -672,7 +672,8 @@ def spread(firms: dict[str, int], total: int, first: set[str]) -> set[str]:
     waiting = sorted((value for value in firms if value not in out), key=lambda v: (firms[v] == 0, firms[v], v))
     while out and waiting:
         left = total - sum(firms[value] for value in firms if value not in out)
-        if len(out) >= 2 and max(left, max(firms[value] for value in out)) >= 3:
+        ones = all(firms[value] == 1 for value in out)
+        if len(out) >= 2 and max(left, max(firms[value] for value in out)) >= 3 and not ones:
             break
         out.add(waiting.pop(0))
     return out
