@@ -68,15 +68,17 @@ class LendingClient:
     def prove(self, leaf: bytes, *, wait_s: float) -> TlogProof | None:
         return self._client.prove(leaf, wait_s=wait_s)
 
-    def reports(self, period: lending_pb2.LendingPeriod | None, as_of: str) -> pb.ListReportsResponse:
+    def reports(
+        self, period: lending_pb2.LendingPeriod | None = None, as_of: str = "", document: bytes = b""
+    ) -> pb.ListReportsResponse:
         """Own tables and batches as they stood at the end of a day; the seals are not verified yet.
 
-        Args: as_of — ISO date, in China; empty for now.
+        Args: as_of — ISO date, in China; empty for now. document — digest of the only one wanted: a batch comes with
+            its receipt then.
         """
+        request = pb.ListReportsRequest(period=period, as_of=as_of, document=document)
         with errors_restored():
-            response: pb.ListReportsResponse = self._stub().ListReports(
-                pb.ListReportsRequest(period=period, as_of=as_of), timeout=UNARY_DEADLINE_S
-            )
+            response: pb.ListReportsResponse = self._stub().ListReports(request, timeout=UNARY_DEADLINE_S)
         return response
 
     def answer_questions(self, sealed: envelope_pb2.Envelope) -> Opened[exchange_pb2.Acknowledgement]:

@@ -127,6 +127,8 @@ async def test_units_mixed_up_are_held_and_shown(tmp_path: Path) -> None:
         assert {one["rule"] for one in told["findings"]} == {"outcome.plausible_amount"}
         held = (await ok("xinyi-bank", "outcomes", "--state", "held", "--json", "--home", bank.path)).lines
         assert [one["rule"] for one in held] == ["outcome.plausible_amount"] * 3
+        [batch] = (await ok("xinyi-bank", "reports", "--json", "--home", bank.path)).json["batches"]
+        assert [one["outcome"] for one in batch["questions"]] == [f"L-00000{n}.disbursed" for n in (1, 2, 3)]
         assert (await run("xinyi-bank", "outcomes", "--state", "counted", "--home", bank.path)).code == Exit.NOTHING
 
 
