@@ -40,16 +40,20 @@ class ChallengeClient:
         return ChallengeServiceStub(self._gateway.channel)  # type: ignore[no-untyped-call]
 
     def find_table(
-        self, bank: str, period: lending_pb2.LendingPeriod, currency: str, digits: str = ""
+        self, bank: str, period: lending_pb2.LendingPeriod, currency: str, purpose: str, digits: str = ""
     ) -> pb.RecordedTable:
         """The table that counts, sealed by a pinned key of the bank; or another one, held or corrected.
 
-        Args: digits — the first of the other one's document digest.
+        Args: purpose — why it is looked for, which the gateway logs. digits — the first of the other one's document
+            digest.
 
         Raises Unknown where there is none, SettingsInvalid where no key is pinned, VerificationError.
         """
+        kind = "lending" if digits else "lending.counted"
+        query = exchange_pb2.LogQuery(purpose=purpose, party=bank, kind=kind, period=_last_month(period))
+        call = LogClient(self._gateway).sealed(query)
         with errors_restored():
-            response = self._stub.ListTables(pb.ListTablesRequest(bank=bank), timeout=UNARY_DEADLINE_S)
+            response = self._stub.ListTables(pb.ListTablesRequest(call=call), timeout=UNARY_DEADLINE_S)
         ring = Keyring(key for key in self._home.keyring() if key.party == bank)
         if not len(ring):
             raise SettingsInvalid(
@@ -79,8 +83,8 @@ class ChallengeClient:
         The gateway logs the search for the table's entry. Raises Invalid, VerificationError.
         """
         table = lending_pb2.LendingTable.FromString(recorded.table.payload)
-        log, last = LogClient(self._gateway), last_day(table.period)
-        month = edition_pb2.Period(year=last.year, month=last.month)
+        log = LogClient(self._gateway)
+        month = _last_month(table.period)
         query = exchange_pb2.LogQuery(purpose=purpose, party=table.bank, kind="lending", period=month)
         found = log.find(query, recorded.index)
         entry = EntryProof(found.salt, found.opening, tuple(found.documents), log.prove(found.leaf))
@@ -131,3 +135,9 @@ class ChallengeClient:
         with errors_restored():
             response = self._stub.ListChallenges(pb.ListChallengesRequest(), timeout=UNARY_DEADLINE_S)
         return list(response.challenges)
+
+
+def _last_month(period: lending_pb2.LendingPeriod) -> edition_pb2.Period:
+    """What entries of the log have as the period of a table."""
+    last = last_day(period)
+    return edition_pb2.Period(year=last.year, month=last.month)

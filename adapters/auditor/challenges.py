@@ -70,7 +70,7 @@ def challenge(
             proof = ChallengeProof.read(output)
         else:
             _check_new(output)
-            recorded = client.find_table(full_party(home, bank), asked, currency, other)
+            recorded = client.find_table(full_party(home, bank), asked, currency, purpose, other)
             proof = client.prepare(recorded, by, n, due_on, purpose)
         drawn = client.drawn(proof)
         client.ask(proof, output)
