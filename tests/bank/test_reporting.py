@@ -31,6 +31,7 @@ from xinyi.errors import (
     NotEntitled,
     SignatureInvalid,
     Unavailable,
+    Unknown,
     UsageInvalid,
 )
 from xinyi.lending import find_shortfalls, parse_period
@@ -224,6 +225,12 @@ async def test_a_table_is_receipted_once(tmp_path: Path, database_url: str) -> N
                     send(second, way)
                 assert tables.find(order.draft(bank), other.source()) is None
                 assert not (second.path / "rows.db").exists()
+
+                # What it corrects is not here yet: it waits, with its rows.
+                early = sealed(bank, Order(order.terms, Q1, b"\7" * 32, "sent too early"), other)
+                with pytest.raises(Unknown, match="send that one first"):
+                    send(early, way)
+                assert (early.refused, (early.path / "rows.db").exists()) == (False, True)
 
                 correcting = Order(order.terms, Q1, kept.digest, "a branch was missing")
                 third = sealed(bank, correcting, other)

@@ -5,7 +5,7 @@
         batch.dsse, chunks.db           what goes out, chunk by chunk
         quality.json, left-out.csv      what became of the source's rows, and those that are not in it
         acknowledgement.dsse, receipt.dsse, receipt.tlog-proof
-        refusal.dsse                    it was refused as a whole: another number is taken
+        refusal.dsse                    it was refused as a whole, for good: another number is taken
 
 Knows nothing of the network.
 """

@@ -10,7 +10,7 @@ from audit.checkpoint import TlogProof
 from audit.envelope import Opened, digest, open_sealed
 from audit.keys import Keyring
 from xinyi.channel import UNARY_DEADLINE_S, errors_restored
-from xinyi.errors import DigestMismatch, EncodingInvalid, ExchangeError
+from xinyi.errors import Contradiction, DigestMismatch, EncodingInvalid, ExchangeError, Invalid, Refused
 from xinyi.v1 import envelope_pb2, exchange_pb2, lending_pb2
 from xinyi.v1 import lending_service_pb2 as pb
 
@@ -91,6 +91,12 @@ class LendingClient:
         from xinyi.v1.lending_service_pb2_grpc import LendingServiceStub
 
         return LendingServiceStub(self._gateway.channel)  # type: ignore[no-untyped-call]
+
+
+def is_final(refusal: Refused) -> bool:
+    """Whether what was sent is what is wrong, whenever it comes. Otherwise something else has to be put right, or to
+    come, first (an agreement, a right, another table, chunks that were dropped): the same bytes go out again then."""
+    return isinstance(refusal, Invalid | Contradiction) or refusal.basis == "lending.conflict"
 
 
 def open_receipt(
