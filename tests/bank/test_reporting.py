@@ -34,7 +34,7 @@ from xinyi.errors import (
     Unknown,
     UsageInvalid,
 )
-from xinyi.lending import find_shortfalls, parse_period
+from xinyi.lending import MAX_CELLS, find_shortfalls, parse_period
 from xinyi.margins import ADDITIVE, Layout, amounts, value_of
 from xinyi.v1 import lending_pb2
 from xinyi.v1.lending_service_pb2 import ReportingTerms
@@ -151,6 +151,16 @@ def test_nothing_lent_is_a_table_and_rows_that_tell_nothing_are_none(home: Home)
     row = lending_pb2.LoanRow(loan=loan_lines(1)[0].row.loan)
     with pytest.raises(Invalid, match="is the profile the right one"):
         sealed(home, Order(TERMS, Q1), Given([dataclasses.replace(loan_lines(1)[0], row=row)]))
+
+
+def test_more_values_than_a_table_has_cells_are_told_by_what_is_wrong(home: Home) -> None:
+    """Before a row is put in order: a column of names was mapped to a field that has few values."""
+    lines = loan_lines(MAX_CELLS)
+    for number, line in enumerate(lines):
+        line.row.loan.product = f"p-{number}"
+    order = Order(ReportingTerms(dimensions=["product"], currency="CNY", months=3, agreement_id="1"), Q1)
+    with pytest.raises(Invalid, match="column of names"):
+        sealed(home, order, Given(lines))
 
 
 def test_what_is_asked_for_is_checked_before_a_row_is_read() -> None:
