@@ -50,12 +50,13 @@ class Listing:
         for batch in self.batches:
             with self.database.reading() as conn:
                 sealed: envelope_pb2.Envelope | None = editions.get_document(conn, batch["document"])
+                receipt: envelope_pb2.Envelope | None = editions.get_document(conn, batch["receipt"])
             for number in range(-(-batch["row_count"] // CHUNK_RECORDS)):
                 with self.database.reading() as conn:
                     outcomes = self._chunk(conn, batch, number, known)
                 if outcomes:
-                    yield pb.ListOutcomesResponse(outcomes=outcomes, batch=sealed)
-                    sealed = None
+                    yield pb.ListOutcomesResponse(outcomes=outcomes, batch=sealed, receipt=receipt)
+                    sealed = receipt = None
 
     def _chunk(self, conn: Connection, batch: Row, number: int, known: Editions) -> list[pb.OutcomeStatus]:
         document, first = batch["document"], number * CHUNK_RECORDS
