@@ -12,10 +12,10 @@ from adapters.auditor.client import LogClient
 from adapters.auditor.folders import write_folder
 from adapters.party.gateway import GatewayClient
 from audit.challenge import Drawn
-from audit.challenge_proof import ACKNOWLEDGEMENT, ChallengeProof
+from audit.challenge_proof import ACKNOWLEDGEMENT, ANSWERED, ChallengeProof
 from audit.checkpoint import verify
 from audit.entry_proof import EntryProof
-from audit.envelope import digest, open_sealed, seal
+from audit.envelope import digest, open_sealed, parse_strict, seal
 from audit.exchanges import check_signer
 from audit.keys import Keyring
 from xinyi import files
@@ -24,7 +24,7 @@ from xinyi.errors import Refused, TooManyRequests, Unknown
 from xinyi.lending import check_challenge, last_day, period_name
 from xinyi.settings import SettingsInvalid
 from xinyi.v1 import challenge_service_pb2 as pb
-from xinyi.v1 import edition_pb2, exchange_pb2, lending_pb2
+from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2, lending_pb2
 from xinyi.v1.challenge_service_pb2_grpc import ChallengeServiceStub
 
 
@@ -130,11 +130,29 @@ class ChallengeClient:
         sealed = acknowledgement.envelope.SerializeToString(deterministic=True)
         files.write_atomically(folder / ACKNOWLEDGEMENT, sealed)
 
+    def find_answer(self, proof: ChallengeProof) -> EntryProof:
+        """What the bank told the log of its opening, proven. The gateway logs the search, with the challenge's purpose.
+
+        Raises Unknown where the bank has not answered; VerificationError, Unavailable.
+        """
+        asked, log = digest(proof.challenge), LogClient(self._gateway)
+        challenge = lending_pb2.Challenge.FromString(proof.challenge.payload)
+        month = _last_month(lending_pb2.LendingTable.FromString(proof.table.payload).period)
+        query = exchange_pb2.LogQuery(purpose=challenge.purpose, party=challenge.bank, kind=ANSWERED, period=month)
+        for found in log.entries(query):
+            if any(_answers(document, asked) for document in found.documents):
+                return EntryProof(found.salt, found.opening, tuple(found.documents), log.prove(found.leaf))
+        raise Unknown("the log holds no answer of the bank to this challenge yet", basis="challenge.answer")
+
     def challenges(self) -> list[pb.ChallengeStatus]:
         """Those of this party: without an answer first, then by due date."""
         with errors_restored():
             response = self._stub.ListChallenges(pb.ListChallengesRequest(), timeout=UNARY_DEADLINE_S)
         return list(response.challenges)
+
+
+def _answers(document: envelope_pb2.Envelope, challenge: bytes) -> bool:
+    return parse_strict(document.payload, lending_pb2.ChallengeAnswer).challenge == challenge
 
 
 def _last_month(period: lending_pb2.LendingPeriod) -> edition_pb2.Period:

@@ -88,17 +88,31 @@ def _check_new(folder: Path) -> None:
         raise FileExistsError(17, "it exists already; nothing was changed", str(folder))
 
 
-def challenges(home: HomeOption, json: JsonOption = False) -> None:
+def challenges(
+    home: HomeOption,
+    keep: Annotated[
+        Path | None,
+        typer.Option(help="What `challenge -o` wrote: takes what the bank told the log of its opening."),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
     """List the challenges of your party: open, answered, answered late, or not answered.
 
-    Example: xinyi-audit challenges --home ./auditor
+    With --keep the answer to one of them goes into its folder, proven: `verify-opening` compares the opening with it.
+
+    Example: xinyi-audit challenges --keep ./bank-1-2018-Q1 --home ./auditor
     """
     from adapters.auditor.challenge import ChallengeClient
+    from adapters.auditor.folders import write_folder
     from adapters.party.gateway import GatewayClient
     from adapters.party.home import Home
+    from audit.challenge_proof import ANSWER, ChallengeProof
 
     with GatewayClient(Home.open(home)) as gateway:
-        found = [_told(status) for status in ChallengeClient(gateway).challenges()]
+        client = ChallengeClient(gateway)
+        if keep is not None and not (keep / ANSWER).exists():
+            write_folder(keep / ANSWER, client.find_answer(ChallengeProof.read(keep)).files())
+        found = [_told(status) for status in client.challenges()]
     if json:
         print_json(found)
         return
@@ -157,8 +171,9 @@ def verify_opening(
     booked = seen.read_books(books) if books is not None else None
     drawn = None
     try:
-        drawn = ChallengeProof.read(folder).draw(trusted)
-        verified = verify_answer(drawn, opening, trusted)
+        proof = ChallengeProof.read(folder)
+        drawn = proof.draw(trusted)
+        verified = verify_answer(proof, drawn, opening, trusted)
     except (VerificationError, Invalid) as error:
         found = failed(Verdict.FALSE, [str(error)], drawn)
     except EvidenceMissing as error:
