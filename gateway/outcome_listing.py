@@ -64,18 +64,19 @@ class Listing:
         if data is None:
             raise LookupError(f"chunk {number} of batch {document.hex()} is missing from the store")
         states = store.states_of(conn, document, (first, first + CHUNK_RECORDS), self.until_ms)
+        withheld = store.refused_ids(conn, document, (first, first + CHUNK_RECORDS))
         wanted = [
-            (salted, *states[place])
+            (salted, *states[place], withheld.get(place, ""))
             for place, salted in enumerate(records_pb2.Chunk.FromString(data).records, first)
             if self.state in (0, states[place][0])
         ]
         # Of a row that was refused nothing is kept.
-        relied = [Relied.of(lending_pb2.LendingOutcome.FromString(salted.record)) for salted, _, _ in wanted]
+        relied = [Relied.of(lending_pb2.LendingOutcome.FromString(salted.record)) for salted, *_ in wanted]
         truths = true_grades(conn, filter(None, relied), self.until_ms, known)
         found = [truths.get((told.manifest_digest, told.blinded_key)) if told else None for told in relied]
         return [
-            _status(salted, document, state, rule, truth)
-            for (salted, state, rule), truth in zip(wanted, found, strict=True)
+            _status(salted, document, state, rule, refused_id, truth)
+            for (salted, state, rule, refused_id), truth in zip(wanted, found, strict=True)
         ]
 
 
@@ -140,7 +141,7 @@ def _offer(
 
 
 def _status(
-    salted: records_pb2.SaltedRecord, document: bytes, state: int, rule: str, truth: Truth | None
+    salted: records_pb2.SaltedRecord, document: bytes, state: int, rule: str, refused_id: str, truth: Truth | None
 ) -> pb.OutcomeStatus:
     recalled = truth is not None and truth.recalled
     return pb.OutcomeStatus(
@@ -150,4 +151,5 @@ def _status(
         question=question(rule),
         true_grade=truth.grade if truth is not None and recalled else 0,  # type: ignore[arg-type]
         recalled=recalled,
+        refused_id=refused_id,
     )

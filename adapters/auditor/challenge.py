@@ -144,11 +144,13 @@ class ChallengeClient:
                 return EntryProof(found.salt, found.opening, tuple(found.documents), log.prove(found.leaf))
         raise Unknown("the log holds no answer of the bank to this challenge yet", basis="challenge.answer")
 
-    def challenges(self) -> list[pb.ChallengeStatus]:
-        """Those of this party: without an answer first, then by due date."""
+    def challenges(self) -> pb.ListChallengesResponse:
+        """Those of this party: without an answer by due date, then the others, that due last first."""
         with errors_restored():
-            response = self._stub.ListChallenges(pb.ListChallengesRequest(), timeout=UNARY_DEADLINE_S)
-        return list(response.challenges)
+            response: pb.ListChallengesResponse = self._stub.ListChallenges(
+                pb.ListChallengesRequest(), timeout=UNARY_DEADLINE_S
+            )
+        return response
 
 
 def _answers(document: envelope_pb2.Envelope, challenge: bytes) -> bool:

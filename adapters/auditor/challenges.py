@@ -13,7 +13,7 @@ from adapters.auditor.offline import PolicyOption
 from adapters.auditor.online import PurposeOption
 from adapters.party.terminal import HomeOption, JsonOption
 from xinyi import days
-from xinyi.terminal import Exit, outcome, print_json, table
+from xinyi.terminal import Exit, notices, outcome, print_json, table
 
 #: What a bank gets where no day is named.
 _DAYS = 14
@@ -112,7 +112,10 @@ def challenges(
         client = ChallengeClient(gateway)
         if keep is not None and not (keep / ANSWER).exists():
             write_folder(keep / ANSWER, client.find_answer(ChallengeProof.read(keep)).files())
-        found = [_told(status) for status in client.challenges()]
+        listed = client.challenges()
+    found = [_told(status) for status in listed.challenges]
+    if listed.left_out:
+        notices.print(f"{listed.left_out:,} that were answered are left out: those due longest ago")
     if json:
         print_json(found)
         return

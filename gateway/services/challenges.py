@@ -129,7 +129,8 @@ class Challenges(ChallengeServiceServicer):
             party = parties.find_party(conn, who.party)
             check_right(party, "query" if party is not None and party["kind"] == "AUDITOR" else "confirm")
             rows = store.list_challenges(conn, who.party, request.challenge)
-            return pb.ListChallengesResponse(challenges=[_status(conn, row) for row in rows])
+            found = fitting(_status(conn, row) for row in rows)
+            return pb.ListChallengesResponse(challenges=found, left_out=len(rows) - len(found))
 
         async with self._reception.refusals_signed(who, "ListChallenges"):
             return await self._reception.database.read(query)

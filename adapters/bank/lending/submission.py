@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 #: Seconds for a stream of chunks besides those its outcomes take, and for judging them.
 _STREAM_DEADLINE_S = 120.0
 _OUTCOMES_PER_S = 1_000
+#: For a list of all that the bank ever reported.
+_LISTING_DEADLINE_S = 3600.0
 
 
 def send(client: BankClient, kept: KeptBatch, sent: Callable[[int], object] = lambda chunks: None) -> None:
@@ -96,7 +98,7 @@ def list_outcomes(client: BankClient, state: int, as_of: str) -> Iterator[pb.Out
     """
     request = pb.ListOutcomesRequest(state=state, as_of=as_of)  # type: ignore[arg-type]
     with errors_restored():
-        for page in _stub(client).ListOutcomes(request, timeout=_STREAM_DEADLINE_S):
+        for page in _stub(client).ListOutcomes(request, timeout=_LISTING_DEADLINE_S):
             yield from page.outcomes
 
 

@@ -191,17 +191,19 @@ class ListOutcomesResponse(_message.Message):
     def __init__(self, outcomes: _Optional[_Iterable[_Union[OutcomeStatus, _Mapping]]] = ..., batch: _Optional[_Union[_envelope_pb2.Envelope, _Mapping]] = ..., receipt: _Optional[_Union[_envelope_pb2.Envelope, _Mapping]] = ...) -> None: ...
 
 class OutcomeStatus(_message.Message):
-    __slots__ = ("outcome", "batch", "state", "question", "true_grade", "recalled")
+    __slots__ = ("outcome", "batch", "state", "question", "true_grade", "recalled", "refused_id")
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     QUESTION_FIELD_NUMBER: _ClassVar[int]
     TRUE_GRADE_FIELD_NUMBER: _ClassVar[int]
     RECALLED_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_ID_FIELD_NUMBER: _ClassVar[int]
     outcome: _records_pb2.SaltedRecord
     batch: bytes
     state: _lending_pb2.ReportState
     question: _lending_pb2.Question
     true_grade: _records_pb2.Grade
     recalled: bool
-    def __init__(self, outcome: _Optional[_Union[_records_pb2.SaltedRecord, _Mapping]] = ..., batch: _Optional[bytes] = ..., state: _Optional[_Union[_lending_pb2.ReportState, str]] = ..., question: _Optional[_Union[_lending_pb2.Question, _Mapping]] = ..., true_grade: _Optional[_Union[_records_pb2.Grade, str]] = ..., recalled: _Optional[bool] = ...) -> None: ...
+    refused_id: str
+    def __init__(self, outcome: _Optional[_Union[_records_pb2.SaltedRecord, _Mapping]] = ..., batch: _Optional[bytes] = ..., state: _Optional[_Union[_lending_pb2.ReportState, str]] = ..., question: _Optional[_Union[_lending_pb2.Question, _Mapping]] = ..., true_grade: _Optional[_Union[_records_pb2.Grade, str]] = ..., recalled: _Optional[bool] = ..., refused_id: _Optional[str] = ...) -> None: ...
