@@ -130,7 +130,9 @@ class LoanFile:
         if self._kept is not None:
             self._kept.headings(headings)
         for first, rows in blocks:
-            yield self._read(first, rows, len(headings))
+            block = self._read(first, rows, len(headings))
+            if block.numbers:
+                yield block
             self._progress(first + len(rows) - 1)
 
     def texts(self, block: Block, field: str) -> list[str]:

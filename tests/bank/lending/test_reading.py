@@ -133,6 +133,13 @@ def test_every_row_ends_under_its_rule(tmp_path: Path) -> None:
     assert "12.345" in parts
 
 
+def test_a_file_of_which_no_row_has_all_its_cells(tmp_path: Path) -> None:
+    source = write_csv(tmp_path / "loans.csv", [loan(1)])
+    source.write_text(source.read_text().splitlines()[0] + "\nL-000001,9111")
+    lines, report = read(str(source))
+    assert (lines, rules_of(report)) == ([], {"row.columns": 1})
+
+
 def test_flags_and_amounts_come_from_dates_against_the_period(tmp_path: Path) -> None:
     """An old loan counts with its balance alone, a refusal without any amount; the report says how each was read."""
     rows = [
