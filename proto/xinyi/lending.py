@@ -130,6 +130,13 @@ def check_reference(text: str, basis: str) -> None:
         raise Invalid("it holds what reads as an identifier: use a number that tells nothing", basis=basis)
 
 
+def check_product(product: str, basis: str) -> None:
+    """A code that the bank gave: it becomes a table's cell, and so the log's and other banks'."""
+    check_name(product, basis)
+    if holds_identifier(product):
+        raise Invalid("it holds what reads as an identifier: a product is named by a word", basis=basis)
+
+
 def check_currency(currency: str, basis: str) -> None:
     require(
         _CURRENCY.fullmatch(currency) is not None, basis, "a currency is three capital letters (ISO 4217)"
@@ -155,7 +162,7 @@ def _check_terms(
     product: str, guarantee: int, industry: str, district: str, first_time: int, currency: str, branch: str
 ) -> None:
     """What many loans have in common: the same few are checked once."""
-    check_name(product, "loan.product")
+    check_product(product, "loan.product")
     require(guarantee in _GUARANTEES, "loan.guarantee", "an unknown guarantee")
     require(not industry or _INDUSTRY.fullmatch(industry) is not None, "loan.industry", "a letter A to T")
     require(not district or _DISTRICT.fullmatch(district) is not None, "loan.district", "six digits")

@@ -18,7 +18,7 @@ from adapters.bank.lending.quality import Tally
 from adapters.bank.lending.rules import OF_FIELD
 from xinyi.errors import Invalid
 from xinyi.fields import check_name
-from xinyi.lending import MAX_SUM, check_reference
+from xinyi.lending import MAX_SUM, check_product, check_reference
 from xinyi.margins import SIZES
 from xinyi.v1 import lending_pb2, records_pb2
 
@@ -333,7 +333,7 @@ _TEXTS: dict[str, Callable[[str], Any]] = {
     "outcome_id": _checked(check_reference, "outcome.id"),
     "corrects": _checked(check_reference, "outcome.corrects"),
     "branch": _checked(check_reference, "loan.branch"),
-    "product": _checked(check_name, "loan.product"),
+    "product": _checked(check_product, "loan.product"),
     "reason_code": _checked(check_name, "outcome.reason_code"),
     "industry": _text(r"[A-T]", "loan.industry"),
     "district": _text(r"[0-9]{6}", "loan.district"),

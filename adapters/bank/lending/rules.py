@@ -56,7 +56,11 @@ RULES = {
         "the loan's number is missing, holds what reads as an identifier, or is not 1 to 64 letters, digits, "
         '"-", "." and "_"',
     ),
-    "loan.product": Rule(REJECTED, "no word for this product stands in the profile"),
+    "loan.product": Rule(
+        REJECTED,
+        "no word for this product stands in the profile, or it holds what reads as an identifier: is the column the "
+        "right one?",
+    ),
     "loan.guarantee": Rule(REJECTED, "no word for this guarantee stands in the profile"),
     "loan.sizes": Rule(REJECTED, "no word for this size stands in the profile"),
     "loan.industry": Rule(REJECTED, "the industry is no letter A to T (GB/T 4754)"),
