@@ -271,6 +271,8 @@ class Loans:
         return made
 
 
+#: Days on which a loan was decided about.
+_DECIDED = frozenset({"granted_on", "refused_on"})
 _SHARED = ("product", "guarantee", "industry", "district", "first_time", "currency", "branch")
 
 
@@ -331,6 +333,11 @@ class LoanLines:
         self._reliances = reliances
         self._loans = Loans(file.profile.given)
         self._within = (first_day(period).isoformat(), last_day(period).isoformat())
+        within = file.profile.within_period
+        #: Days of which none lies behind the period's end.
+        self._dated = sorted({*within.values(), *(_DECIDED & file.profile.given)})
+        #: Of them those that say in which period a loan was granted.
+        self._granted_on = sorted({day for flag, day in within.items() if flag != "refused"})
 
     def __iter__(self) -> Iterator[LoanLine]:
         for block in self.file.blocks():
@@ -338,6 +345,7 @@ class LoanLines:
 
     def _lines(self, block: Block) -> Iterator[LoanLine]:
         profile, tally = self.file.profile, self.file.tally
+        self._find_later(block)
         shared = self._loans.shared(block)
         relied = rely(block, profile, self._reliances)
         flags = {field: self._in_period(block, date) for field, date in profile.within_period.items()}
@@ -345,11 +353,14 @@ class LoanLines:
         refused = self._flag(block, "refused", flags)
         counted = flags.get("granted")
         names, kinds = block.values["taxpayer_id"], block.kinds
+        undated = self._find_undated(block)
+        dismissed = [day is not None for day in block.column(profile.within_period.get("refused", ""))]
         columns = [block.column(name) for name in ("granted", "balance", "loan_class", "reference", "rate", "term")]
         clean = 0
         for place, (granted, balance, loan_class, reference, rate, term) in enumerate(zip(*columns, strict=True)):
             row = lending_pb2.LoanRow(newly_granted=newly[place], refused=refused[place], loan_class=loan_class)
             fill(row.loan, shared[place], reference, rate, term, relied[place])
+            told = granted or balance
             if counted is not None and not counted[place]:
                 if granted:
                     tally.read("granted", f"0: {profile.within_period['granted']} is not in the period")
@@ -358,8 +369,11 @@ class LoanLines:
             if relied[place].recalled:
                 row.recalled, row.true_grade = True, relied[place].true_grade  # type: ignore[assignment]
             rules = block.rules.get(place, ())
-            if place not in block.void and (broken := _standing(row, granted, balance)):
-                rules = (*rules, broken)
+            if place not in block.void:
+                empty = dismissed[place] and not told
+                broken = _standing(row, granted, balance, undated=bool(told) and undated[place], empty=empty)
+                if broken:
+                    rules = (*rules, broken)
             number = block.numbers[place]
             if not rules:
                 clean += 1
@@ -367,6 +381,21 @@ class LoanLines:
                 continue
             yield LoanLine(number, names[place], kinds[place], row)
         tally.count_clean(clean)
+
+    def _find_later(self, block: Block) -> None:
+        """What was decided behind the period's end is of another export, or belongs to a later one."""
+        last = self._within[1]
+        for field in self._dated:
+            for place, day in enumerate(block.values[field]):
+                if day is not None and day > last and place not in block.void:
+                    block.breaks(place, "row.after_period")
+
+    def _find_undated(self, block: Block) -> list[bool]:
+        """Rows that do not say when the loan was granted, though that decides what counts."""
+        found = [False] * len(block.numbers)
+        for field in self._granted_on:
+            found = [lacks or day is None for lacks, day in zip(found, block.values[field], strict=True)]
+        return found
 
     def _in_period(self, block: Block, field: str) -> list[bool]:
         first, last = self._within
@@ -384,10 +413,19 @@ class LoanLines:
         return dated if told is None else [bool(flag) and day for flag, day in zip(told, dated, strict=True)]
 
 
-def _standing(row: lending_pb2.LoanRow, granted: int | None, balance: int | None) -> str:
-    """The rule that the fields of a row break together; empty where they hold."""
+def _standing(
+    row: lending_pb2.LoanRow, granted: int | None, balance: int | None, *, undated: bool, empty: bool
+) -> str:
+    """The rule that the fields of a row break together; none where they hold.
+
+    Args: undated — an amount without the day that says where it counts; empty — no amount, and refused some day.
+    """
     if row.refused:
         return "row.refused" if row.granted or row.balance or row.newly_granted else ""
+    if undated:
+        return "row.granted_on"
+    if empty and not row.newly_granted:
+        return "row.nothing"
     if granted is None or balance is None:
         return "amount.missing"
     if row.newly_granted and not granted:

@@ -81,6 +81,14 @@ RULES = {
     "flag.word": Rule(REJECTED, "no word for this stands in the profile: yes or no"),
     "grade.unknown": Rule(REJECTED, "no word for this grade stands in the profile"),
     "row.granted": Rule(REJECTED, "newly granted, but nothing was disbursed"),
+    "row.granted_on": Rule(
+        REJECTED, "an amount or a balance, but no day of the grant, which says in which period it counts: put it in"
+    ),
+    "row.after_period": Rule(
+        REJECTED,
+        "granted or refused after the period's last day: the export is of another period, or the row belongs to a "
+        "later one",
+    ),
     "row.loan_class": Rule(REJECTED, "no word for this class stands in the profile, or a balance without a class"),
     "row.refused": Rule(REJECTED, "refused, and yet something was granted, or a balance stands"),
     "row.nothing": Rule(WARNED, "nothing granted or refused in the period, and no balance: it is left out"),

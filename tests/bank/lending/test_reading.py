@@ -72,6 +72,7 @@ def test_the_same_loans_from_every_kind_of_source(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
+REFUSED = {"放款日期": "", "放款金额": "", "贷款余额": "", "五级分类": ""}
 #: What is wrong with a row → the rule it ends under, and the outcome.
 BROKEN = [
     ({"放款金额": "12.345"}, "amount.parts", "rejected"),
@@ -96,6 +97,12 @@ BROKEN = [
     ({"拒贷日期": "2018-03-01"}, "row.refused", "rejected"),
     ({"放款金额": "0"}, "row.granted", "rejected"),
     ({"放款日期": "2017-02-03", "贷款余额": "0"}, "row.nothing", "warned"),
+    ({"放款日期": "2018-04-01"}, "row.after_period", "rejected"),
+    ({**REFUSED, "拒贷日期": "2018-04-01"}, "row.after_period", "rejected"),
+    ({**REFUSED, "拒贷日期": "2017-12-31"}, "row.nothing", "warned"),
+    ({"放款日期": ""}, "row.granted_on", "rejected"),
+    ({"放款日期": "", "放款金额": "0"}, "row.granted_on", "rejected"),
+    ({"放款日期": "", "贷款余额": "0", "拒贷日期": "2017-12-31"}, "row.granted_on", "rejected"),
     ({"纳税信用级别": "A级"}, "grade.unproven", "warned"),
 ]  # fmt: skip
 
@@ -111,8 +118,9 @@ def test_every_row_ends_under_its_rule(tmp_path: Path) -> None:
     lines, report = read(str(source), kept=kept)
     found = rules_of(report)
     # Without editions every row whose cells hold relies on none: that is counted, and no fault.
-    across = {"amount.missing", "row.loan_class", "row.refused", "row.granted"}
-    assert found.pop("reliance.none") == sum(out == "warned" or rule in across for _, rule, out in BROKEN)
+    across = {"amount.missing", "row.loan_class", "row.refused", "row.granted", "row.granted_on"}
+    looked_for = sum(out == "warned" or rule in across for _, rule, out in BROKEN)
+    assert found.pop("reliance.none") + found.pop("reliance.day") == looked_for
     assert found == Counter([rule for _, rule, _ in BROKEN] + ["row.columns"])
     assert all(outcome_word(RULES[rule].outcome) == outcome for _, rule, outcome in BROKEN)
     outcomes = [outcome for _, _, outcome in BROKEN]
@@ -121,8 +129,8 @@ def test_every_row_ends_under_its_rule(tmp_path: Path) -> None:
         "accepted": 0, "warned": outcomes.count("warned"), "quarantined": 0,
         "rejected": outcomes.count("rejected") + 1, "withheld": 1,
     }  # fmt: skip
-    # The one in which nothing happened is left out.
-    assert len(lines) == outcomes.count("warned") - 1
+    # Those in which nothing happened are left out.
+    assert len(lines) == outcomes.count("warned") - found["row.nothing"]
     assert kept.stat().st_mode & 0o077 == 0
     with kept.open(encoding="utf-8-sig", newline="") as file:
         left = list(csv.reader(file))[1:]
