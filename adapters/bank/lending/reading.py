@@ -385,16 +385,16 @@ class LoanLines:
     def _find_later(self, block: Block) -> None:
         """What was decided behind the period's end is of another export, or belongs to a later one."""
         last = self._within[1]
-        for field in self._dated:
-            for place, day in enumerate(block.values[field]):
+        for dated in self._dated:
+            for place, day in enumerate(block.values[dated]):
                 if day is not None and day > last and place not in block.void:
                     block.breaks(place, "row.after_period")
 
     def _find_undated(self, block: Block) -> list[bool]:
         """Rows that do not say when the loan was granted, though that decides what counts."""
         found = [False] * len(block.numbers)
-        for field in self._granted_on:
-            found = [lacks or day is None for lacks, day in zip(found, block.values[field], strict=True)]
+        for dated in self._granted_on:
+            found = [lacks or day is None for lacks, day in zip(found, block.values[dated], strict=True)]
         return found
 
     def _in_period(self, block: Block, field: str) -> list[bool]:

@@ -112,14 +112,23 @@ RULES = {
     "outcome.id": Rule(REJECTED, "the event's id is missing or is not of the form of a loan's number"),
     "outcome.stage": Rule(REJECTED, "no word for this stage stands in the profile"),
     "outcome.event": Rule(REJECTED, "the row tells of no event: none of the profile's conditions holds"),
-    "outcome.event_date": Rule(REJECTED, "the row has no day for an event that it tells of"),
+    "outcome.event_date": Rule(
+        REJECTED, "no day of an event that the row tells of, or one after the day of the report: put it right"
+    ),
     "outcome.amount": Rule(REJECTED, "disbursed, repaid or written off, but no amount"),
     "outcome.status": Rule(
         WARNED, "the row also tells of the day of an event that did not happen by its status, whose word counts"
     ),
     "outcome.reason_code": Rule(REJECTED, "no word for this reason of a refusal stands in the profile"),
     "outcome.days_overdue": Rule(REJECTED, "the days overdue are no whole number"),
-    "outcome.repeated": Rule(QUARANTINED, "an event of this id stands in the file already: one id an event"),
+    "outcome.repeated": Rule(
+        QUARANTINED,
+        "an event of this id stands in the file more than once: one id an event. Of the same the first is reported, of "
+        "different ones none",
+    ),
+    "authorisation.shared": Rule(
+        WARNED, "the same authorisation is cited for another borrower, too: a signed document is of one; look into it"
+    ),
     "outcome.corrects": Rule(REJECTED, "what it corrects or voids is missing, no event's id, or its own"),
 }  # fmt: skip
 
