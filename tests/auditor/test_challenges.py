@@ -131,7 +131,7 @@ async def test_a_sample_from_the_question_to_the_verdict(tmp_path: Path) -> None
         assert (unknown.code, "[home.trust]" in unknown.err) == (2, True)
         world.pin(scene.bank, scene.auditor.signer().key)
         unsaid = await run("xinyi-bank", *command)
-        assert (unsaid.code, opening.exists()) == (1, False), "a person says yes, or nothing leaves"
+        assert (unsaid.code, opening.exists()) == (2, False), "a person says yes, or nothing leaves"
         assert f"of {len(scene.rows)} rows" in unsaid.err
         assert entries(world, "challenge.answered") == []
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from xinyi.errors import UsageInvalid
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +32,20 @@ ProductOption = Annotated[list[str] | None, typer.Option(help="Default: those in
 WindowOption = Annotated[
     str, typer.Option(help="Only between these times in China, for instance 01:00-05:00.")
 ]
+
+
+def check_askable(*, yes: bool) -> None:
+    """Raises UsageInvalid where somebody would have to be asked and nobody can be: a scheduler's run."""
+    if not (yes or sys.stdin.isatty()):
+        raise UsageInvalid("nobody is here to be asked: add --yes", basis="terminal.missing")
+
+
+def confirmed(question: str) -> bool:
+    """No answer is no consent either."""
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:
+        return False
 
 
 def open_home(path: Path) -> Home:

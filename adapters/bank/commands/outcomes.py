@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adapters.bank.commands.options import open_home
+from adapters.bank.commands.options import check_askable, confirmed, open_home
 from adapters.bank.ending import end
 from adapters.party.terminal import HomeOption, JsonOption
 from xinyi.terminal import Exit, notices, progress
@@ -16,7 +16,6 @@ from xinyi.terminal import Exit, notices, progress
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from adapters.bank.lending.batch import Draft
     from adapters.party.home import Home
     from xinyi.v1.lending_service_pb2 import ReportingTerms
 
@@ -54,9 +53,10 @@ def report_loans(
 
     if as_json and not (yes or dry_run):
         raise UsageInvalid("--json is for machines, which cannot be asked: add --yes or --dry-run", basis="report.json")
+    check_askable(yes=yes or dry_run)
     opened = open_home(home)
     batches = batch.KeptBatches(opened)
-    left_out = batches.path / f"left-out-{number or 'last'}.csv"
+    left_out = batches.path / f"left-out-{number or 'last'}{'.dry-run' if dry_run else ''}.csv"
     with (
         batches.lock(),
         progress() as bar,
@@ -86,7 +86,7 @@ def report_loans(
                     return
                 if not draft.batch.count:
                     raise Unknown("no row of the file is reported: nothing was sealed", basis="batch.count")
-                if not yes and not _confirmed(draft):
+                if not (yes or confirmed(f"Seal these {draft.batch.count:,} events and send them?")):
                     notices.print("not agreed: nothing was sealed")
                     raise typer.Exit(Exit.NOTHING)
                 kept = batches.keep(place, draft.batch, quality)
@@ -146,13 +146,3 @@ def _choose(home: Home, agreement: str) -> str:
     if len(found) > 1:
         raise UsageInvalid(f"name one with --agreement: {', '.join(found)}", basis="lending.agreement")
     return found[0]
-
-
-def _confirmed(draft: Draft) -> bool:
-    """Nobody who could answer is no consent either."""
-    try:
-        return typer.confirm(f"Seal these {draft.batch.count:,} events and send them?", err=True)
-    except typer.Abort:
-        return False
-
-

@@ -61,7 +61,7 @@ async def test_what_has_no_consent_stays_and_the_rest_arrives(tmp_path: Path) ->
         assert looked_at["quality"]["outcomes"] == {
             "accepted": 3, "warned": 2, "quarantined": 3, "rejected": 5, "withheld": 0,
         }  # fmt: skip
-        with (bank.path / "lending/outcomes/left-out-last.csv").open(encoding="utf-8-sig", newline="") as kept:
+        with (bank.path / "lending/outcomes/left-out-last.dry-run.csv").open(encoding="utf-8-sig", newline="") as kept:
             left = {row["row"]: row for row in csv.DictReader(kept)}
         assert sorted(left, key=int) == ["5", "6", "7", "8", "10", "11", "12", "14"]
         assert (left["12"]["rules"].split()[-1], left["12"]["发生日期"]) == ("outcome.repeated", "2018-03-02")
@@ -132,9 +132,11 @@ async def test_units_mixed_up_are_held_and_shown(tmp_path: Path) -> None:
         await world.report_terms(bank)
         file = write_csv(tmp_path / "events.csv", rows)
         order = ("report-loans", file, "--profile", "loan-events", "--home", bank.path, "--yes", "--json")
-        told = (await ok("xinyi-bank", *order)).json
+        sent = await ok("xinyi-bank", *order)
+        told = sent.json
         assert [told[name] for name in COUNTS] == [0, 3, 0, 0, 0]
         assert {one["rule"] for one in told["findings"]} == {"outcome.plausible_amount"}
+        assert "nothing of this batch was counted" in sent.err
         held = (await ok("xinyi-bank", "outcomes", "--state", "held", "--json", "--home", bank.path)).lines
         assert [one["rule"] for one in held] == ["outcome.plausible_amount"] * 3
         assert (await run("xinyi-bank", "outcomes", "--state", "counted", "--home", bank.path)).code == Exit.NOTHING
