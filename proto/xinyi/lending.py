@@ -46,7 +46,14 @@ SCOPES = ("lending-outcomes", "public-record")
 
 _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DISTRICT = re.compile(r"[0-9]{6}")
-_CURRENCY = re.compile(r"[A-Z]{3}")
+#: ISO 4217 codes that are taken: of currencies in which loans are made here, each of hundredths. Amounts are counted in
+#: these, so none without them (JPY, KRW) or with thousandths (KWD) may be added.
+CURRENCIES = frozenset(
+    (
+        "AED", "AUD", "BRL", "CAD", "CHF", "CNY", "DKK", "EUR", "GBP", "HKD", "IDR", "INR", "KZT", "MOP", "MXN", "MYR",
+        "NOK", "NZD", "PHP", "PLN", "RUB", "SAR", "SEK", "SGD", "THB", "TRY", "TWD", "USD", "ZAR",
+    )
+)  # fmt: skip
 _INDUSTRY = re.compile(r"[A-T]")
 _ENCODING = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,39}")
 _HOLDS: dict[int, Callable[[str], bool]] = {
@@ -139,7 +146,9 @@ def check_product(product: str, basis: str) -> None:
 
 def check_currency(currency: str, basis: str) -> None:
     require(
-        _CURRENCY.fullmatch(currency) is not None, basis, "a currency is three capital letters (ISO 4217)"
+        currency in CURRENCIES,
+        basis,
+        f"no ISO 4217 code of a currency with hundredths that is known here: {', '.join(sorted(CURRENCIES))}",
     )
 
 

@@ -71,7 +71,9 @@ RULES = {
     ),
     "loan.term": Rule(REJECTED, "the term is no whole number of months from 1 to 1,200"),
     "loan.branch": Rule(REJECTED, 'the branch is not 1 to 64 letters, digits, "-", "." and "_"'),
-    "loan.currency": Rule(REJECTED, "the currency is not three capital letters (ISO 4217)"),
+    "loan.currency": Rule(
+        REJECTED, "no ISO 4217 code of a currency with hundredths that is known: CNY, and neither RMB nor JPY"
+    ),
     "amount.missing": Rule(REJECTED, "an amount is missing: 0 is written where it is 0"),
     "amount.form": Rule(REJECTED, "an amount is no number, negative, or larger than any"),
     "amount.parts": Rule(
