@@ -61,7 +61,7 @@ async def test_what_has_no_consent_stays_and_the_rest_arrives(tmp_path: Path) ->
         assert looked_at["quality"]["outcomes"] == {
             "accepted": 3, "warned": 2, "quarantined": 3, "rejected": 5, "withheld": 0,
         }  # fmt: skip
-        with (bank.path / "lending/outcomes/left-out-last.dry-run.csv").open(encoding="utf-8-sig", newline="") as kept:
+        with (bank.path / "lending/outcomes/left-out-last.csv").open(encoding="utf-8-sig", newline="") as kept:
             left = {row["row"]: row for row in csv.DictReader(kept)}
         assert sorted(left, key=int) == ["5", "6", "7", "8", "10", "11", "12", "14"]
         assert (left["12"]["rules"].split()[-1], left["12"]["发生日期"]) == ("outcome.repeated", "2018-03-02")

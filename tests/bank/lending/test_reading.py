@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from adapters.bank.lending.lines import LoanLines
 from adapters.bank.lending.profile import PROFILES
-from adapters.bank.lending.reading import LoanLine, LoanLines, Relied, open_loans
+from adapters.bank.lending.reading import LoanLine, Relied, open_loans
 from adapters.bank.lending.rules import RULES, outcome_word
 from proto.vectors.make import old_number, uscc
 from tests.bank.lending.loan_files import loan, write_csv, write_sqlite, write_xlsx
@@ -139,6 +140,18 @@ def test_every_row_ends_under_its_rule(tmp_path: Path) -> None:
     assert person[4:] == ["11…"]
     parts = next(row for row in left if row[2].startswith("amount.parts"))
     assert "12.345" in parts
+
+
+def test_no_taxpayer_becomes_a_product(tmp_path: Path) -> None:
+    """A profile that names the wrong column: products are cells, which others read."""
+    text = (PROFILES / "loans.toml").read_text().replace('product = "产品"', 'product = "统一社会信用代码"')
+    profile = tmp_path / "own.toml"
+    profile.write_text(text.replace("[words.product]\n", '[words.product]\n"无" = "none"\n'))
+    digits = [loan(n) for n in range(1, 60) if uscc(n).isdecimal()]
+    lines, report = read(str(write_csv(tmp_path / "loans.csv", digits)), str(profile))
+    assert (lines, rules_of(report)) == ([], {"loan.product": len(digits)})
+    (broken,) = report["rules"]
+    assert "identifier" in broken["says"]
 
 
 def test_a_file_of_which_no_row_has_all_its_cells(tmp_path: Path) -> None:
