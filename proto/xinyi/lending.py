@@ -76,11 +76,9 @@ _OUTCOMES = frozenset(edition_pb2.RowOutcome.values()) - {edition_pb2.ROW_OUTCOM
 def check_lending_period(period: lending_pb2.LendingPeriod, basis: str) -> None:
     months = period.months
     require(months in (1, 3, 12), basis, "a period is a month, a quarter or a year")
-    begins = (
-        FIRST_YEAR <= period.year <= LAST_YEAR
-        and 1 <= period.month <= 12
-        and (period.month - 1) % months == 0
-    )
+    in_range = FIRST_YEAR <= period.year <= LAST_YEAR
+    require(in_range, basis, f"a period lies in the years {FIRST_YEAR} to {LAST_YEAR}")
+    begins = 1 <= period.month <= 12 and (period.month - 1) % months == 0
     require(begins, basis, "no period begins with that month")
 
 

@@ -77,6 +77,10 @@ async def test_a_quarter_by_commands(tmp_path: Path) -> None:
             (second["document"], "counted"),
         ]
         assert (await run("xinyi-bank", "reports", "--as-of", "2018-01-01", *home)).code == 7
+        for wrong in (("reports", "--as-of", "bogus"), ("outcomes", "--as-of", "2018-1-1")):
+            assert (await run("xinyi-bank", *wrong, *home)).code == 2
+        early = await run("xinyi-bank", "reports", "--period", "1800-Q1", *home)
+        assert (early.code, "2014 to 2100" in early.err) == (2, True)
 
 
 async def test_what_a_file_lacks_is_not_sealed_in_silence(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from xinyi.errors import UsageInvalid
+from xinyi.errors import Invalid, UsageInvalid
+from xinyi.fields import check_date
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +47,15 @@ def confirmed(question: str) -> bool:
         return typer.confirm(question, err=True)
     except typer.Abort:
         return False
+
+
+def check_day(day: str, option: str) -> None:
+    """Raises UsageInvalid for what is no day. Args: day — empty for none."""
+    try:
+        if day:
+            check_date(day, option)
+    except Invalid as error:
+        raise UsageInvalid(f"{day!r:.40}: a day is written YYYY-MM-DD", basis=option) from error
 
 
 def open_home(path: Path) -> Home:

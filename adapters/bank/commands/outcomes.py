@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adapters.bank.commands.options import check_askable, confirmed, open_home
+from adapters.bank.commands.options import check_askable, check_day, confirmed, open_home
 from adapters.bank.ending import end
 from adapters.party.terminal import HomeOption, JsonOption
 from xinyi.terminal import Exit, notices, progress
@@ -56,7 +56,7 @@ def report_loans(
     check_askable(yes=yes or dry_run)
     opened = open_home(home)
     batches = batch.KeptBatches(opened)
-    left_out = batches.path / f"left-out-{number or 'last'}{'.dry-run' if dry_run else ''}.csv"
+    left_out = batches.path / f"left-out-{number or 'last'}.csv"
     with (
         batches.lock(),
         progress() as bar,
@@ -119,14 +119,12 @@ def outcomes(
     from adapters.bank.lending import outcome_presentation as presentation
     from adapters.bank.lending.submission import list_outcomes
     from xinyi.errors import UsageInvalid
-    from xinyi.fields import check_date
     from xinyi.v1 import lending_pb2
 
     states = {name.removeprefix("REPORT_STATE_").lower(): n for name, n in lending_pb2.ReportState.items() if n}
     if state and state not in states:
         raise UsageInvalid(f"{state!r} is no state: {', '.join(states)}", basis="outcomes.state")
-    if as_of:
-        check_date(as_of, "outcomes.as_of")
+    check_day(as_of, "outcomes.as_of")
     with BankClient(open_home(home)) as client:
         shown = presentation.show_outcomes(list_outcomes(client, states.get(state, 0), as_of), as_json=as_json)
     end(bool(shown), "no such outcomes")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adapters.bank.commands.options import FolderOption, check_askable, confirmed, open_home
+from adapters.bank.commands.options import FolderOption, check_askable, check_day, confirmed, open_home
 from adapters.bank.ending import end
 from adapters.party.terminal import HomeOption, JsonOption
 from xinyi.terminal import Exit, notices, print_json, progress
@@ -134,11 +134,9 @@ def reports(
     from adapters.bank.lending.client import LendingClient
     from adapters.bank.lending.kept import KeptTables
     from adapters.bank.lending.reporting import prove
-    from xinyi.fields import check_date
     from xinyi.lending import parse_period
 
-    if as_of:
-        check_date(as_of, "reports.as_of")
+    check_day(as_of, "reports.as_of")
     opened = open_home(home)
     with BankClient(opened) as client:
         way = LendingClient(client)
