@@ -2,8 +2,8 @@
 
 A CSV file with the columns loan, granted, balance, class; others may stand beside them. Amounts are in the currency's
 unit with up to two decimals, 1200000 or 1200000.50; a class is one of the five, in English or Chinese, or blank where
-nothing is owed. `granted` is what was disbursed within the period of the table; it is not compared where a row says that
-nothing was, as of a loan of an earlier period.
+nothing is owed. `granted` is what was disbursed within the period of the table; it is not compared where a row says
+that nothing was, as of a loan of an earlier period.
 """
 
 from __future__ import annotations
