@@ -153,7 +153,9 @@ def verify_opening(
     policy: PolicyOption,
     books: Annotated[
         Path | None,
-        typer.Option(help="CSV with loan, granted, balance, class: what you saw in the bank's books."),
+        typer.Option(
+            help="CSV with loan, granted, balance, class: what you saw in the bank's books; granted within the period."
+        ),
     ] = None,
     json: JsonOption = False,
 ) -> None:

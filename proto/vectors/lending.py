@@ -19,6 +19,8 @@ ZHAO_MIN = "xinyi://demo-city/auditor/person/zhao-min"
 #: On which the rows are sent.
 DAY = date(2018, 11, 1)
 TOO_MUCH = 1 << 63
+#: In the form of a product's code.
+IDENTIFIER = next(code for code in map(uscc, range(100)) if code.isdecimal())
 
 
 def size(definition: str = "GXB300", word: str = "small") -> lending_pb2.SizeClass:
@@ -67,6 +69,8 @@ def _loan_cases(place: str) -> Cases:
             ("an identifier as reference", "loan.reference", {"reference": uscc()}),
             ("product in capitals", "loan.product", {"product": "Tax-Loan"}),
             ("no product", "loan.product", {"product": ""}),
+            ("an identifier as product", "loan.product", {"product": IDENTIFIER}),
+            ("an identifier within the product", "loan.product", {"product": f"loan-{IDENTIFIER}"}),
             ("unknown guarantee", "loan.guarantee", {"guarantee": 6}),
             ("size of no definition", "loan.sizes", {"sizes.0.definition": ""}),
             ("size of another definition", "loan.sizes", {"sizes.0.size": "inclusive"}),
@@ -81,6 +85,8 @@ def _loan_cases(place: str) -> Cases:
             ("term of a hundred years and a month", "loan.term", {"term_months": 1201}),
             ("no currency", "loan.currency", {"currency": ""}),
             ("currency by its sign", "loan.currency", {"currency": "元"}),
+            ("currency by another name", "loan.currency", {"currency": "RMB"}),
+            ("currency without hundredths", "loan.currency", {"currency": "JPY"}),
             ("reliance on no edition", "loan.reliance", {"reliance.manifest_digest": b""}),
             ("reliance on no record", "loan.reliance", {"reliance.commitment": b"c" * 31}),
             ("reliance on no grade", "loan.reliance", {"reliance.grade": 0}),
@@ -206,6 +212,7 @@ TABLE: Cases = [
     ("a quarter from February", "table.period", {"period.month": 2}),
     ("two months", "table.period", {"period.months": 2}),
     ("no currency", "table.currency", {"currency": ""}),
+    ("currency by another name", "table.currency", {"currency": "RMB"}),
     ("no agreement", "table.agreement_id", {"agreement_id": ""}),
     ("agreement of 101 characters", "table.agreement_id", {"agreement_id": "a" * 101}),
     ("more firms than rows", "table.rows", {"firms": 4}),
@@ -232,6 +239,7 @@ TABLE: Cases = [
     ("a grade that is none", "margin.cells", {"margins.1.cells.0.value": "E"}),
     ("a size of another definition", "margin.cells", _with("size/GXB300", "inclusive")),
     ("a rate between the bands", "margin.cells", _with("rate/435-600", "00435-00500")),
+    ("an identifier as a cell", "margin.cells", _with("product", IDENTIFIER)),
     ("an empty cell", "margin.cells", {"margins.1.cells.1.sums": None}),
     ("more firms than loans", "margin.sums", {"margins.0.cells.0.sums.firms": 3, "firms": 3}),
     ("loans of no firm", "margin.sums", {"margins.1.cells.0.sums.firms": 0}),

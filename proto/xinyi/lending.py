@@ -46,7 +46,14 @@ SCOPES = ("lending-outcomes", "public-record")
 
 _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DISTRICT = re.compile(r"[0-9]{6}")
-_CURRENCY = re.compile(r"[A-Z]{3}")
+#: ISO 4217 codes that are taken: of currencies in which loans are made here, each of hundredths. Amounts are counted in
+#: these, so none without them (JPY, KRW) or with thousandths (KWD) may be added.
+CURRENCIES = frozenset(
+    (
+        "AED", "AUD", "BRL", "CAD", "CHF", "CNY", "DKK", "EUR", "GBP", "HKD", "IDR", "INR", "KZT", "MOP", "MXN", "MYR",
+        "NOK", "NZD", "PHP", "PLN", "RUB", "SAR", "SEK", "SGD", "THB", "TRY", "TWD", "USD", "ZAR",
+    )
+)  # fmt: skip
 _INDUSTRY = re.compile(r"[A-T]")
 _ENCODING = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,39}")
 _HOLDS: dict[int, Callable[[str], bool]] = {
@@ -69,11 +76,9 @@ _OUTCOMES = frozenset(edition_pb2.RowOutcome.values()) - {edition_pb2.ROW_OUTCOM
 def check_lending_period(period: lending_pb2.LendingPeriod, basis: str) -> None:
     months = period.months
     require(months in (1, 3, 12), basis, "a period is a month, a quarter or a year")
-    begins = (
-        FIRST_YEAR <= period.year <= LAST_YEAR
-        and 1 <= period.month <= 12
-        and (period.month - 1) % months == 0
-    )
+    in_range = FIRST_YEAR <= period.year <= LAST_YEAR
+    require(in_range, basis, f"a period lies in the years {FIRST_YEAR} to {LAST_YEAR}")
+    begins = 1 <= period.month <= 12 and (period.month - 1) % months == 0
     require(begins, basis, "no period begins with that month")
 
 
@@ -130,9 +135,18 @@ def check_reference(text: str, basis: str) -> None:
         raise Invalid("it holds what reads as an identifier: use a number that tells nothing", basis=basis)
 
 
+def check_product(product: str, basis: str) -> None:
+    """A code that the bank gave: it becomes a table's cell, and so the log's and other banks'."""
+    check_name(product, basis)
+    if holds_identifier(product):
+        raise Invalid("it holds what reads as an identifier: a product is named by a word", basis=basis)
+
+
 def check_currency(currency: str, basis: str) -> None:
     require(
-        _CURRENCY.fullmatch(currency) is not None, basis, "a currency is three capital letters (ISO 4217)"
+        currency in CURRENCIES,
+        basis,
+        f"no ISO 4217 code of a currency with hundredths that is known here: {', '.join(sorted(CURRENCIES))}",
     )
 
 
@@ -155,7 +169,7 @@ def _check_terms(
     product: str, guarantee: int, industry: str, district: str, first_time: int, currency: str, branch: str
 ) -> None:
     """What many loans have in common: the same few are checked once."""
-    check_name(product, "loan.product")
+    check_product(product, "loan.product")
     require(guarantee in _GUARANTEES, "loan.guarantee", "an unknown guarantee")
     require(not industry or _INDUSTRY.fullmatch(industry) is not None, "loan.industry", "a letter A to T")
     require(not district or _DISTRICT.fullmatch(district) is not None, "loan.district", "six digits")

@@ -14,6 +14,7 @@ from functools import lru_cache
 from itertools import pairwise
 
 from xinyi.errors import Invalid
+from xinyi.fields import holds_identifier
 from xinyi.v1 import lending_pb2, records_pb2
 
 TOTAL, ALL, UNKNOWN = "total", "all", "unknown"
@@ -84,7 +85,8 @@ def check_value(dimension: str, value: str) -> None:
         holds = value == UNKNOWN or _OPEN[dimension].fullmatch(value) is not None
     else:
         holds = value in _CLOSED[dimension]
-    if not holds:
+    # A product is a word of the bank's, published with the cell: that of an enterprise would name it.
+    if not holds or holds_identifier(value):
         raise Invalid("no row can be in that cell", basis="margin.cells")
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from adapters.auditor.books import Booked, compare
 from adapters.auditor.cli import app
 from adapters.bank.client import BankClient
 from adapters.bank.lending.client import LendingClient
@@ -135,7 +136,7 @@ async def test_a_sample_from_the_question_to_the_verdict(tmp_path: Path) -> None
         assert (unknown.code, "[home.trust]" in unknown.err) == (2, True)
         world.pin(scene.bank, scene.auditor.signer().key)
         unsaid = await run("xinyi-bank", *command)
-        assert (unsaid.code, opening.exists()) == (1, False), "a person says yes, or nothing leaves"
+        assert (unsaid.code, opening.exists()) == (2, False), "a person says yes, or nothing leaves"
         assert f"of {len(scene.rows)} rows" in unsaid.err
         assert entries(world, "challenge.answered") == []
 
@@ -189,6 +190,11 @@ async def beside_the_books(scene: Scene, folder: Path, opening: Path) -> None:
     assert (code, found["verdict"]) == (4, "false")
     assert rows[0].loan.reference in found["findings"][0]
     assert "loss" in found["findings"][0]
+    lacking = lending_pb2.LoanRow.FromString(true.SerializeToString())
+    lacking.granted, lacking.newly_granted = 0, False
+    booked = {true.loan.reference: Booked(rows[0].granted, true.balance, true.loan_class)}
+    assert compare([lacking], booked).same == 1, "of an earlier period: the books have its whole amount"
+    assert compare([true], booked).different
     broken = scene.books(rows)
     broken.write_text(broken.read_text().replace(".", ",", 1))
     refused = await run(
@@ -237,6 +243,9 @@ async def test_what_a_bank_cannot_open(tmp_path: Path) -> None:
             db.execute("UPDATE leaves SET record = ? WHERE number = 70", (changed,))
         done = await run("xinyi-bank", *command)
         assert (done.code, "not those that the table was sealed over" in done.err) == (4, True)
+        stored.write_bytes(b"no database at all, but a text")
+        done = await run("xinyi-bank", *command)
+        assert (done.code, "cannot be read as the rows of a table" in done.err) == (4, True)
         shutil.copy(tmp_path / "rows.db", stored)
         (ready,) = scene.bank.path.glob("spool/ready/*/chunks")
         ready.rename(tmp_path / "chunks")

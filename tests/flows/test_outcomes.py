@@ -147,23 +147,25 @@ def granted(world: World, bank: str = f"{CITY}/bank-c") -> int:
 
 
 async def test_rows_without_consent_are_not_stored(tmp_path: Path) -> None:
-    """A row that cites no authorisation valid on the day of the report is refused by rule and article; nothing of
-    it is anywhere in the gateway's files, and the chunk that is kept still comes to its root.
+    """A row that cites no authorisation valid on the day of the report is refused by rule and article, and so is one
+    whose event lies behind that day; nothing of it is anywhere in the gateway's files, and the chunk that is kept still
+    comes to its root.
     """
     async with city(tmp_path) as world:
         bank, _ = await reporting_bank(world)
         silent = outcome(7_771, loan="SECRET-LOAN-1", consent=False)
         expired = outcome(7_772, loan="SECRET-LOAN-2")
         expired.authorisation.valid_to = "2018-10-31"
-        batch = batch_of(bank, [outcome(1), silent, expired])
+        later = outcome(7_773, day="2018-11-02", loan="SECRET-LOAN-3")
+        batch = batch_of(bank, [outcome(1), silent, expired, later])
         sent = await send_batch(world, bank, batch)
-        assert sent.counts == (1, 0, 0, 0, 2)
-        assert [(f.state, f.question.basis) for f in sent.receipt.findings] == [
-            (lending_pb2.REPORT_STATE_REFUSED, "征信业管理条例 art. 29 ¶2")
-        ] * 2
+        assert sent.counts == (1, 0, 0, 0, 3)
+        assert {f.state for f in sent.receipt.findings} == {lending_pb2.REPORT_STATE_REFUSED}
+        consent = "征信业管理条例 art. 29 ¶2"
+        assert [f.question.basis for f in sent.receipt.findings] == [consent, consent, "outcome.event_date"]
         told = await list_outcomes(bank)
         assert [(word(o.state), bool(o.outcome.record), o.refused_id) for o in told] == [
-            ("COUNTED", True, ""), ("REFUSED", False, "O007771"), ("REFUSED", False, "O007772"),
+            ("COUNTED", True, ""), *(("REFUSED", False, f"O00777{n}") for n in (1, 2, 3)),
         ]  # fmt: skip
         listed = (await ok("xinyi-bank", "outcomes", "--state", "refused", "--home", bank.path)).out
         assert listed.startswith("refused O007771: no authorisation")
@@ -174,8 +176,9 @@ async def test_rows_without_consent_are_not_stored(tmp_path: Path) -> None:
         assert check_outcome(batch.message, salted, 0, path).outcome_id == "O000001"
 
         # With the consent it is a first report.
-        second = await send_outcomes(world, bank, [outcome(7_771, loan="L7")], "2")
-        assert second.counts == (1, 0, 0, 0, 0)
+        mended = batch_of(bank, [outcome(7_771, loan="L7"), outcome(7_773, loan="L8")], "2", seed=8)
+        second = await send_batch(world, bank, mended)
+        assert second.counts == (2, 0, 0, 0, 0)
         await world.stop()
         held = b"".join(p.read_bytes() for p in (tmp_path / "gateway").rglob("*") if p.is_file())
         # Its content in the clear, its digest without a salt, and its salt beside its commitment.

@@ -39,6 +39,7 @@ from tests.world import AUDITOR, CITY, MAKER, OPERATOR, World, city
 from xinyi.channel import errors_restored
 from xinyi.days import DAY_MS, day_of, end_of
 from xinyi.errors import Conflict, ExchangeError, Invalid, NotEntitled, Refused, Unknown
+from xinyi.lending import parse_period
 from xinyi.server import Caller
 from xinyi.v1 import exchange_pb2, lending_pb2, lending_service_pb2
 from xinyi.v1.lending_service_pb2_grpc import LendingServiceStub
@@ -443,6 +444,21 @@ async def test_the_operator_sees_who_owes_a_table(tmp_path: Path) -> None:
         assert told(lending_pb2.LendingPeriod(year=2018, month=1, months=1), date(2018, 4, 16)) == {}
         with world.gateway.database.reading() as conn:
             assert len(store.tables_of(conn, period=Q1)) == 3
+
+        # Another agreement that wants the same owes no second one; who was terminated, none of a later period.
+        second = (date(2018, 1, 1), date(2099, 12, 31), exchange_pb2.DISCLOSURE_CLASS_PUBLIC, OPERATOR)
+        await world.gateway.door.run(lambda x: agreements.add(x, banks[0].party, "2", *second))
+        await world.report_terms(banks[0], "2")
+        later = parse_period(f"{day_of(world.clock()).year + 1}-Q1")
+        assert "bank-4" in told(later, date(2018, 4, 16))
+        await world.gateway.door.run(lambda x: partners.decide(x, banks[3].party, "terminate", "merged", OPERATOR))
+        assert "bank-4" not in told(later, date(2018, 4, 16))
+        assert told(Q1, date(2018, 4, 16))["bank-4"] == ("MISSING", True)
+        with world.gateway.database.reading() as conn:
+            lines = standing_of(conn, Q1, date(2018, 4, 16), world.clock() + 1)
+        assert [line["agreement"] for line in lines if line["bank"] == banks[0].party] == [
+            agreements.agreement_id(banks[0].party, "1")
+        ]
 
 
 async def test_terms_change_by_version(tmp_path: Path) -> None:

@@ -164,7 +164,7 @@ async def _programs_show_it(world: World, tmp_path: Path, bureau: Home, bank: Ho
     ]  # fmt: skip
     # The bank's list offered it all versions; it took one.
     assert [(one["given"], one["confirmed"]) for one in listed[4:]] == [(1, 0), (1, 1)]
-    same = await ok("xinyi-gateway", "statistics", "rerun", told.digest.hex(), "--json", "--home", gateway)
+    same = await ok("xinyi-gateway", "statistics", "rerun", told.digest.hex()[:12], "--json", "--home", gateway)
     assert same.json["same"] is True
 
     options = ("--period", "2018-Q1", "--version", 2, "--home", bureau.path)
@@ -172,6 +172,8 @@ async def _programs_show_it(world: World, tmp_path: Path, bureau: Home, bank: Ho
     for figure in ("1,160 笔，126.23 亿元，笔均 1,088.19 万元", "782 笔，29.17 亿元，笔均 373.02 万元",
                    "67.41 %", "23.11 %", "378 笔，97.06 亿元", "迟报 late: test-city/bank-12"):  # fmt: skip
         assert figure in text
+    others = await run("xinyi-bureau", "statistics", "--currency", "EUR", "--home", bureau.path)
+    assert (others.code, "in CNY" in others.err) == (7, True)
     figures = (await ok("xinyi-bureau", "statistics", *options, "--json")).json
     assert figures["small_micro"]["GXB300"]["small"]["mean_wan"] == "373.02"
     assert figures["margins"]["total"]["all"]["granted"] == GRANTED

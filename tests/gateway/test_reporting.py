@@ -50,6 +50,8 @@ def test_the_example_is_what_the_contract_tells(tmp_path: Path) -> None:
         ({"dimensions": ["size/GXB300", "rate/435", "rate/435-600"]}, "dimensions"),
         ({"small_micro": 1}, "small_micro"),
         ({"currency": "yuan"}, "currency"),
+        ({"currency": "RMB"}, "currency"),
+        ({"currency": "JPY"}, "currency"),
         ({"months": 2}, "months"),
         ({"months": True}, "months"),
         ({"due_days": 0}, "due_days"),

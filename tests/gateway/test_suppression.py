@@ -466,7 +466,7 @@ def test_statistics_go_to_the_bureau_and_to_banks_with_the_right() -> None:
 
 
 def test_cells_of_one_each_are_not_counted_off() -> None:
-    """Three suppressed cells and three left of the total: each would be one. An empty cell goes with them, if needed."""
+    """Three suppressed cells, three left of the total: each would be one. An empty cell goes with them, if needed."""
     assert hide({"a": 1, "b": 1, "c": 1, "d": 9, "e": 0}, 12) == {"a", "b", "c", "d"}
     assert hide({"a": 1, "b": 1, "c": 1, "d": 0, "e": 0}, 3) == {"a", "b", "c", "d"}
     assert hide({"a": 1, "b": 2, "c": 0}, 3) == {"a", "b"}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from adapters.bank.commands.options import check_askable
 from adapters.bank.ending import end
 from adapters.party.terminal import HomeOption, JsonOption
 from xinyi.terminal import notices, outcome, print_json, progress, table
@@ -87,6 +88,7 @@ def open_rows(
         if answer is None:
             draft = _draft(opened, drawn)
             _say(draft)
+            check_askable(yes=yes)
             if not yes:
                 typer.confirm("Open them?", abort=True, err=True)
             answer = opening.keep(opened, draft)

@@ -23,7 +23,7 @@ def show(draft: Draft, quality: Mapping[str, Any], left_out: Path, *, as_json: b
         print_json({"number": batch.number, "count": batch.count, "stages": stages, "quality": quality})
         return
     presentation.show_quality(quality)
-    if sum(quality["outcomes"].values()) > quality["outcomes"]["accepted"] + quality["outcomes"]["warned"]:
+    if presentation.left_out_of(quality):
         console.print(f"Rows left out, with what to do: {left_out}", markup=False)
     table(
         f"This leaves the bank: batch {batch.number}, {batch.count:,} events, each with its borrower and consent",
@@ -72,6 +72,8 @@ def receipt_values(kept: KeptBatch) -> dict[str, Any]:
 
 def show_receipt(kept: KeptBatch, *, as_json: bool) -> None:
     told = receipt_values(kept)
+    if not told["counted"]:
+        notices.print("nothing of this batch was counted: see what became of each event")
     if as_json:
         print_json(told)
         return

@@ -53,8 +53,7 @@ def show(
         notices.print("sealed before and not answered yet: the same table goes out again")
     else:
         show_quality(quality)
-        outcomes = quality["outcomes"]
-        if sum(rows for word, rows in outcomes.items() if word not in ("accepted", "warned")):
+        if left_out_of(quality):
             notices.print(f"rows that are not reported, with what to do: {left_out}", markup=False)
         for kept in unanswered:
             notices.print(
@@ -63,6 +62,12 @@ def show(
                 markup=False,
             )
     show_table(made)
+
+
+def left_out_of(quality: Mapping[str, Any]) -> int:
+    """How many rows are not reported."""
+    outcomes: Mapping[str, int] = quality["outcomes"]
+    return sum(rows for word, rows in outcomes.items() if word not in ("accepted", "warned"))
 
 
 def show_table(made: lending_pb2.LendingTable) -> None:
@@ -147,13 +152,18 @@ def kept_values(kept: KeptTable) -> dict[str, Any]:
 
 def show_kept(kept: KeptTable, *, as_json: bool) -> None:
     told = kept_values(kept)
+    if told["state"] == "held":
+        notices.print(
+            "HELD: this table does not count until its question is settled, by answer-question or by a table that "
+            "corrects it"
+        )
     if as_json:
         print_json(told)
         return
     place = "log proof not there yet" if kept.log_index is None else f"log entry {kept.log_index}"
     console.print(f"{told['state']} {told['document']}: {place}", markup=False)
     for question in told["questions"]:
-        notices.print(f"HELD: {question['text']} [{question['rule']}]", markup=False)
+        notices.print(f"asked: {question['text']} [{question['rule']}]", markup=False)
 
 
 def show_reports(tables: Sequence[TableReport], batches: Sequence[BatchReport]) -> None:
