@@ -68,12 +68,38 @@ def test_a_confirmed_table_counts_and_can_be_corrected(told: Lending, check: Che
     bank = told.cast.bank
     first = told.report(table_of(bank, SMALL), questions=[ASKED])
     told.confirm(first)
-    held = told.report(correction_of(first, bank, LARGE), questions=[ASKED])
+    told.report(correction_of(first, bank, LARGE), questions=[ASKED])
     told.report(correction_of(first, bank, LARGE, reason="another branch"), questions=[ASKED])
-    again = told.report(correction_of(held, bank, LARGE), questions=[ASKED])
+    again = told.report(correction_of(first, bank, LARGE, reason="both"), questions=[ASKED])
     told.confirm(again)
     told.report(correction_of(again, bank, SMALL))
     assert [row["state"] for row in told.story.state["lending_tables"].values()] == ["CORRECTED"] * 4 + ["COUNTED"]
+    report = check(told.story)
+    assert report.verdict == HOLDS, report.findings
+
+
+def _right_behind_held(told: Lending) -> None:
+    bank = told.cast.bank
+    told.report(table_of(bank, LARGE), questions=[ASKED])
+    told.report(table_of(bank, LARGE), questions=[ASKED])
+    told.report(table_of(bank, SMALL))
+
+
+def _behind_what_was_replaced(told: Lending) -> None:
+    bank = told.cast.bank
+    first = told.report(table_of(bank, LARGE), questions=[ASKED])
+    told.report(correction_of(first, bank, LARGE), questions=[ASKED])
+    told.report(correction_of(first, bank, SMALL))
+
+
+@pytest.mark.parametrize("tell", [_right_behind_held, _behind_what_was_replaced])
+def test_what_is_held_stands_in_nobodys_way(told: Lending, check: Check, tell: Tell) -> None:
+    """A table that names none, or one that was replaced, takes the place of all that is held."""
+    tell(told)
+    states = [row["state"] for row in told.story.state["lending_tables"].values()]
+    assert states == ["CORRECTED"] * (len(states) - 1) + ["COUNTED"]
+    (counted,) = (row["document"] for row in told.story.state["lending_tables"].values() if row["state"] == "COUNTED")
+    told.run(told.draft([told.story.documents[counted]], BUREAU_S))
     report = check(told.story)
     assert report.verdict == HOLDS, report.findings
 
@@ -95,6 +121,12 @@ def _second_without_naming_the_first(told: Lending) -> None:
 def _held_beside_another(told: Lending) -> None:
     told.report(table_of(told.cast.bank, SMALL))
     told.report(table_of(told.cast.bank, LARGE), questions=[ASKED])
+
+
+def _corrects_what_is_held(told: Lending) -> None:
+    first = told.report(table_of(told.cast.bank, SMALL))
+    held = told.report(correction_of(first, told.cast.bank, LARGE), questions=[ASKED])
+    told.report(correction_of(held, told.cast.bank, SMALL), replaces=False)
 
 
 def _corrects_what_was_corrected(told: Lending) -> None:
@@ -133,6 +165,7 @@ TABLES: dict[str, tuple[Tell, str]] = {
     ),
     "a second that does not name the first": (_second_without_naming_the_first, "lending.conflict"),
     "held beside one that it does not name": (_held_beside_another, "lending.conflict"),
+    "corrects what is held beside the one that counts": (_corrects_what_is_held, "lending.conflict"),
     "corrects what was corrected": (_corrects_what_was_corrected, "lending.conflict"),
     "confirmed behind its correction": (_confirmed_behind_its_correction, "lending_answer.document"),
     "counts although its cells do not add up": (lambda told: told.report(_off_by_a_fen(told)), "lending.sums"),

@@ -1140,7 +1140,7 @@ class Quarter:
                 need(name.endswith("firms") or not counts or cells == whole, "invalid", "sums")
         place = (table["bank"], *table["period"].values(), table["currency"])
         standing = self._standing(place)
-        need(table["corrects"] in (standing or {b""}), "invalid", "conflict")
+        need(all(state == "HELD" for d, state in standing.items() if d != table["corrects"]), "invalid", "conflict")
         self.tables[document.digest] = {
             "place": place, "position": index, "recorded": entry["recorded_at_ms"], "state": "HELD", "table": table,
             "questions": receipt["questions"], "counted": None, "replaced": None,
