@@ -1,8 +1,8 @@
 """Step 9, lending: tables of a period, of which one counts, and batches of single loans.
 
 A table stands while it counts or is held. Where one of a bank, period and currency counts, the next one has to name
-it; what is held stands in nobody's way. One that counts takes the place of all that stood; one that is held, of the held
-one that it corrects.
+it; what is held stands in nobody's way. One that counts takes the place of all that stood, one that is held that of
+the held one which it corrects.
 """
 
 from __future__ import annotations

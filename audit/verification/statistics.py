@@ -15,7 +15,7 @@ from audit.verification.findings import EvidenceMissing
 from audit.verification.ledger import TableNote
 from xinyi.errors import Invalid
 from xinyi.lending import check_currency, check_lending_period, period_name
-from xinyi.margins import ALL, SUMS, TOTAL
+from xinyi.margins import ALL, SUMS, TOTAL, is_empty
 from xinyi.suppression import DEFINITIONS, Figures, Sums, publish
 from xinyi.v1 import lending_pb2
 
@@ -110,14 +110,16 @@ def _check_margins(entry: Entry, message: lending_pb2.Statistics, counted: list[
 
 
 def add_up(tables: Iterable[lending_pb2.LendingTable]) -> Figures:
-    """What tables come to, cell by cell; by dimensions that each of them with rows has."""
+    """What tables come to, cell by cell; by dimensions that each of them has whose total is not zero."""
     cells: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(lambda: [0] * len(SUMS)))
     reporters: dict[str, int] = defaultdict(int)
     banks: dict[str, Sums] = {}
-    with_rows = 0
+    filled = 0
     for table in tables:
-        with_rows += table.rows > 0
         banks[table.bank] = table.margins[0].cells[0].sums if table.margins else Sums()
+        if is_empty(banks[table.bank]):
+            continue
+        filled += 1
         for margin in table.margins:
             reporters[margin.dimension] += 1
             for cell in margin.cells:
@@ -126,7 +128,7 @@ def add_up(tables: Iterable[lending_pb2.LendingTable]) -> Figures:
                     held[lane] += getattr(cell.sums, name)
     margins: dict[str, Mapping[str, Sums]] = {TOTAL: {ALL: Sums()}}
     for dimension, values in cells.items():
-        if reporters[dimension] == with_rows:
+        if reporters[dimension] == filled:
             margins[dimension] = {
                 value: Sums(**dict(zip(SUMS, held, strict=True))) for value, held in values.items()
             }

@@ -32,7 +32,7 @@ from xinyi.fields import (
     is_text,
     require,
 )
-from xinyi.margins import ADDITIVE, SIZES, SUMS, TOTAL, check_dimension, check_value
+from xinyi.margins import ADDITIVE, SIZES, SUMS, TOTAL, check_dimension, check_value, is_empty
 from xinyi.v1 import edition_pb2, lending_pb2, records_pb2
 
 MAX_OUTCOMES = 16_777_216
@@ -256,8 +256,8 @@ def _check_margins(table: lending_pb2.LendingTable) -> None:
             check_value(margin.dimension, cell.value)
             check_sums(cell.sums)
             require(_within(cell.sums, table), "margin.sums", "more loans or enterprises than the table has")
-            told = any(getattr(cell.sums, name) for name in ADDITIVE)
-            require(told or margin.dimension == TOTAL, "margin.cells", "a cell in which nothing is")
+            told = margin.dimension == TOTAL or not is_empty(cell.sums)
+            require(told, "margin.cells", "a cell in which nothing is")
 
 
 def _within(sums: lending_pb2.LendingSums, table: lending_pb2.LendingTable) -> bool:

@@ -512,6 +512,20 @@ def test_honest_statistics_hold(told: Lending, check: Check) -> None:
     assert report["statistics"].examined == 3 + 2 + 4
 
 
+def test_a_table_of_zeros_hinders_no_dimension(told: Lending, check: Check) -> None:
+    """Rows of which nothing was granted, owed or refused: no cell but the total's."""
+    table = table_of(told.cast.bank_2, LARGE)
+    del table.margins[1:]
+    table.margins[0].cells[0].ClearField("sums")
+    table.margins[0].cells[0].sums.SetInParent()
+    counted = [told.report(table_of(told.cast.bank, SMALL)), told.report(table)]
+    statistics = told.draft(counted, BUREAU_S)
+    told.run(statistics)
+    assert [margin.dimension for margin in statistics.margins] == ["total", "bank", "grade"]
+    report = check(told.story)
+    assert report.verdict == HOLDS, report.findings
+
+
 def test_an_older_moment_counts_what_stood_then(told: Lending, check: Check) -> None:
     """What came, was confirmed or was replaced behind it changes nothing."""
     first, second = two_tables(told)

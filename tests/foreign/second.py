@@ -645,9 +645,9 @@ GROUPS = {
 
 
 def added_up(tables: list[dict[str, Any]]) -> Margins:
-    """Dimensions that every table with rows has."""
+    """Dimensions that every table has whose total is not zero."""
     found: Margins = {"total": {"all": dict.fromkeys(SUMS, 0)}}
-    full = [table for table in tables if table["rows"]]
+    full = [t for t in tables if t["margins"] and any(t["margins"][0]["cells"][0]["sums"].values())]
     shared = set.intersection(*({m["dimension"] for m in t["margins"]} for t in full)) if full else set()
     for table in full:
         for margin in table["margins"]:
