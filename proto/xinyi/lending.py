@@ -36,8 +36,11 @@ from xinyi.margins import ADDITIVE, SIZES, SUMS, TOTAL, check_dimension, check_v
 from xinyi.v1 import edition_pb2, lending_pb2, records_pb2
 
 MAX_OUTCOMES = 16_777_216
-#: Also the most rows of a table, and lanes' values: as fen, ninety thousand trillion yuan.
+#: What a lane of a table's tree holds, and a sum in a database.
 MAX_SUM = (1 << 63) - 1
+#: Most hundredths of a loan in a table, of a sum of a table, of an event of a single loan: nobody's word makes more
+#: count, so that no bank brings a city's sums near MAX_SUM. A wrong unit mostly stays below, and is asked about.
+MAX_LOAN, MAX_TABLE, MAX_EVENT = 10**15, 10**17, 10**13
 #: Cells of a table, so that its tree and its place in a database stay small.
 MAX_CELLS = 4096
 MAX_SAMPLE = 10_000
@@ -193,7 +196,7 @@ def check_firm_lending(firm: lending_pb2.FirmLending) -> None:
 
 def check_loan_row(row: lending_pb2.LoanRow) -> None:
     check_loan(row.loan)
-    require(max(row.granted, row.balance) <= MAX_SUM, "row.granted", "an amount out of range")
+    require(max(row.granted, row.balance) <= MAX_LOAN, "row.granted", "an amount of more than 10^15")
     require(row.granted > 0 or not row.newly_granted, "row.granted", "newly granted, but nothing was disbursed")
     require(row.loan_class in _CLASSES, "row.loan_class", "an unknown class")
     require(row.loan_class != 0 or not row.balance, "row.loan_class", "a balance without a class")
@@ -283,7 +286,7 @@ def check_sums(sums: lending_pb2.LendingSums) -> None:
     both = all(bool(loans) == bool(firms) for loans, firms in counted)
     require(both, "margin.sums", "loans without an enterprise")
     most = max(getattr(sums, field.name) for field in sums.DESCRIPTOR.fields)
-    require(most <= MAX_SUM, "margin.sums", "a sum out of range")
+    require(most <= MAX_TABLE, "margin.sums", "a sum of more than 10^17")
 
 
 def find_shortfalls(table: lending_pb2.LendingTable) -> list[tuple[str, str]]:
@@ -331,8 +334,8 @@ def check_outcome(outcome: lending_pb2.LendingOutcome) -> None:
     if stage not in _STAGES:
         raise Invalid("the stage is missing or unknown", basis="outcome.stage")
     check_date(outcome.event_date, "outcome.event_date")
-    if max(outcome.amount, outcome.credit_line, outcome.balance) > MAX_SUM:
-        raise Invalid("out of range", basis="outcome.amount")
+    if max(outcome.amount, outcome.credit_line, outcome.balance) > MAX_EVENT:
+        raise Invalid("an amount of more than 10^13", basis="outcome.amount")
     if stage == lending_pb2.STAGE_DISBURSED and not outcome.amount:
         raise Invalid("disbursed, but no amount", basis="outcome.amount")
     if outcome.loan_class not in _CLASSES:
