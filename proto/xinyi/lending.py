@@ -14,7 +14,7 @@ from functools import lru_cache
 from itertools import pairwise
 
 from xinyi import identifiers
-from xinyi.days import day_of
+from xinyi.days import DAY_MS, day_of
 from xinyi.errors import Invalid, UsageInvalid
 from xinyi.fields import (
     FIRST_YEAR,
@@ -45,6 +45,8 @@ MAX_LOAN, MAX_TABLE, MAX_EVENT = 10**15, 10**17, 10**13
 MAX_CELLS = 4096
 MAX_SAMPLE = 10_000
 MAX_NAMED = 10_000
+#: Authorisations are judged by the day of a batch's issue: behind it, its upload begins, and it is recorded, so soon.
+BEGUN_WITHIN_MS, RECORDED_WITHIN_MS = 3 * DAY_MS, 10 * DAY_MS
 SCOPES = ("lending-outcomes", "public-record")
 
 _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -364,6 +366,14 @@ def check_outcome_batch(batch: lending_pb2.OutcomeBatch) -> None:
     _check_source(batch.source, "batch.source")
     check_holder(batch.issued_by, "batch.issued_by", party=batch.bank)
     check_time(batch.issued_at_ms, "batch.issued_at")
+
+
+def check_issue(batch: lending_pb2.OutcomeBatch, now_ms: int, within_ms: int = RECORDED_WITHIN_MS) -> None:
+    """By the clock of who takes it in; the bank's own may be ahead by a day. An old date would revive a consent."""
+    ahead = batch.issued_at_ms > now_ms + DAY_MS
+    require(not ahead, "batch.issued_at", "the batch is from the future: its clock is wrong")
+    late = f"issued more than {within_ms // DAY_MS} days ago: seal it anew, with authorisations that are valid today"
+    require(batch.issued_at_ms >= now_ms - within_ms, "batch.issued_at", late)
 
 
 def check_lending_answer(answer: lending_pb2.LendingAnswer) -> None:

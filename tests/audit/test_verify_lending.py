@@ -284,6 +284,7 @@ BATCHES: dict[str, tuple[Tell, str]] = {
     "a number given twice": (
         lambda told: [told.send(batch_of(told.cast.bank)), told.send(batch_of(told.cast.bank))], "batch.number"
     ),
+    "issued long before": (lambda told: told.send(_back_dated(told)), "batch.issued_at"),
     "a root that does not follow": (lambda told: told.send(_uprooted(told)), "does not follow"),
     "answered for by another bank": (
         lambda told: told.answer_for(told.send(batch_of(told.cast.bank_2))), ""
@@ -292,6 +293,12 @@ BATCHES: dict[str, tuple[Tell, str]] = {
         lambda told: told.answer_for(told.send(batch_of(told.cast.bank)), outcome_ids=[]), "lending_answer.outcomes"
     ),
 }  # fmt: skip
+
+
+def _back_dated(told: Lending) -> Batch:
+    batch = batch_of(told.cast.bank)
+    batch.message.issued_at_ms -= 11 * DAY_MS
+    return batch
 
 
 def _uprooted(told: Lending) -> Batch:

@@ -1174,6 +1174,8 @@ class Quarter:
         told = sum(receipt[name] for name in ("counted", "held", "repeated", "conflicts", "refused"))
         need(receipt["batch"] == document.digest and told == batch["count"], "invalid")
         need(root_of(batch["chunk_roots"]) == batch["root"], PROOF)
+        days = (entry["recorded_at_ms"] - batch["issued_at_ms"]) / 86_400_000
+        need(-1 <= days <= 10, "invalid", "issued_at")
 
     def asked(self, index: int, entry: dict[str, Any], document: Document) -> None:
         challenge = read("Challenge", document.payload)
