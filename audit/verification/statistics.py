@@ -1,7 +1,8 @@
 """Step 9, statistics: every version computed again from the tables that counted at its moment.
 
-By the definitions that it names, which stand in `xinyi.suppression`: one that names others cannot be decided. Rows with
-consent are not in the log: margins over them are taken as told.
+By the definitions that it names, which stand in `xinyi.suppression`: one that names others cannot be decided. The
+judgement of rows with consent is in no document: margins over them are held against each other, and the report says how
+many versions have them.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from audit import lending_exchanges
+from audit.verification import consented
 from audit.verification.entry import Entry
-from audit.verification.findings import EvidenceMissing
+from audit.verification.findings import LISTED, EvidenceMissing
 from audit.verification.ledger import TableNote
 from xinyi.errors import Invalid
 from xinyi.lending import check_currency, check_lending_period, period_name
@@ -20,8 +22,6 @@ from xinyi.suppression import DEFINITIONS, Figures, Sums, publish
 from xinyi.v1 import lending_pb2
 
 _BUREAU = lending_pb2.AUDIENCE_BUREAU
-#: Margins over rows with consent.
-_CONSENTED = "consented/"
 _AUDIENCES = {_BUREAU, lending_pb2.AUDIENCE_BANKS}
 
 
@@ -38,6 +38,7 @@ def run(entry: Entry) -> None:
     counted = entry.ledger.counted_at(period_name(message.period), message.currency, message.counted_until_ms)
     _check_tables(entry, message, counted)
     _check_margins(entry, message, counted)
+    _check_consented(entry, statistics.digest, message)
 
 
 def _check_alone(entry: Entry, message: lending_pb2.Statistics) -> None:
@@ -99,7 +100,7 @@ def _check_margins(entry: Entry, message: lending_pb2.Statistics, counted: list[
     if message.definitions != DEFINITIONS:
         raise EvidenceMissing(f"made by definitions that are not known here: {message.definitions!r:.60}")
     tables = (entry.dossier.open(note.document, lending_pb2.LendingTable).message for note in counted)
-    told = {margin.dimension: margin for margin in message.margins if not margin.dimension.startswith(_CONSENTED)}
+    told = {margin.dimension: margin for margin in message.margins if not margin.dimension.startswith(consented.PREFIX)}
     expected = {margin.dimension: margin for margin in publish(add_up(tables), message.audience)}
     for dimension in sorted(told.keys() | expected.keys()):
         if told.get(dimension) != expected.get(dimension):
@@ -107,6 +108,16 @@ def _check_margins(entry: Entry, message: lending_pb2.Statistics, counted: list[
     order = [margin.dimension for margin in message.margins]
     if order != sorted(set(order), key=lambda name: (name != TOTAL, name)):
         raise Invalid("dimensions are not ascending, or told twice", basis="statistics.margins")
+
+
+def _check_consented(entry: Entry, document: bytes, message: lending_pb2.Statistics) -> None:
+    if not any(margin.dimension.startswith(consented.PREFIX) for margin in message.margins):
+        return
+    above = consented.check(message.margins)
+    told = entry.run.report.notes.setdefault("consented", {"versions": 0, "above_tables": []})
+    told["versions"] += 1
+    room = LISTED - len(told["above_tables"])
+    told["above_tables"] += [{"statistics": document.hex(), "cell": cell} for cell in above[:room]]
 
 
 def add_up(tables: Iterable[lending_pb2.LendingTable]) -> Figures:

@@ -13,6 +13,7 @@ import pytest
 from audit import envelope
 from audit.verification.findings import Report, Verdict
 from audit.verification.procedure import verify
+from audit.verification.statistics import add_up
 from tests.audit.lending import (
     ASKED,
     BANKS_S,
@@ -32,6 +33,7 @@ from tests.audit.lending import (
 from tests.audit.story import BANK, BANK_2, BUREAU, NOW_MS, Cast, Story
 from tests.audit.test_verify import verdicts
 from tests.audit.test_verify_year import reasons
+from xinyi.suppression import publish
 from xinyi.v1 import edition_pb2, envelope_pb2, lending_pb2, records_pb2
 
 FALSE, UNDECIDED, HOLDS = Verdict.FALSE, Verdict.UNDECIDED, Verdict.HOLDS
@@ -644,6 +646,107 @@ def _confirmed_by_another(told: Lending) -> None:
 
 def _confirmed_without(told: Lending) -> None:
     told.confirm_statistics(told.run(told.draft(two_tables(told), BANKS_S)), told.cast.bank)
+
+
+def _cells(**told: tuple[int, int, int]) -> dict[str, lending_pb2.LendingSums]:
+    return {
+        value.replace("_", ">"): lending_pb2.LendingSums(loans=loans, firms=firms, granted=granted)
+        for value, (loans, firms, granted) in told.items()
+    }
+
+
+#: Of grade A's twenty events nine are by enterprises that were no A.
+FAMILY = {
+    "grade": _cells(A=(20, 15, 900), B=(9, 9, 400), none=(5, 5, 90)),
+    "true-grade": _cells(A=(11, 8, 500), B=(9, 9, 400), none=(5, 5, 90), withdrawn=(9, 8, 400)),
+    "grade-pair": _cells(A_A=(11, 8, 500), A_withdrawn=(9, 8, 400), B_B=(9, 9, 400), none_none=(5, 5, 90)),
+}
+Change = Callable[[dict[str, lending_pb2.PublishedMargin]], object]
+
+
+def _consenting(told: Lending, change: Change, families: dict[str, Any] = FAMILY, stage: str = "disbursed") -> None:
+    """A version with rows with consent, of whose margins something is changed. Args: change — of margins by kind."""
+    counted = two_tables(told)
+    tables = (lending_pb2.LendingTable.FromString(sealed.payload) for sealed in counted)
+    figures = replace(add_up(tables), consented={stage: families})
+    statistics = told.draft(counted, BUREAU_S)
+    del statistics.margins[:]
+    statistics.margins.extend(publish(figures, BUREAU_S))
+    prefix = f"consented/{stage}/"
+    change({m.dimension.removeprefix(prefix): m for m in statistics.margins if m.dimension.startswith(prefix)})
+    told.run(statistics)
+
+
+def _of(margins: dict[str, lending_pb2.PublishedMargin], kind: str, value: str) -> lending_pb2.PublishedCell:
+    return next(cell for cell in margins[kind].cells if cell.value == value)
+
+
+def _set_sums(kind: str, value: str, **sums: int) -> Change:
+    def change(margins: dict[str, lending_pb2.PublishedMargin]) -> None:
+        for name, number in sums.items():
+            setattr(_of(margins, kind, value).sums, name, number)
+
+    return change
+
+
+def _suppress(kind: str, value: str) -> Change:
+    def change(margins: dict[str, lending_pb2.PublishedMargin]) -> None:
+        cell = _of(margins, kind, value)
+        cell.sums.Clear()
+        cell.sums.SetInParent()
+        cell.suppressed.append(lending_pb2.SUM_GROUP_GRANTED)
+
+    return change
+
+
+CONSENTED: dict[str, Change] = {
+    "an amount": _set_sums("grade", "A", granted=901),
+    "an amount of a pair": _set_sums("grade-pair", "A>A", granted=501),
+    "a number of events": _set_sums("true-grade", "withdrawn", loans=10),
+    "more enterprises than its pairs have": _set_sums("grade", "A", firms=17),
+    "fewer enterprises than a pair has": _set_sums("grade", "A", firms=7),
+    "two enterprises": _set_sums("grade", "none", firms=2),
+    "more enterprises than events": _set_sums("grade", "none", firms=6),
+    "a balance": _set_sums("grade", "none", balance=1),
+    "a grade alone suppressed": _suppress("grade", "B"),
+    "a pair alone suppressed": _suppress("grade-pair", "A>withdrawn"),
+    "a true grade suppressed whose pairs are shown": _suppress("true-grade", "B"),
+    "another group suppressed": lambda m: _of(m, "grade", "B").suppressed.append(lending_pb2.SUM_GROUP_BAD),
+    "a grade that is none": lambda m: setattr(_of(m, "grade", "none"), "value", "z"),
+    "a margin of no stage": lambda m: setattr(m["grade"], "dimension", "consented/disbursed/gradd"),
+    "a grade without its pairs": lambda m: m["grade-pair"].cells.pop(),
+    "cells in disorder": lambda m: m["grade"].cells.reverse(),
+}
+
+
+@pytest.mark.parametrize("case", CONSENTED)
+def test_lies_about_rows_with_consent_are_found(told: Lending, check: Check, case: str) -> None:
+    """What the three margins of a stage say of each other."""
+    _consenting(told, CONSENTED[case])
+    report = check(told.story)
+    assert verdicts(report) == {"statistics": FALSE}, report.findings
+    assert reasons(report) & {"statistics.consented", "margin.cells"}
+
+
+FEW = FAMILY | {
+    "grade": FAMILY["grade"] | _cells(C=(2, 2, 40)),
+    "true-grade": FAMILY["true-grade"] | _cells(C=(2, 2, 40)),
+    "grade-pair": FAMILY["grade-pair"] | _cells(C_C=(2, 2, 40)),
+}
+
+
+@pytest.mark.parametrize("families", [FAMILY, FEW])
+@pytest.mark.parametrize("stage", ["disbursed", "rejected", "written-off"])
+def test_honest_figures_over_rows_with_consent_hold(
+    told: Lending, check: Check, stage: str, families: dict[str, Any]
+) -> None:
+    """The report says that nobody recomputed them, and which are more than the tables say."""
+    _consenting(told, lambda _: None, families, stage)
+    report = check(told.story)
+    assert report.verdict == HOLDS, report.findings
+    assert report.notes["consented"]["versions"] == 1
+    above = {cell["cell"] for cell in report.notes["consented"]["above_tables"]}
+    assert bool(above) == (stage == "rejected"), "the tables refused nobody"
 
 
 STATISTICS: dict[str, tuple[Tell, str]] = {
