@@ -29,13 +29,15 @@ def run(
     currency: Annotated[str, typer.Option(help="Of the tables (ISO 4217).")] = "CNY",
     as_json: JsonOption = False,
 ) -> None:
-    """Make a version for the bureau, and one for banks, where their figures are not those of the newest one.
+    """Make a version for the bureau, and one for banks, where their figures are not those of the newest one. That for
+    banks waits until three of them stand behind what is new.
 
     Example: xinyi-gateway statistics run --period 2018-Q1
     """
     from gateway import statistics
     from gateway.app import open_gateway
     from gateway.config import Settings
+    from gateway.rules.statistics import FEWEST_BANKS
     from xinyi.lending import check_currency, parse_period
 
     asked = parse_period(period)
@@ -44,6 +46,12 @@ def run(
         done = asyncio.run(statistics.run(gateway.reception, asked, currency, _moment(until)))
     for dimension, lacking in done.left_out.items():
         notices.print(f"{dimension}: left out, since {lacking} of the tables do not have it.", markup=False)
+    if done.waits_with is not None:
+        notices.print(
+            f"banks: no version yet: what is new is of {done.waits_with} of the at least {FEWEST_BANKS} banks that"
+            " must stand behind it.",
+            markup=False,
+        )
     made: list[dict[str, Any]] = [
         {
             "audience": statistics.audience_name(version.audience),
@@ -54,7 +62,13 @@ def run(
         }
         for version in done.made
     ]
-    told = {"period": period, "currency": currency, "counted_until_ms": done.counted_until_ms, "made": made}
+    told = {
+        "period": period,
+        "currency": currency,
+        "counted_until_ms": done.counted_until_ms,
+        "made": made,
+        "banks_wait_with": done.waits_with,
+    }
     said = [
         f"{one['audience']}: version {one['version']}"
         + (f" ({one['restatement']})" if one["restatement"] else "")

@@ -71,6 +71,8 @@ def _check_dimensions(dimensions: Any, *, small_micro: bool) -> None:
             check_dimension(name)
         except Invalid as error:
             raise Invalid(f"dimensions: {name!r:.60} is none", basis="reporting.terms") from error
+    rates = sum(name.startswith("rate/") for name in dimensions)
+    _require(rates <= 1, "dimensions", "one by rate: bands of another within them would tell a single enterprise")
     sized = any(name.startswith("size/") for name in dimensions)
     _require(
         sized or not small_micro,

@@ -27,6 +27,7 @@ from audit.envelope import digest
 from tests.auditor.test_commands import auditor
 from tests.bank.offers import flipped
 from tests.bank.reports import Given
+from tests.flows.test_challenges import answer
 from tests.flows.test_rights import entries
 from tests.programs import ok, run
 from tests.samples import Q1, firms_relying, records_of
@@ -57,6 +58,9 @@ class Scene:
         folder = self.world.path / name
         asked = ("--bank", "bank-1", "--period", "2018-Q1", "--purpose", "annual audit", "-o", folder, *more)
         return folder, (await ok("xinyi-audit", "challenge", *asked, "--home", self.auditor.path, "--json")).json
+
+    async def keep(self, folder: Path) -> Any:
+        return (await ok("xinyi-audit", "challenges", "--keep", folder, "--home", self.auditor.path, "--json")).json
 
     def verify(self, folder: Path, opening: Path, *more: object) -> tuple[int, dict[str, Any]]:
         """In this process: it takes many of them, and needs no gateway."""
@@ -140,7 +144,9 @@ async def test_a_sample_from_the_question_to_the_verdict(tmp_path: Path) -> None
         again = await ok("xinyi-bank", "open", asked["challenge"], "-o", tmp_path / "again.dsse", *bank)
         assert (tmp_path / "again.dsse").read_bytes() == opening.read_bytes(), again
         (answered,) = entries(world, "challenge.answered")
-        (told,) = (await ok("xinyi-audit", "challenges", "--home", scene.auditor.path, "--json")).json
+        code, unfetched = scene.verify(folder, opening)
+        assert (code, "told the log" in unfetched["findings"][0]) == (5, True)
+        (told,) = await scene.keep(folder)
         assert (told["state"], told["opening"], told["overdue"]) == ("answered", opened["opening"], False)
 
         code, found = scene.verify(folder, opening)
@@ -241,6 +247,7 @@ async def test_what_a_bank_cannot_open(tmp_path: Path) -> None:
         assert entries(world, "challenge.answered") == []
         assert (await run("xinyi-bank", "open", "ffff", *command[2:])).code == 3
         await ok("xinyi-bank", *command)
+        await scene.keep(folder)
         code, found = scene.verify(folder, opening)
         assert (code, found["verdict"]) == (0, "holds")
         assert found["confidence"][1]["share"] < 0.1
@@ -285,3 +292,22 @@ async def test_a_bank_opens_what_is_wrong_as_well(tmp_path: Path) -> None:
         assert "tells another grade or year" in found["findings"][0]
         text = await run("xinyi-audit", "verify-opening", folder, opening, "--policy", scene.policy)
         assert (text.code, text.out.strip().splitlines()[-1]) == (4, "false")
+
+
+async def test_an_opening_that_the_log_does_not_name_is_false(tmp_path: Path) -> None:
+    """The bank told the log of one opening, and hands out another, which holds by itself."""
+    async with city(tmp_path) as world:
+        scene = await staged(world)
+        know(scene.bank, "[bank]", f'origins = ["{BUREAU}"]')
+        world.pin(scene.bank, scene.auditor.signer().key)
+        folder, asked = await scene.ask("sample", "--n", 5)
+        early = await run("xinyi-audit", "challenges", "--keep", folder, "--home", scene.auditor.path)
+        assert (early.code, "[challenge.answer]" in early.err) == (3, True)
+        await answer(world, scene.bank, bytes.fromhex(asked["challenge"]), rows=1)
+        opening = tmp_path / "opening.dsse"
+        command = ("open", asked["challenge"], "-o", opening, "--yes", "--home", scene.bank.path)
+        assert ((await run("xinyi-bank", *command)).code, opening.exists()) == (3, True), "the log has another answer"
+        assert scene.verify(folder, opening)[0] == 5
+        await scene.keep(folder)
+        code, found = scene.verify(folder, opening)
+        assert (code, found["verdict"], "another opening" in found["findings"][0]) == (4, "false", True)

@@ -38,6 +38,7 @@ from tests.outcomes import (
     standing,
     word,
 )
+from tests.programs import ok
 from tests.world import CITY, SealedEdition, World, city, made_up_uscc
 from xinyi.channel import errors_restored
 from xinyi.days import DAY_MS, day_of
@@ -162,9 +163,11 @@ async def test_rows_without_consent_are_not_stored(tmp_path: Path) -> None:
             (lending_pb2.REPORT_STATE_REFUSED, "征信业管理条例 art. 29 ¶2")
         ] * 2
         told = await list_outcomes(bank)
-        assert [(word(o.state), bool(o.outcome.record)) for o in told] == [
-            ("COUNTED", True), ("REFUSED", False), ("REFUSED", False),
+        assert [(word(o.state), bool(o.outcome.record), o.refused_id) for o in told] == [
+            ("COUNTED", True, ""), ("REFUSED", False, "O007771"), ("REFUSED", False, "O007772"),
         ]  # fmt: skip
+        listed = (await ok("xinyi-bank", "outcomes", "--state", "refused", "--home", bank.path)).out
+        assert listed.startswith("refused O007771: no authorisation")
         with world.gateway.database.reading() as conn:
             kept = store.find_chunk(conn, batch.digest, 0)
         assert kept is not None

@@ -28,7 +28,10 @@ def challenges(home: HomeOption, as_json: JsonOption = False) -> None:
     from adapters.party.home import Home
 
     with GatewayClient(Home.open(home)) as gateway:
-        found = [_told(status) for status in list_challenges(gateway)]
+        listed = list_challenges(gateway)
+    found = [_told(status) for status in listed.challenges]
+    if listed.left_out:
+        notices.print(f"{listed.left_out:,} that were answered are left out: those due longest ago")
     if as_json:
         print_json(found)
     elif found:

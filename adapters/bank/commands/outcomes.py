@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -56,21 +55,21 @@ def report_loans(
         raise UsageInvalid("--json is for machines, which cannot be asked: add --yes or --dry-run", basis="report.json")
     opened = open_home(home)
     batches = batch.KeptBatches(opened)
-    left_out = batches.path / f"left-out-{number or 'last'}.csv"
     with (
         batches.lock(),
         progress() as bar,
         open_loans(
-            file, profile, encoding, table=table, query=query, kept=left_out,
+            file, profile, encoding, table=table, query=query,
+            kept=lambda source: batches.left_out(batch.number_of(source, number)),
             progress=lambda rows: bar.update(reading, completed=rows),
         ) as loans,
         open_reliances(opened) as reliances,
     ):  # fmt: skip
         reading = bar.add_task("rows", total=None)
         rows = EventRows(loans, reliances, today())
-        source = batch.source_of(rows)
-        named = number or f"loans-{hashlib.sha256(source.sha256 + source.profile_sha256).hexdigest()[:16]}"
-        kept = batches.find(named, source)
+        named = batch.number_of(loans.table, number)
+        left_out = batches.left_out(named)
+        kept = batches.find(named, batch.source_of(rows))
         if kept is None:
             wanted = "" if dry_run else _choose(opened, agreement)
             making = bar.add_task("chunks", total=None)

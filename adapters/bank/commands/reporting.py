@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -116,14 +117,16 @@ def reports(
     opened = open_home(home)
     with BankClient(opened) as client:
         way = LendingClient(client)
-        tables, batches = standing.reports(way, parse_period(period) if period else None, as_of)
+        found = standing.reports(way, parse_period(period) if period else None, as_of)
         for kept in KeptTables(opened).unproven():
             prove(kept, way, wait_s=0)
     if as_json:
-        print_json(presentation.reports_values(tables, batches))
+        print_json(asdict(found))
     else:
-        presentation.show_reports(tables, batches)
-    end(bool(tables or batches), "nothing was reported")
+        presentation.show_reports(found.tables, found.batches)
+    if found.left_out:
+        notices.print(f"{found.left_out:,} older ones are left out: an earlier --as-of shows them, or --period")
+    end(bool(found.tables or found.batches), "nothing was reported")
 
 
 def answer_question(
@@ -144,7 +147,7 @@ def answer_question(
 
     with BankClient(open_home(home)) as client:
         way = LendingClient(client)
-        digest = standing.find_document(*standing.reports(way), document)
+        digest = standing.find_document(way, document)
         word = answer(way, digest, reason, outcome or ())
     tell({"outcome": word, "document": digest}, f"{word} {digest.hex()}", as_json=as_json)
 

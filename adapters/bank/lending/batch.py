@@ -3,9 +3,10 @@
     lending/outcomes/<number>.part/     being made; whatever lies here counts for nothing
     lending/outcomes/<number>/          sealed: from the rename on it is sent as it is, salts and all
         batch.dsse, chunks.db           what goes out, chunk by chunk
-        quality.json, left-out.csv      what became of the source's rows, and those that are not in it
+        quality.json                    what became of the source's rows
         acknowledgement.dsse, receipt.dsse, receipt.tlog-proof
-        refusal.dsse                    it was refused as a whole: another number is taken
+        refusal.dsse                    it was refused as a whole, for good: another number is taken
+    lending/outcomes/left-out-<number>.csv  rows of the source that are not in it, with what to do about each
 
 Knows nothing of the network.
 """
@@ -13,6 +14,7 @@ Knows nothing of the network.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -26,6 +28,7 @@ from typing import Any
 
 from adapters.bank.lending.events import EventRows
 from adapters.party.home import Home
+from adapters.tables.reading import Table
 from audit import merkle, outcomes
 from audit.checkpoint import TlogProof
 from audit.envelope import digest, parse_strict, seal
@@ -39,7 +42,7 @@ from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2, lending_pb2
 BATCH, CHUNKS, RECEIPT, ACKNOWLEDGEMENT, REFUSAL = (
     "batch.dsse", "chunks.db", "receipt.dsse", "acknowledgement.dsse", "refusal.dsse"
 )  # fmt: skip
-QUALITY, LEFT_OUT, PROOF = "quality.json", "left-out.csv", "receipt.tlog-proof"
+QUALITY, PROOF = "quality.json", "receipt.tlog-proof"
 _ROWS = "rows.db"
 #: A scratch file: nobody reads it after a crash. Sorting spills into the folder, not into memory.
 _EVENTS = """CREATE TABLE events (
@@ -123,10 +126,11 @@ class KeptBatches:
                 raise Unavailable("another batch of this home is being made", basis="batch.lock") from None
             yield
 
+    def left_out(self, number: str) -> Path:
+        return self.path / f"left-out-{number}.csv"
+
     def find(self, number: str, source: edition_pb2.SourceFile) -> KeptBatch | None:
-        """The batch of this number. Raises Contradiction where it is of another source, or was refused, Invalid for a
-        number that is none."""
-        check_name(number, "batch.number")
+        """The batch of this number. Raises Contradiction where it is of another source, or was refused."""
         path = self.path / number
         if not (path / BATCH).exists():
             return None
@@ -216,6 +220,14 @@ def make(
     if agreement and count:  # else it is only looked at
         check_outcome_batch(batch)
     return Draft(batch, stages)
+
+
+def number_of(table: Table, number: str = "") -> str:
+    """The number of the batch of a source: the one given, else one of its digests. Raises Invalid."""
+    if number:
+        check_name(number, "batch.number")
+        return number
+    return f"loans-{hashlib.sha256(table.sha256 + table.profile.sha256).hexdigest()[:16]}"
 
 
 def source_of(rows: EventRows) -> edition_pb2.SourceFile:

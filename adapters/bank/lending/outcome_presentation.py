@@ -101,9 +101,10 @@ def show_outcomes(outcomes: Iterable[pb.OutcomeStatus], *, as_json: bool) -> int
     for status in outcomes:
         outcome = lending_pb2.LendingOutcome.FromString(status.outcome.record)
         told = {
-            "outcome": outcome.outcome_id,
+            "outcome": outcome.outcome_id or status.refused_id,
             "loan": outcome.loan.reference,
-            "stage": stage_word(outcome.stage),
+            # Of a row that was refused nothing is kept but its id.
+            "stage": stage_word(outcome.stage) if outcome.stage else "",
             "event_date": outcome.event_date,
             "amount": outcome.amount,
             "currency": outcome.loan.currency,
@@ -118,9 +119,8 @@ def show_outcomes(outcomes: Iterable[pb.OutcomeStatus], *, as_json: bool) -> int
             continue
         asked = f": {told['question']} [{told['rule']}]" if told["rule"] else ""
         amount = f" {presentation.amount(outcome.amount, 100)} {outcome.loan.currency}" if outcome.amount else ""
-        console.print(
-            f"{told['state']} {told['outcome']} {told['stage']} {told['event_date']}{amount}{asked}", markup=False
-        )
+        words = [str(told[name]) for name in ("state", "outcome", "stage", "event_date") if told[name]]
+        console.print(f"{' '.join(words)}{amount}{asked}", markup=False)
     return shown
 
 

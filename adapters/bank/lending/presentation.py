@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -196,10 +195,6 @@ def show_reports(tables: Sequence[TableReport], batches: Sequence[BatchReport]) 
 def _asked(question: Asked) -> tuple[object, ...]:
     where = f"{question.dimension} {question.value}".strip()
     return question.outcome, question.rule, where, question.text, "yes" if question.may_be_confirmed else "no"
-
-
-def reports_values(tables: Sequence[TableReport], batches: Sequence[BatchReport]) -> dict[str, Any]:
-    return {"tables": [asdict(one) for one in tables], "batches": [asdict(one) for one in batches]}
 
 
 def _word(outcome: edition_pb2.RowOutcome) -> str:

@@ -218,14 +218,14 @@ def open_loans(
     *,
     table: str = "",
     query: Path | None = None,
-    kept: Path | None = None,
+    kept: Path | Callable[[Table], Path] | None = None,
     progress: Callable[[int], None] = lambda rows: None,
 ) -> Iterator[LoanFile]:
     """
     Args:
         source: a CSV or XLSX file, or the URL of a database that is read by `table` or `query`.
         profile: name of one that comes with the program, or a file.
-        kept: where rows that are not reported are kept, for the bank's own people.
+        kept: where rows that are not reported are kept, for the bank's own people; by the source, where it tells.
 
     Raises Invalid, UsageInvalid; Unavailable where a database is.
     """
@@ -233,7 +233,8 @@ def open_loans(
     with ExitStack() as stack:
         made = opening.opened(source, found, encoding, table=table, query=query, secret=LOANS_PASSWORD)
         opened = stack.enter_context(made)
-        rows = stack.enter_context(KeptRows(kept)) if kept is not None else None
+        place = kept(opened) if callable(kept) else kept
+        rows = stack.enter_context(KeptRows(place)) if place is not None else None
         file = LoanFile(opened, found, Tally(), rows, progress)
         yield file
         file.keep_left_out()

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Protocol
 
 from adapters.bank.lending.building import build
-from adapters.bank.lending.client import Way
+from adapters.bank.lending.client import Way, is_final
 from adapters.bank.lending.kept import KeptTable, KeptTables
 from adapters.bank.lending.reading import LoanLine
 from adapters.bank.lending.staging import Staging
 from adapters.party.home import Home
 from xinyi.days import today
-from xinyi.errors import Invalid, NotEntitled, Refused, TooManyRequests, Unavailable, UsageInvalid
+from xinyi.errors import Invalid, NotEntitled, Refused, Unavailable, UsageInvalid
 from xinyi.lending import check_lending_table, last_day, period_name
 from xinyi.v1 import edition_pb2, lending_pb2
 from xinyi.v1.lending_service_pb2 import ReportingTerms
@@ -160,15 +160,13 @@ def seal_once(
 
 def send(kept: KeptTable, way: Way, *, wait_s: float = 0) -> lending_pb2.TableReceipt | None:
     """The receipt; None where a folder had no answer in time. After a crash, or a lost answer, the same table goes out
-    again and gets the same answer. A refusal is kept, and raised."""
+    again and gets the same answer. Raises the gateway's refusal, and keeps it where it is final."""
     until = time.monotonic() + wait_s
     try:
         while (answered := way.submit_table(kept.sealed)) is None and time.monotonic() < until:
             time.sleep(_POLL_S)
-    except TooManyRequests:
-        raise
     except Refused as error:
-        if error.sealed:
+        if error.sealed and is_final(error):
             kept.refuse(error.sealed)
         raise
     if answered is None:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from adapters.bank.client import BankClient
+from adapters.bank.lending import submission
+from adapters.bank.lending.batch import KeptBatch
+from adapters.party.home import Home
+from gateway.office import agreements
 from tests.bank.lending.loan_files import event, write_csv
-from tests.outcomes import list_outcomes, standing
+from tests.outcomes import Batch, batch_of, list_outcomes, outcome, standing
 from tests.programs import ok, run
-from tests.world import city
+from tests.world import OPERATOR, city
+from xinyi.errors import Contradiction, NotEntitled
 from xinyi.lending import check_outcome
 from xinyi.terminal import Exit
 from xinyi.v1 import lending_pb2
@@ -53,7 +62,8 @@ async def test_what_has_no_consent_stays_and_the_rest_arrives(tmp_path: Path) ->
         assert looked_at["quality"]["outcomes"] == {
             "accepted": 4, "warned": 0, "quarantined": 1, "rejected": 4, "withheld": 0,
         }  # fmt: skip
-        with (bank.path / "lending/outcomes/left-out-last.csv").open(encoding="utf-8-sig", newline="") as kept:
+        (path,) = bank.path.glob(f"lending/outcomes/left-out-{looked_at['number']}.csv")
+        with path.open(encoding="utf-8-sig", newline="") as kept:
             left = {row["row"]: row for row in csv.DictReader(kept)}
         assert sorted(left) == ["10", "5", "6", "7", "8"]
         assert (left["8"]["rules"].split()[-1], left["8"]["发生日期"]) == ("outcome.repeated", "2018-03-02")
@@ -114,6 +124,45 @@ async def test_a_job_that_runs_twice(tmp_path: Path) -> None:
         assert "second-run" in refused.err
 
 
+async def test_what_is_refused_for_now_goes_again(tmp_path: Path) -> None:
+    """While the agreement is suspended nothing is taken; the same sealed batch goes when it is in force again. One
+    whose number another batch has is refused for good."""
+    async with city(tmp_path) as world:
+        bank = await world.bank("bank-1")
+        identity = await world.report_terms(bank)
+        kept = kept_batch(bank, batch_of(bank, [outcome(1)], "one"), "one")
+
+        async def decide(decision: str) -> None:
+            await world.gateway.door.run(lambda x: agreements.change_state(x, identity, decision, "letter", OPERATOR))
+
+        def send(kept: KeptBatch) -> None:
+            with BankClient(bank) as client:
+                submission.send(client, kept)
+
+        await decide("suspend")
+        with pytest.raises(NotEntitled):
+            await asyncio.to_thread(send, kept)
+        assert not kept.refused
+        await decide("resume")
+        await asyncio.to_thread(send, kept)
+        assert kept.receipt is not None
+        second = kept_batch(bank, batch_of(bank, [outcome(2)], "one"), "second")
+        with pytest.raises(Contradiction):
+            await asyncio.to_thread(send, second)
+        assert second.refused
+
+
+def kept_batch(bank: Home, batch: Batch, folder: str) -> KeptBatch:
+    """As the bank's program leaves a batch that it sealed and has not sent."""
+    path = bank.path / "lending/outcomes" / folder
+    path.mkdir(parents=True)
+    (path / "batch.dsse").write_bytes(batch.sealed.SerializeToString(deterministic=True))
+    with closing(sqlite3.connect(path / "chunks.db")) as chunks, chunks:
+        chunks.execute("CREATE TABLE chunks (number INTEGER PRIMARY KEY, data BLOB NOT NULL)")
+        chunks.executemany("INSERT INTO chunks VALUES (?, ?)", enumerate(batch.chunks))
+    return KeptBatch.open(path)
+
+
 async def test_units_mixed_up_are_held_and_shown(tmp_path: Path) -> None:
     """万元 in a column of yuan: the gateway holds each with a question, and the bank sees which."""
     rows = [event(number, 发生金额="50", 余额="50") for number in range(1, 4)]
@@ -127,6 +176,8 @@ async def test_units_mixed_up_are_held_and_shown(tmp_path: Path) -> None:
         assert {one["rule"] for one in told["findings"]} == {"outcome.plausible_amount"}
         held = (await ok("xinyi-bank", "outcomes", "--state", "held", "--json", "--home", bank.path)).lines
         assert [one["rule"] for one in held] == ["outcome.plausible_amount"] * 3
+        [batch] = (await ok("xinyi-bank", "reports", "--json", "--home", bank.path)).json["batches"]
+        assert [one["outcome"] for one in batch["questions"]] == [f"L-00000{n}.disbursed" for n in (1, 2, 3)]
         assert (await run("xinyi-bank", "outcomes", "--state", "counted", "--home", bank.path)).code == Exit.NOTHING
 
 
@@ -143,6 +194,6 @@ async def test_what_is_asked_wrongly_is_said(tmp_path: Path, arguments: tuple[st
     async with city(tmp_path) as world:
         bank = await world.bank("bank-1")
         file = write_csv(tmp_path / "events.csv", [event(1)])
-        outcome = await run("xinyi-bank", "report-loans", file, *arguments, "--home", bank.path)
-        assert outcome.code == code
-        assert says in outcome.err
+        done = await run("xinyi-bank", "report-loans", file, *arguments, "--home", bank.path)
+        assert done.code == code
+        assert says in done.err
