@@ -27,7 +27,7 @@ from gateway.store import tables
 from gateway.store.rows import Row
 from xinyi.errors import Conflict, DigestMismatch, Invalid, Unknown
 from xinyi.grade_columns import GradeColumns
-from xinyi.margins import ALL, NO_GRADE, SUMS, TOTAL, WITHDRAWN, grade_name
+from xinyi.margins import ALL, NO_GRADE, SUMS, TOTAL, WITHDRAWN, grade_name, is_empty
 from xinyi.suppression import DEFINITIONS, Figures, Sums, publish
 from xinyi.v1 import edition_pb2, lending_pb2
 
@@ -44,7 +44,7 @@ class Counted:
 
     figures: Figures
     tables: tuple[lending_pb2.CountedTable, ...]
-    #: Dimension → tables with rows that do not have it: it is not published.
+    #: Dimension → tables whose total is not zero that do not have it: it is not published.
     left_out: Mapping[str, int]
 
 
@@ -67,15 +67,15 @@ def count(conn: Connection, period: lending_pb2.LendingPeriod, currency: str, un
     """Adds up what counted at a moment. All of it is read from one moment of the database, too."""
     at = (period, currency, until_ms)
     counted = store.counted_tables(conn, *at)
-    with_rows = sum(row["row_count"] > 0 for row in counted)
+    banks = {row["bank"]: Sums() for row in counted}
+    banks |= {row["bank"]: _sums(row) for row in store.bank_totals(conn, *at)}
+    filled = sum(not is_empty(total) for total in banks.values())
     reporters = store.count_reporters(conn, *at)
-    left_out = {name: with_rows - number for name, number in sorted(reporters.items()) if number < with_rows}
+    left_out = {name: filled - number for name, number in sorted(reporters.items()) if number < filled}
     margins: dict[str, dict[str, Sums]] = {TOTAL: {ALL: Sums()}}
     for row in store.add_up(conn, *at):
         if row["dimension"] not in left_out:
             margins.setdefault(row["dimension"], {})[row["value"]] = _sums(row)
-    banks = {row["bank"]: Sums() for row in counted}
-    banks |= {row["bank"]: _sums(row) for row in store.bank_totals(conn, *at)}
     named = tuple(
         lending_pb2.CountedTable(
             bank=row["bank"], table=row["document"], recorded_at_ms=row["recorded_at_ms"]

@@ -14,7 +14,7 @@ from functools import lru_cache
 from itertools import pairwise
 
 from xinyi import identifiers
-from xinyi.days import day_of
+from xinyi.days import DAY_MS, day_of
 from xinyi.errors import Invalid, UsageInvalid
 from xinyi.fields import (
     FIRST_YEAR,
@@ -32,16 +32,21 @@ from xinyi.fields import (
     is_text,
     require,
 )
-from xinyi.margins import ADDITIVE, SIZES, SUMS, TOTAL, check_dimension, check_value
+from xinyi.margins import ADDITIVE, SIZES, SUMS, TOTAL, check_dimension, check_value, is_empty
 from xinyi.v1 import edition_pb2, lending_pb2, records_pb2
 
 MAX_OUTCOMES = 16_777_216
-#: Also the most rows of a table, and lanes' values: as fen, ninety thousand trillion yuan.
+#: What a lane of a table's tree holds, and a sum in a database.
 MAX_SUM = (1 << 63) - 1
+#: Most hundredths of a loan in a table, of a sum of a table, of an event of a single loan: nobody's word makes more
+#: count, so that no bank brings a city's sums near MAX_SUM. A wrong unit mostly stays below, and is asked about.
+MAX_LOAN, MAX_TABLE, MAX_EVENT = 10**15, 10**17, 10**13
 #: Cells of a table, so that its tree and its place in a database stay small.
 MAX_CELLS = 4096
 MAX_SAMPLE = 10_000
 MAX_NAMED = 10_000
+#: Authorisations are judged by the day of a batch's issue: behind it, its upload begins, and it is recorded, so soon.
+BEGUN_WITHIN_MS, RECORDED_WITHIN_MS = 3 * DAY_MS, 10 * DAY_MS
 SCOPES = ("lending-outcomes", "public-record")
 
 _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -207,7 +212,7 @@ def check_firm_lending(firm: lending_pb2.FirmLending) -> None:
 
 def check_loan_row(row: lending_pb2.LoanRow) -> None:
     check_loan(row.loan)
-    require(max(row.granted, row.balance) <= MAX_SUM, "row.granted", "an amount out of range")
+    require(max(row.granted, row.balance) <= MAX_LOAN, "row.granted", "an amount of more than 10^15")
     require(row.granted > 0 or not row.newly_granted, "row.granted", "newly granted, but nothing was disbursed")
     require(row.loan_class in _CLASSES, "row.loan_class", "an unknown class")
     require(row.loan_class != 0 or not row.balance, "row.loan_class", "a balance without a class")
@@ -270,8 +275,8 @@ def _check_margins(table: lending_pb2.LendingTable) -> None:
             check_value(margin.dimension, cell.value)
             check_sums(cell.sums)
             require(_within(cell.sums, table), "margin.sums", "more loans or enterprises than the table has")
-            told = any(getattr(cell.sums, name) for name in ADDITIVE)
-            require(told or margin.dimension == TOTAL, "margin.cells", "a cell in which nothing is")
+            told = margin.dimension == TOTAL or not is_empty(cell.sums)
+            require(told, "margin.cells", "a cell in which nothing is")
 
 
 def _within(sums: lending_pb2.LendingSums, table: lending_pb2.LendingTable) -> bool:
@@ -297,7 +302,7 @@ def check_sums(sums: lending_pb2.LendingSums) -> None:
     both = all(bool(loans) == bool(firms) for loans, firms in counted)
     require(both, "margin.sums", "loans without an enterprise")
     most = max(getattr(sums, field.name) for field in sums.DESCRIPTOR.fields)
-    require(most <= MAX_SUM, "margin.sums", "a sum out of range")
+    require(most <= MAX_TABLE, "margin.sums", "a sum of more than 10^17")
 
 
 def find_shortfalls(table: lending_pb2.LendingTable) -> list[tuple[str, str]]:
@@ -345,8 +350,8 @@ def check_outcome(outcome: lending_pb2.LendingOutcome) -> None:
     if stage not in _STAGES:
         raise Invalid("the stage is missing or unknown", basis="outcome.stage")
     check_date(outcome.event_date, "outcome.event_date")
-    if max(outcome.amount, outcome.credit_line, outcome.balance) > MAX_SUM:
-        raise Invalid("out of range", basis="outcome.amount")
+    if max(outcome.amount, outcome.credit_line, outcome.balance) > MAX_EVENT:
+        raise Invalid("an amount of more than 10^13", basis="outcome.amount")
     if stage == lending_pb2.STAGE_DISBURSED and not outcome.amount:
         raise Invalid("disbursed, but no amount", basis="outcome.amount")
     if outcome.loan_class not in _CLASSES:
@@ -375,6 +380,14 @@ def check_outcome_batch(batch: lending_pb2.OutcomeBatch) -> None:
     _check_source(batch.source, "batch.source")
     check_holder(batch.issued_by, "batch.issued_by", party=batch.bank)
     check_time(batch.issued_at_ms, "batch.issued_at")
+
+
+def check_issue(batch: lending_pb2.OutcomeBatch, now_ms: int, within_ms: int = RECORDED_WITHIN_MS) -> None:
+    """By the clock of who takes it in; the bank's own may be ahead by a day. An old date would revive a consent."""
+    ahead = batch.issued_at_ms > now_ms + DAY_MS
+    require(not ahead, "batch.issued_at", "the batch is from the future: its clock is wrong")
+    late = f"issued more than {within_ms // DAY_MS} days ago: seal it anew, with authorisations that are valid today"
+    require(batch.issued_at_ms >= now_ms - within_ms, "batch.issued_at", late)
 
 
 def check_lending_answer(answer: lending_pb2.LendingAnswer) -> None:

@@ -253,6 +253,11 @@ class Layout:
         return made
 
 
+def is_empty(sums: lending_pb2.LendingSums) -> bool:
+    """Nothing was granted, is owed or was refused: a table of which that is the total has no cell besides."""
+    return not any(getattr(sums, name) for name in ADDITIVE)
+
+
 def pack_row(row: lending_pb2.LoanRow) -> int:
     """What a row adds to each cell it is in, with the enterprise behind it, packed."""
     loans, granted, outstanding, balance, bad, bad_balance, refused = amounts(row)

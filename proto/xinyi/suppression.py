@@ -41,7 +41,7 @@ _WITHIN = {"disbursed": _GRANTED, "rejected": lending_pb2.SUM_GROUP_REFUSED}
 class Figures:
     """A period's sums before anything is suppressed."""
 
-    #: Dimensions that every counted table with rows has; "total" among them.
+    #: Dimensions that every counted table has whose total is not zero; "total" among them.
     margins: Mapping[str, Cells]
     #: A table's total, by bank.
     banks: Cells

@@ -41,7 +41,7 @@ from tests.outcomes import (
 from tests.programs import ok
 from tests.world import CITY, SealedEdition, World, city, made_up_uscc
 from xinyi.channel import errors_restored
-from xinyi.days import day_of
+from xinyi.days import DAY_MS, day_of
 from xinyi.errors import Conflict, Contradiction, DigestMismatch, Invalid, NotEntitled, ProofInvalid
 from xinyi.v1 import lending_pb2, lending_service_pb2, records_pb2
 from xinyi.v1.lending_pb2 import (
@@ -90,9 +90,10 @@ async def test_replays_and_one_conflict(tmp_path: Path, database_url: str) -> No
     async with city(tmp_path, database_url=database_url) as world:
         bank, _ = await reporting_bank(world)
         rows = [outcome(n) for n in range(1500)]
-        sent = await send_outcomes(world, bank, rows)
+        batch = batch_of(bank, rows)
+        sent = await send_batch(world, bank, batch)
         assert sent.counts == (1500, 0, 0, 0, 0)
-        again = await send_outcomes(world, bank, rows)
+        again = await send_batch(world, bank, batch)
         assert (again.sealed, again.acknowledgement) == (sent.sealed, sent.acknowledgement)
 
         changed = outcome(39, amount=600 * WAN)
@@ -351,6 +352,11 @@ async def test_what_the_gateway_does_not_take(tmp_path: Path) -> None:
             await send_outcomes(world, bank, [outcome(1), outcome(2, amount=0)], "2")
         with pytest.raises(Conflict, match=r"0 of 1 chunks"):
             await commit(bank, batch_of(bank, [outcome(1)], "3"))
+        # Back-dated, a consent that is over would hold.
+        for days in (-3.1, 1.1):
+            with pytest.raises(Invalid) as dated:
+                await send_outcomes(world, bank, [outcome(1)], "4", issued_at_ms=world.clock() + int(days * DAY_MS))
+            assert dated.value.basis == "batch.issued_at"
         # The chunk that held is here: the whole batch is sent from the second on.
         assert (await send_batch(world, bank, whole)).counts == (2000, 0, 0, 0, 0)
         with pytest.raises(NotEntitled, match=r"outcomes\.bank"):

@@ -229,6 +229,9 @@ async def test_every_rule_has_its_question_or_refusal(tmp_path: Path) -> None:
         await refuse(NotEntitled, "agreement.party", stranger, agreement_id=_agreement(bank))
         await refuse(NotEntitled, "agreement.missing", agreement_id="another")
         await refuse(Unknown, "lending.corrects", corrects=b"c" * 32, reason="nobody has it")
+        firms = firms_of([10**17 + 1])  # no person can confirm what would stop the city's sums
+        await refuse(Invalid, "margin.sums")
+        firms = firms_of(AMOUNTS)
         assert not rows_of(world, tables.lending_tables)
         assert not rows_of(world, tables.lending_cells)
 

@@ -319,7 +319,7 @@ async def _told(home: Home) -> list[lending_pb2.Statistics]:
 
 
 async def test_a_dimension_that_not_every_table_has_is_left_out(tmp_path: Path) -> None:
-    """Its cells would come to something else than the total; a bank that lent nothing hinders no dimension."""
+    """Its cells would come to something else than the total; a bank without rows, or with zeros, hinders none."""
     async with city(tmp_path) as world:
         one = await reporting(world, "bank-1")
         other = await reporting(world, "bank-2", dimensions=["grade", "size/GXB300"])
@@ -329,11 +329,14 @@ async def test_a_dimension_that_not_every_table_has_is_left_out(tmp_path: Path) 
             world, other, table_of(other, firms_of([200 * WAN] * 4), dimensions=["grade", "size/GXB300"])
         )
         await send_table(world, empty, table_of(empty, []))
+        zero = await reporting(world, "bank-4")
+        paid_back = firms_of([0] * 3, newly_granted=False, loan_class=0)
+        await send_table(world, zero, table_of(zero, paid_back, dimensions=[]))
         made = await make(world)
         assert made.left_out == {"guarantee": 1}
         told = await fetch(world.homes[MAKER])
         assert {*margins_of(told.statistics)} == {TOTAL, "bank", "grade", "size/GXB300"}
-        assert told.statistics.banks == 3
+        assert told.statistics.banks == 4
         assert shown(cells(told, "bank")[empty.party], "granted") == 0
 
 

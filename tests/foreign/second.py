@@ -645,9 +645,9 @@ GROUPS = {
 
 
 def added_up(tables: list[dict[str, Any]]) -> Margins:
-    """Dimensions that every table with rows has."""
+    """Dimensions that every table has whose total is not zero."""
     found: Margins = {"total": {"all": dict.fromkeys(SUMS, 0)}}
-    full = [table for table in tables if table["rows"]]
+    full = [t for t in tables if t["margins"] and any(t["margins"][0]["cells"][0]["sums"].values())]
     shared = set.intersection(*({m["dimension"] for m in t["margins"]} for t in full)) if full else set()
     for table in full:
         for margin in table["margins"]:
@@ -1180,7 +1180,7 @@ class Quarter:
                 need(name.endswith("firms") or not counts or cells == whole, "invalid", "sums")
         place = (table["bank"], *table["period"].values(), table["currency"])
         standing = self._standing(place)
-        need(table["corrects"] in (standing or {b""}), "invalid", "conflict")
+        need(all(state == "HELD" for d, state in standing.items() if d != table["corrects"]), "invalid", "conflict")
         self.tables[document.digest] = {
             "place": place, "position": index, "recorded": entry["recorded_at_ms"], "state": "HELD", "table": table,
             "questions": receipt["questions"], "counted": None, "replaced": None,
@@ -1214,6 +1214,8 @@ class Quarter:
         told = sum(receipt[name] for name in ("counted", "held", "repeated", "conflicts", "refused"))
         need(receipt["batch"] == document.digest and told == batch["count"], "invalid")
         need(root_of(batch["chunk_roots"]) == batch["root"], PROOF)
+        days = (entry["recorded_at_ms"] - batch["issued_at_ms"]) / 86_400_000
+        need(-1 <= days <= 10, "invalid", "issued_at")
 
     def asked(self, index: int, entry: dict[str, Any], document: Document) -> None:
         challenge = read("Challenge", document.payload)
