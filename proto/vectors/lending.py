@@ -18,7 +18,6 @@ LI_NA = f"xinyi://{BANK}/person/li-na"
 ZHAO_MIN = "xinyi://demo-city/auditor/person/zhao-min"
 #: On which the rows are sent.
 DAY = date(2018, 11, 1)
-TOO_MUCH = 1 << 63
 #: In the form of a product's code.
 IDENTIFIER = next(code for code in map(uscc, range(100)) if code.isdecimal())
 MOST_LOAN, MOST_TABLE, MOST_EVENT = 10**15, 10**17, 10**13
