@@ -33,6 +33,7 @@ from gateway.store.tables import (
     outcome_sums,
     outcomes,
 )
+from xinyi.margins import ALL, TOTAL
 from xinyi.v1.lending_pb2 import (
     REPORT_STATE_CONFLICT,
     REPORT_STATE_COUNTED,
@@ -230,27 +231,24 @@ def findings(
     """(outcome id, state, rule, first) of rows of a batch that are not counted, and of all others that a judgement
     changed; ascending by id, the first ones.
     """
+    same = and_(_o.document == _c.document, _o.place == _c.place)
+    change = select(_c.place).where(_c.judgement == judgement, same)
     own = (
-        select(_o.outcome_id, _o.document, _o.place, _o.state, _o.rule)
-        .where(_o.document == document, _o.state != REPORT_STATE_COUNTED)
+        select(_o.outcome_id, _o.state, _o.rule)
+        .where(_o.document == document, _o.state != REPORT_STATE_COUNTED, ~change.exists())
         .order_by(_o.place)
         .limit(most)
     )
     changed = (
-        select(_o.outcome_id, _c.document, _c.place, _c.state, _c.rule, _c.first)
-        .join(outcomes, and_(_o.document == _c.document, _o.place == _c.place))
-        .where(_c.judgement == judgement)
+        select(_o.outcome_id, _c.state, _c.rule, _c.first)
+        .join(outcomes, same)
+        .where(_c.judgement == judgement, or_(_c.document != document, _c.state != REPORT_STATE_COUNTED))
         .order_by(_o.outcome_id)
-        .limit(2 * most)
+        .limit(most)
     )
-    found: dict[tuple[bytes, int], tuple[str, int, str, bytes | None]]
-    found = {(batch, place): (name, state, rule, None) for name, batch, place, state, rule in conn.execute(own)}
-    for name, batch, place, state, rule, first_batch in conn.execute(changed):
-        if batch == document and state == REPORT_STATE_COUNTED:
-            found.pop((batch, place), None)
-        else:
-            found[batch, place] = (name, state, rule, first_batch)
-    return sorted(found.values(), key=lambda row: (row[0], row[1], row[3] or b""))[:most]
+    found = [(name, state, rule, None) for name, state, rule in conn.execute(own)]
+    found += [(name, state, rule, batch) for name, state, rule, batch in conn.execute(changed)]
+    return sorted(found, key=lambda row: (row[0], row[1], row[3] or b""))[:most]
 
 
 def sums(conn: Connection, document: bytes, judgement: bytes) -> list[tuple[str, str, int, int, int]]:
@@ -332,12 +330,15 @@ def counted_tables(conn: Connection, bank: str) -> list[Row]:
 
 
 def limits(conn: Connection, document: bytes) -> dict[tuple[str, str], int]:
-    """(dimension, value) → fen granted by a table, for those dimensions that single loans are added up by."""
+    """(dimension, value) → fen granted by a table, for those dimensions that single loans are added up by.
+
+    The total is always told: a table without rows has no cells, and says that nothing was granted.
+    """
     c = lending_cells.c
     query = select(c.dimension, c.value, c.granted).where(
         c.document == document, c.dimension.in_(("total", "grade", "guarantee"))
     )
-    return {(dimension, value): fen for dimension, value, fen in conn.execute(query)}
+    return {(TOTAL, ALL): 0} | {(dimension, value): fen for dimension, value, fen in conn.execute(query)}
 
 
 def waits_on_table(conn: Connection, bank: str) -> bool:

@@ -15,8 +15,8 @@ from adapters.party.home import Home
 from audit import records
 from audit.outcomes import check_outcome, prove
 from gateway.rules import outcomes as rules
+from gateway.store import judgements, tables
 from gateway.store import outcomes as store
-from gateway.store import tables
 from tests.lending import (
     WAN,
     YUAN,
@@ -31,6 +31,7 @@ from tests.outcomes import (
     DISBURSED,
     Batch,
     batch_of,
+    begin_batch,
     list_outcomes,
     outcome,
     send_batch,
@@ -220,9 +221,24 @@ async def test_what_was_relied_on(tmp_path: Path, database_url: str) -> None:
             ("O000006", "HELD", "outcome.before_edition"),
             ("O000008", "HELD", "outcome.reliance"),
         ]
+        # All are in question when they are staged, one of them still when the batch is judged.
+        small = row(10, relied_on(first, 10))
+        small.amount = 5 * YUAN
+        rows = [row(7, relied_on(late, 7)), row(9, relied_on(late, 9)), small]
+        staged = batch_of(bank, rows, "2", issued_at_ms=issued)
+        assert await begin_batch(bank, staged, 1) == 0
         await world.publish(late)
-        second = await send_outcomes(world, bank, [row(7, relied_on(late, 7))], "2", issued_at_ms=issued)
-        assert second.findings == [("O000002", "COUNTED", "")]
+        second = await send_batch(world, bank, staged)
+        assert second.counts == (2, 1, 0, 0, 0)
+        told = [("O000002", "COUNTED", ""), ("O000010", "HELD", "outcome.plausible_amount")]
+        assert second.findings == told
+        with world.gateway.database.reading() as conn:
+            acts = tables.outcome_acts.c
+            judgement = conn.execute(select(acts.judgement).where(acts.document == staged.digest)).scalar_one()
+            # A receipt that has no room for more names the row that is held, too.
+            assert [name for name, *_ in judgements.findings(conn, staged.digest, judgement, 2)] == [
+                outcome_id for outcome_id, *_ in told
+            ]
         assert (await standing(bank))["O000002"] == COUNTED
 
 
