@@ -246,6 +246,7 @@ def findings(
         .order_by(_o.outcome_id)
         .limit(most)
     )
+    found: list[tuple[str, int, str, bytes | None]]
     found = [(name, state, rule, None) for name, state, rule in conn.execute(own)]
     found += [(name, state, rule, batch) for name, state, rule, batch in conn.execute(changed)]
     return sorted(found, key=lambda row: (row[0], row[1], row[3] or b""))[:most]
