@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import Connection
@@ -132,23 +133,31 @@ class Judge:
         """Rows that waited for an edition: what is in question now. Their loans are judged anew."""
         editions, loans = Editions(), set()
         with self.database.reading() as conn:
-            waiting, changes = judgements.read_rows(
-                conn, self.bank, self.document, self.identity, judgements.held_by(rules.EDITION)
-            )
-            told = _by_row(changes)
-            for row in waiting:
-                verdicts = told[row.document, row.place]
-                if rules.own_rule(row.rule, verdicts) != rules.EDITION or _is_copy(row, verdicts):
-                    continue
-                outcome = _outcome_of(conn, row)
-                relied = Relied.of(outcome)
-                assert relied is not None  # or it would not wait
-                fault = find_fault(conn, editions, relied, outcome.loan.reliance.commitment, outcome.event_date)
-                if fault != rules.EDITION:
-                    own = fault or rules.find_implausible(outcome, _terms(conn, row.document))
+            waited = judgements.editions_waited_for(conn, self.bank, self.document, self.identity)
+            come = [digest for digest in waited if editions.find(conn, digest) is not None]
+            for page in judgements.rows_waiting(conn, self.bank, self.document, self.identity, come):
+                for row, outcome in self._outcomes(page):
+                    relied = Relied.of(outcome)
+                    assert relied is not None  # or it would not wait
+                    with self.database.reading() as other:
+                        fault = find_fault(
+                            other, editions, relied, outcome.loan.reliance.commitment, outcome.event_date
+                        )
+                        own = fault or rules.find_implausible(outcome, _terms(other, row.document))
                     self._own[row.document, row.place] = own
                     loans.add(row.loan)
         return loans
+
+    def _outcomes(self, rows: Sequence[Any]) -> Iterator[tuple[Any, lending_pb2.LendingOutcome]]:
+        """Rows in the order of their chunks, with their content: each chunk is read once."""
+        for (document, number), of_chunk in groupby(rows, lambda row: (row.document, row.place // CHUNK_RECORDS)):
+            with self.database.reading() as conn:
+                data = store.find_chunk(conn, document, number)
+            assert data is not None  # staged before its rows were judged
+            records = records_pb2.Chunk.FromString(data).records
+            for row in of_chunk:
+                record = records[row.place % CHUNK_RECORDS].record
+                yield row, lending_pb2.LendingOutcome.FromString(record)
 
     # ── loans ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -304,14 +313,6 @@ def _is_copy(row: Any, verdicts: Sequence[Verdict]) -> bool:
     """Whether another row stands for its id, or none."""
     state = verdicts[-1][0] if verdicts else row.state
     return state not in rules.STANDING
-
-
-def _outcome_of(conn: Connection, row: Any) -> lending_pb2.LendingOutcome:
-    """A row's content, from its chunk."""
-    data = store.find_chunk(conn, row.document, row.place // CHUNK_RECORDS)
-    assert data is not None  # staged before its rows were judged
-    record = records_pb2.Chunk.FromString(data).records[row.place % CHUNK_RECORDS].record
-    return lending_pb2.LendingOutcome.FromString(record)
 
 
 def _terms(conn: Connection, document: bytes) -> lending_service_pb2.ReportingTerms:

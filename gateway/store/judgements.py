@@ -16,6 +16,7 @@ from sqlalchemy import (
     case,
     delete,
     func,
+    literal_column,
     or_,
     select,
     tuple_,
@@ -36,6 +37,7 @@ from gateway.store.tables import (
 from xinyi.margins import ALL, TOTAL
 from xinyi.v1.lending_pb2 import (
     REPORT_STATE_CONFLICT,
+    REPORT_STATE_CORRECTED,
     REPORT_STATE_COUNTED,
     REPORT_STATE_REFUSED,
     REPORT_STATE_REPEATED,
@@ -44,6 +46,9 @@ from xinyi.v1.lending_pb2 import (
 
 #: Values in one IN.
 MOST_VALUES = 500
+#: Rules whose rows have an index of their own; SQLite uses it where the rule stands in the query itself.
+_EDITION: ColumnElement[str] = literal_column("'outcome.edition'")
+_RECONCILE: ColumnElement[str] = literal_column("'outcome.reconcile'")
 _o, _c, _a = outcomes.c, outcome_changes.c, outcome_acts.c
 #: Rows that do not stand for their id.
 _COPIES = (REPORT_STATE_REPEATED, REPORT_STATE_CONFLICT)
@@ -104,9 +109,37 @@ def by_corrects(ids: Collection[str]) -> ColumnElement[bool]:
     return _o.corrects.in_(ids)
 
 
-def held_by(rule: str) -> ColumnElement[bool]:
-    """Rows that were in question by themselves when they came."""
-    return _o.rule == rule
+def _waiting(bank: str, document: bytes, judgement: bytes) -> ColumnElement[bool]:
+    """Rows that were held for an edition when they came, and that nothing has settled since."""
+    settled = (
+        select(_c.place)
+        .join(outcome_acts, _a.judgement == _c.judgement, isouter=True)
+        .where(_c.document == _o.document, _c.place == _o.place)
+        .where(or_(_a.sequence.is_not(None), _c.judgement == judgement))
+        # What a correction takes the place of waits still: it may be needed again.
+        .where(_c.state != REPORT_STATE_CORRECTED, _c.rule != _EDITION)
+    )
+    return and_(_real(bank, document), _o.rule == _EDITION, ~settled.exists())
+
+
+def editions_waited_for(conn: Connection, bank: str, document: bytes, judgement: bytes) -> list[bytes]:
+    """Manifest digests, each once."""
+    waiting = _waiting(bank, document, judgement)
+    return list(conn.execute(select(_o.manifest_digest).where(waiting).distinct()).scalars())
+
+
+def rows_waiting(
+    conn: Connection, bank: str, document: bytes, judgement: bytes, editions: Collection[bytes]
+) -> Iterator[Sequence[Any]]:
+    """Rows that wait for one of these editions, in the order of their chunks. In pages."""
+    some = list(editions)
+    for start in range(0, len(some), MOST_VALUES):
+        query = (
+            select(outcomes)
+            .where(_waiting(bank, document, judgement), _o.manifest_digest.in_(some[start : start + MOST_VALUES]))
+            .order_by(_o.document, _o.place)
+        )
+        yield from conn.execute(query.execution_options(yield_per=MOST_VALUES)).partitions()
 
 
 def loans_of(conn: Connection, keys: Collection[tuple[bytes, int]]) -> Iterator[str]:
@@ -343,11 +376,17 @@ def limits(conn: Connection, document: bytes) -> dict[tuple[str, str], int]:
 
 
 def waits_on_table(conn: Connection, bank: str) -> bool:
-    """Whether a row was ever held because a table says less."""
+    """Whether a row is held because a table says less."""
+    later, later_act = outcome_changes.alias(), outcome_acts.alias()
+    overtaken = (
+        select(later.c.place)
+        .join(later_act, later_act.c.judgement == later.c.judgement)
+        .where(later.c.document == _c.document, later.c.place == _c.place, later_act.c.sequence > _a.sequence)
+    )
     query = (
         select(_c.place)
         .join(outcome_acts, and_(_a.judgement == _c.judgement, _a.bank == bank))
-        .where(_c.rule == "outcome.reconcile")
+        .where(_c.rule == _RECONCILE, ~overtaken.exists())
         .limit(1)
     )
     return conn.execute(query).first() is not None

@@ -141,7 +141,13 @@ _CORRECTING = outcomes.c.corrects.is_not(None)
 Index("outcomes_correcting", outcomes.c.corrects, sqlite_where=_CORRECTING, postgresql_where=_CORRECTING)
 
 _UNKNOWN = outcomes.c.rule == "outcome.edition"
-Index("outcomes_of_unknown_editions", outcomes.c.bank, sqlite_where=_UNKNOWN, postgresql_where=_UNKNOWN)
+Index(
+    "outcomes_of_unknown_editions",
+    outcomes.c.bank,
+    outcomes.c.manifest_digest,
+    sqlite_where=_UNKNOWN,
+    postgresql_where=_UNKNOWN,
+)
 
 # What changed which rows of a bank are counted: batches, and answers to questions, one behind the other. Derived from
 # their documents in this order. An act makes real what one judgement came to, which was staged before.
@@ -168,6 +174,10 @@ outcome_changes = Table(
     Column("first", LargeBinary),  # REPEATED and CONFLICT: the batch that has the row that stands
 )
 Index("outcome_changes_of_row", outcome_changes.c.document, outcome_changes.c.place)
+_NO_ROOM = outcome_changes.c.rule == "outcome.reconcile"
+Index(
+    "outcome_changes_without_room", outcome_changes.c.judgement, sqlite_where=_NO_ROOM, postgresql_where=_NO_ROOM
+)
 
 # What a judgement adds to, or takes from, what a bank's counted rows disbursed in a month.
 outcome_sums = Table(

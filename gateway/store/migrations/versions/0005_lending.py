@@ -143,7 +143,11 @@ def upgrade() -> None:
     )
     unknown = sa.text("rule = 'outcome.edition'")
     op.create_index(
-        "outcomes_of_unknown_editions", "outcomes", ["bank"], sqlite_where=unknown, postgresql_where=unknown
+        "outcomes_of_unknown_editions",
+        "outcomes",
+        ["bank", "manifest_digest"],
+        sqlite_where=unknown,
+        postgresql_where=unknown,
     )
     op.create_table(
         "outcome_acts",
@@ -167,6 +171,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("judgement", "document", "place", name=op.f("pk_outcome_changes")),
     )
     op.create_index("outcome_changes_of_row", "outcome_changes", ["document", "place"])
+    no_room = sa.text("rule = 'outcome.reconcile'")
+    op.create_index(
+        "outcome_changes_without_room",
+        "outcome_changes",
+        ["judgement"],
+        sqlite_where=no_room,
+        postgresql_where=no_room,
+    )
     op.create_table(
         "outcome_sums",
         sa.Column("judgement", sa.LargeBinary(), nullable=False),
