@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
@@ -27,7 +27,6 @@ from gateway.rules.reporting import terms_of
 from gateway.store import judgements, lending, tables
 from gateway.store import outcomes as store
 from gateway.store.db import Database
-from gateway.store.rows import Row
 from xinyi.margins import ALL, TOTAL, value_of
 from xinyi.v1 import envelope_pb2, lending_pb2, lending_service_pb2, records_pb2
 from xinyi.v1.lending_pb2 import (
@@ -54,24 +53,48 @@ class Judgement:
     findings: Sequence[lending_pb2.OutcomeFinding]
 
 
+@dataclass(frozen=True)
+class Limits:
+    """What a counted table says was granted, in fen by (dimension, value)."""
+
+    year: int
+    month: int
+    months: int
+    currency: str
+    granted: Mapping[tuple[str, str], int]
+
+    @property
+    def place(self) -> tuple[int, int, int, str]:
+        """Where one table of a bank counts."""
+        return self.year, self.month, self.months, self.currency
+
+    @property
+    def month_names(self) -> set[str]:
+        return {f"{self.year}-{self.month + n:02d}" for n in range(self.months)}
+
+
 @dataclass
 class Judge:
     """One judgement. Blocks: run it in a thread.
 
     Args:
+        begun_at_ms: stands in its identity, so that one that was left can be told from one that is being made.
         document: the batch whose rows are staged; b"" for an answer.
         rows: of the batch.
         confirmed: rows that a person of the bank says are right.
+        table: one that counts from now on, in the place of another.
     """
 
     database: Database
     bank: str
+    begun_at_ms: int
     document: bytes = b""
     rows: int = 0
     confirmed: frozenset[Key] = frozenset()
-    identity: bytes = field(default_factory=lambda: os.urandom(16))
+    table: Limits | None = None
 
     def __post_init__(self) -> None:
+        self.identity = judgements.identity(self.begun_at_ms) + os.urandom(8)
         #: Rows whose question by themselves has become another one, or none.
         self._own: dict[Key, str] = dict.fromkeys(self.confirmed, "")
 
@@ -98,13 +121,19 @@ class Judge:
                 upon,
                 judgements.counts(conn, self.document, self.identity) if self.document else {},
                 judgements.rules(conn, self.document, self.identity) if self.document else {},
-                [_finding(*found) for found in judgements.findings(conn, self.document, self.identity, MOST_FINDINGS)],
+                self._findings(conn) if self.document else [],
             )
 
+    def _findings(self, conn: Connection) -> list[lending_pb2.OutcomeFinding]:
+        found = judgements.findings(conn, self.document, self.identity, MOST_FINDINGS)
+        return [_finding(*one) for one in found]
+
     def drop(self) -> None:
-        """Where another act came first."""
-        with self.database.writing() as conn:
-            judgements.drop_judgement(conn, self.identity)
+        """What an act has made real stays. Only once the door is done with it."""
+        with self.database.reading() as conn:
+            named = judgements.is_named(conn, self.identity)
+        if not named:
+            drop_judgement(self.database, self.identity)
 
     # ── copies ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -224,22 +253,29 @@ class Judge:
     # ── the bank's tables ──────────────────────────────────────────────────────────────────────────────
 
     def _reconcile(self) -> bool:
-        """Rows beyond what the bank's counted tables say, by date, are in question. Whether anything changed.
-
-        A table that is counted between here and the door is looked at with the bank's next act.
-        """
+        """Rows beyond what the bank's counted tables say, by date, are in question. Whether anything changed."""
         with self.database.reading() as conn:
             again = judgements.waits_on_table(conn, self.bank)
             by_currency: dict[str, list[tuple[set[str], rules.Room]]] = defaultdict(list)
             full: set[str] = set()
-            for table in judgements.counted_tables(conn, self.bank):
-                months, room = _months(table), rules.Room(judgements.limits(conn, table["document"]))
-                by_currency[table["currency"]].append((months, room))
-                granted = judgements.granted(conn, self.bank, months, table["currency"], self.identity)
-                if again or _overflows(judgements.limits(conn, table["document"]), granted):
-                    full.add(table["currency"])
+            for table in self._counted_tables(conn):
+                months = table.month_names
+                by_currency[table.currency].append((months, rules.Room(table.granted)))
+                granted = judgements.granted(conn, self.bank, months, table.currency, self.identity)
+                if again or _overflows(table.granted, granted):
+                    full.add(table.currency)
         changed = [self._fit(currency, by_currency[currency]) for currency in sorted(full)]
         return any(changed)
+
+    def _counted_tables(self, conn: Connection) -> list[Limits]:
+        """As they are once the act is real."""
+        found = [
+            Limits(row["year"], row["month"], row["months"], row["currency"], judgements.limits(conn, row["document"]))
+            for row in judgements.counted_tables(conn, self.bank)
+        ]
+        if self.table is None:
+            return found
+        return [other for other in found if other.place != self.table.place] + [self.table]
 
     def _fit(self, currency: str, rooms: list[tuple[set[str], rules.Room]]) -> bool:
         months, changed = set().union(*(months for months, _ in rooms)), False
@@ -293,6 +329,14 @@ class Judge:
                 insert_rows(conn, tables.outcome_sums, rows, "replace")
 
 
+def drop_judgement(database: Database, identity: bytes) -> None:
+    """One that no act names, nor will. Page by page: other writers never wait long."""
+    more = True
+    while more:
+        with database.writing() as conn:
+            more = judgements.drop_changes(conn, identity, PAGE)
+
+
 _NO_ROOM: Verdict = (REPORT_STATE_HELD, rules.RECONCILE)
 
 
@@ -327,10 +371,6 @@ def _terms(conn: Connection, document: bytes) -> lending_service_pb2.ReportingTe
     row = lending.find_terms(conn, agreement)
     assert row is not None  # checked when the batch began, and never taken away
     return terms_of(row)
-
-
-def _months(table: Row) -> set[str]:
-    return {f"{table['year']}-{table['month'] + n:02d}" for n in range(table["months"])}
 
 
 def _cells(grade: int, guarantee: int) -> list[tuple[str, str]]:

@@ -5,7 +5,7 @@ A judgement's own changes are looked at behind those of all acts. Never commits.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -46,6 +46,8 @@ from xinyi.v1.lending_pb2 import (
 
 #: Values in one IN.
 MOST_VALUES = 500
+#: Dimensions by which single loans are compared with a table.
+_ADDED_UP = (TOTAL, "grade", "guarantee")
 #: Rules whose rows have an index of their own; SQLite uses it where the rule stands in the query itself.
 _EDITION: ColumnElement[str] = literal_column("'outcome.edition'")
 _RECONCILE: ColumnElement[str] = literal_column("'outcome.reconcile'")
@@ -54,10 +56,35 @@ _o, _c, _a = outcomes.c, outcome_changes.c, outcome_acts.c
 _COPIES = (REPORT_STATE_REPEATED, REPORT_STATE_CONFLICT)
 
 
-def drop_judgement(conn: Connection, judgement: bytes) -> None:
-    """One that no act made real, nor will."""
-    for table in (outcome_changes, outcome_sums):
-        conn.execute(delete(table).where(table.c.judgement == judgement))
+def identity(at_ms: int) -> bytes:
+    """How the identities of judgements begin that were begun at a moment: earlier ones sort before it."""
+    return at_ms.to_bytes(8, "big")
+
+
+def is_named(conn: Connection, judgement: bytes) -> bool:
+    """Whether an act has made it real."""
+    return conn.execute(select(_a.sequence).where(_a.judgement == judgement)).first() is not None
+
+
+def left(conn: Connection, before_ms: int) -> list[bytes]:
+    """Judgements that were begun before a moment, and that no act names."""
+    parts = [
+        select(table.c.judgement)
+        .where(table.c.judgement < identity(before_ms))
+        .where(~select(_a.sequence).where(_a.judgement == table.c.judgement).exists())
+        for table in (outcome_changes, outcome_sums)
+    ]
+    return list(conn.execute(union(*parts)).scalars())
+
+
+def drop_changes(conn: Connection, judgement: bytes, most: int) -> bool:
+    """Drops so many changes of a judgement that is not real; with the last of them its sums. Whether more are left."""
+    some = select(_c.document, _c.place).where(_c.judgement == judgement).limit(most)
+    gone = delete(outcome_changes).where(_c.judgement == judgement, tuple_(_c.document, _c.place).in_(some))
+    if conn.execute(gone).rowcount == most:
+        return True
+    conn.execute(delete(outcome_sums).where(outcome_sums.c.judgement == judgement))
+    return False
 
 
 # Rows and how they stand
@@ -364,15 +391,19 @@ def counted_tables(conn: Connection, bank: str) -> list[Row]:
 
 
 def limits(conn: Connection, document: bytes) -> dict[tuple[str, str], int]:
-    """(dimension, value) → fen granted by a table, for those dimensions that single loans are added up by.
+    """What a table says was granted: see `limits_of`."""
+    c = lending_cells.c
+    query = select(c.dimension, c.value, c.granted).where(c.document == document, c.dimension.in_(_ADDED_UP))
+    return limits_of((dimension, value, fen) for dimension, value, fen in conn.execute(query))
+
+
+def limits_of(cells: Iterable[tuple[str, str, int]]) -> dict[tuple[str, str], int]:
+    """(dimension, value) → fen granted, for those dimensions that single loans are added up by.
 
     The total is always told: a table without rows has no cells, and says that nothing was granted.
     """
-    c = lending_cells.c
-    query = select(c.dimension, c.value, c.granted).where(
-        c.document == document, c.dimension.in_(("total", "grade", "guarantee"))
-    )
-    return {(TOTAL, ALL): 0} | {(dimension, value): fen for dimension, value, fen in conn.execute(query)}
+    told = {(dimension, value): fen for dimension, value, fen in cells if dimension in _ADDED_UP}
+    return {(TOTAL, ALL): 0} | told
 
 
 def waits_on_table(conn: Connection, bank: str) -> bool:

@@ -149,14 +149,15 @@ Index(
     postgresql_where=_UNKNOWN,
 )
 
-# What changed which rows of a bank are counted: batches, and answers to questions, one behind the other. Derived from
-# their documents in this order. An act makes real what one judgement came to, which was staged before.
+# What changed which rows of a bank are counted: batches, tables that count, and answers to questions, one behind the
+# other. Derived from their documents in this order. An act makes real what one judgement came to, which was staged
+# before.
 outcome_acts = Table(
     "outcome_acts",
     metadata,
     Column("bank", String, primary_key=True),
     Column("sequence", Integer, primary_key=True),  # 1, 2, ...
-    Column("document", LargeBinary, nullable=False, unique=True),  # digest of the OutcomeBatch or LendingAnswer
+    Column("document", LargeBinary, nullable=False, unique=True),  # digest of the batch, table or answer
     Column("judgement", LargeBinary, nullable=False, unique=True),
     Column("recorded_at_ms", BigInteger, nullable=False),
 )

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -337,9 +340,57 @@ async def test_reconciled_with_the_table(tmp_path: Path, database_url: str) -> N
         ]
         larger = [*firms_of([500 * WAN] * 3), *firms_of([])]
         await send_table(world, bank, corrected(bank, table.digest, larger))
+        assert (await standing(bank))["O000004"] == COUNTED
         second = await send_outcomes(world, bank, [outcome(6, STAGE_APPLIED)], "2")
-        assert second.findings == [("O000004", "COUNTED", "")]
+        assert second.findings == []
         assert granted(world) == 4 * 500 * WAN - 500 * WAN + 9_000 * WAN
+
+
+async def test_tables_and_batches_in_any_order(tmp_path: Path, database_url: str) -> None:
+    """Which rows count of more than a table says is the same whether the table comes before, between or behind them,
+    corrects another one, or is held and confirmed; also where it comes at the same time.
+    """
+    rows = [outcome(n, day=f"2018-0{1 + n % 3}-10") for n in range(1, 9)]
+    by_date = sorted(rows, key=lambda row: (row.event_date, row.outcome_id))
+    counting = {row.outcome_id for row in by_date[:4]}
+
+    async with city(tmp_path, database_url=database_url) as world:
+
+        async def counted_rows(bank: Home) -> set[str]:
+            return {name for name, state in (await standing(bank)).items() if state == COUNTED}
+
+        for number, order in enumerate(permutations("tab")):
+            bank, _ = await reporting_bank(world, f"bank-{number}")
+            say: dict[str, Callable[[], Awaitable[object]]] = {
+                "t": partial(send_table, world, bank, table_of(bank, firms_of([500 * WAN] * 4))),
+                "a": partial(send_outcomes, world, bank, rows[:4], "a"),
+                "b": partial(send_outcomes, world, bank, rows[4:], "b"),
+            }
+            for name in order:
+                await say[name]()
+            assert await counted_rows(bank) == counting, order
+            assert granted(world, bank.party) == 2_000 * WAN
+
+        # More, in fen where 万元 were meant: held, and compared with nothing until a person confirms it.
+        bank, person = await reporting_bank(world, "bank-8")
+        one = await send_table(world, bank, table_of(bank, firms_of([500 * WAN] * 9)))
+        await asyncio.gather(*(send_outcomes(world, bank, [row], f"n{n}") for n, row in enumerate(rows)))
+        assert len(await counted_rows(bank)) == 8
+        small = await send_table(world, bank, corrected(bank, one.digest, firms_of([500 * YUAN])))
+        assert small.state == "HELD"
+        assert len(await counted_rows(bank)) == 8
+        day = day_of(world.clock()).isoformat()
+        world.clock.advance(days=1)
+        await answer_questions(world, person, small.digest)
+        assert await counted_rows(bank) == set()
+        assert len([s for s in (await standing(bank, as_of=day)).values() if s == COUNTED]) == 8
+        right = await send_table(world, bank, corrected(bank, small.digest, firms_of([500 * WAN] * 4)))
+        assert right.state == "COUNTED"
+        assert await counted_rows(bank) == counting
+        # A table without rows says that nothing was granted.
+        await send_table(world, bank, corrected(bank, right.digest, []))
+        assert await counted_rows(bank) == set()
+        assert granted(world, bank.party) == 0
 
 
 async def test_what_the_gateway_does_not_take(tmp_path: Path) -> None:
