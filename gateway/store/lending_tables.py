@@ -17,6 +17,9 @@ from sqlalchemy import (
 
 from audit.log import metadata
 
+#: Compared and sorted as Python does, code point by code point, whatever the database's own collation is.
+_NAME = String().with_variant(String(collation="C"), "postgresql")
+
 # What an agreement wants reported, and gives.
 reporting_terms = Table(
     "reporting_terms",
@@ -111,10 +114,10 @@ outcomes = Table(
     Column("document", LargeBinary, primary_key=True),  # of the batch
     Column("place", Integer, primary_key=True),
     Column("bank", String, nullable=False),
-    Column("outcome_id", String, nullable=False),
+    Column("outcome_id", _NAME, nullable=False),
     # Of a row that was refused the id alone is kept: all that follows is empty.
     Column("taxpayer_id", String, nullable=False),
-    Column("loan", String, nullable=False),  # the bank's reference
+    Column("loan", _NAME, nullable=False),  # the bank's reference
     Column("content", LargeBinary, nullable=False),  # SHA-256 of the record
     Column("stage", Integer, nullable=False),
     Column("event_date", String, nullable=False),
@@ -125,7 +128,7 @@ outcomes = Table(
     Column("evaluation_year", Integer, nullable=False),
     Column("manifest_digest", LargeBinary),
     Column("blinded_key", LargeBinary),
-    Column("corrects", String),
+    Column("corrects", _NAME),
     Column("voids", Integer, nullable=False),  # 1 where nothing takes the place of what it corrects
     Column("closes", Integer, nullable=False),  # 1 where nothing is owed behind it
     # As the row stands by itself: COUNTED, HELD or REFUSED, and by which rule. What the others of its bank make of it

@@ -56,7 +56,9 @@ def _counted(period: Period, currency: str, until_ms: int) -> ColumnElement[bool
 def counted_tables(conn: Connection, period: Period, currency: str, until_ms: int) -> list[Row]:
     """bank, document, recorded_at_ms, row_count of every counted table, by bank."""
     query = select(_t.bank, _t.document, _t.recorded_at_ms, _t.row_count)
-    return rows(conn, query.where(_counted(period, currency, until_ms)).order_by(_t.bank))
+    found = rows(conn, query.where(_counted(period, currency, until_ms)))
+    # Not by the database: its collation may be another, and the order is sealed.
+    return sorted(found, key=lambda row: str(row["bank"]))
 
 
 def add_up(conn: Connection, period: Period, currency: str, until_ms: int) -> list[Row]:

@@ -42,6 +42,7 @@ from tests.outcomes import (
     standing,
     word,
 )
+from tests.postgres import Server
 from tests.world import CITY, SealedEdition, World, city, made_up_uscc
 from xinyi.channel import errors_restored
 from xinyi.days import day_of
@@ -374,7 +375,7 @@ async def test_tables_and_batches_in_any_order(tmp_path: Path, database_url: str
         # More, in fen where 万元 were meant: held, and compared with nothing until a person confirms it.
         bank, person = await reporting_bank(world, "bank-8")
         one = await send_table(world, bank, table_of(bank, firms_of([500 * WAN] * 9)))
-        await asyncio.gather(*(send_outcomes(world, bank, [row], f"n{n}") for n, row in enumerate(rows)))
+        await asyncio.gather(*(send_outcomes(world, bank, rows[n::3], f"n{n}") for n in range(3)))
         assert len(await counted_rows(bank)) == 8
         small = await send_table(world, bank, corrected(bank, one.digest, firms_of([500 * YUAN])))
         assert small.state == "HELD"
@@ -511,3 +512,23 @@ async def test_batches_at_once(tmp_path: Path, database_url: str) -> None:
         assert sum(s.receipt.counted for s in sent) == 120
         assert sum(s.receipt.repeated for s in sent) == 80
         assert granted(world) == 120 * 500 * WAN
+
+
+@pytest.mark.postgresql
+async def test_a_database_that_sorts_otherwise(tmp_path: Path, postgresql_server: Server) -> None:
+    """Which of two rows comes first is told by code points, also where the database puts a before B."""
+    url = postgresql_server.create(locale="en-US")
+    try:
+        async with city(tmp_path, database_url=url) as world:
+            bank, _ = await reporting_bank(world)
+            await send_table(world, bank, table_of(bank, firms_of([500 * WAN])))
+            rows = [outcome(1, outcome_id="a"), outcome(2, outcome_id="B")]
+            sent = await send_outcomes(world, bank, rows)
+            assert sent.findings == [("a", "HELD", "outcome.reconcile")]
+            # On one day and of one stage: by id, the repayment to nothing first.
+            last = outcome(3, STAGE_REPAID, "2018-05-01", outcome_id="C", loan="L3", amount=500 * WAN, balance=0)
+            part = outcome(3, STAGE_REPAID, "2018-05-01", outcome_id="b", loan="L3", amount=WAN)
+            second = await send_outcomes(world, bank, [last, part], "2")
+            assert second.findings == [("b", "HELD", "outcome.transition")]
+    finally:
+        postgresql_server.drop(url)

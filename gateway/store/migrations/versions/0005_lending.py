@@ -108,14 +108,15 @@ def upgrade() -> None:
         sa.Column("data", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("document", "number", name=op.f("pk_outcome_chunks")),
     )
+    name = sa.String().with_variant(sa.String(collation="C"), "postgresql")
     op.create_table(
         "outcomes",
         sa.Column("document", sa.LargeBinary(), nullable=False),
         sa.Column("place", sa.Integer(), nullable=False),
         sa.Column("bank", sa.String(), nullable=False),
-        sa.Column("outcome_id", sa.String(), nullable=False),
+        sa.Column("outcome_id", name, nullable=False),
         sa.Column("taxpayer_id", sa.String(), nullable=False),
-        sa.Column("loan", sa.String(), nullable=False),
+        sa.Column("loan", name, nullable=False),
         sa.Column("content", sa.LargeBinary(), nullable=False),
         sa.Column("stage", sa.Integer(), nullable=False),
         sa.Column("event_date", sa.String(), nullable=False),
@@ -126,7 +127,7 @@ def upgrade() -> None:
         sa.Column("evaluation_year", sa.Integer(), nullable=False),
         sa.Column("manifest_digest", sa.LargeBinary(), nullable=True),
         sa.Column("blinded_key", sa.LargeBinary(), nullable=True),
-        sa.Column("corrects", sa.String(), nullable=True),
+        sa.Column("corrects", name, nullable=True),
         sa.Column("voids", sa.Integer(), nullable=False),
         sa.Column("closes", sa.Integer(), nullable=False),
         sa.Column("state", sa.Integer(), nullable=False),
