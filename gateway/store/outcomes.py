@@ -150,9 +150,11 @@ def count_states(conn: Connection, batch: Row, until_ms: int) -> dict[int, int]:
 
 
 def rows_of_taxpayer(conn: Connection, identifier: str) -> Sequence[Any]:
-    """Rows about a taxpayer in batches that were recorded: batch, place; by batch and place."""
+    """Rows about a taxpayer in batches that were recorded: batch, place, id, and how each stands by itself; by batch
+    and place.
+    """
     query = (
-        select(_o.document, _o.place)
+        select(_o.document, _o.place, _o.outcome_id, _o.state, _o.rule)
         .join(outcome_batches, outcome_batches.c.document == _o.document)
         .where(_o.taxpayer_id == identifier, _o.state != REPORT_STATE_REFUSED)
         .order_by(outcome_batches.c.recorded_at_ms, _o.document, _o.place)
