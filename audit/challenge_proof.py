@@ -2,6 +2,7 @@
 
     table.dsse  challenge.dsse  acknowledgement.dsse (the gateway's, of the challenge)
     entry/      the log's entry of the table, proven under the challenge's checkpoint (audit.entry_proof)
+    answered/   the log's entry of the bank's answer, which names the digest of its opening; once it was fetched
 """
 
 from __future__ import annotations
@@ -26,8 +27,11 @@ M = TypeVar("M", bound=Message)
 
 #: What the log says when it takes in a table.
 INTAKES = ("lending.counted", "lending.held")
+#: What it says when a bank answered.
+ANSWERED = "challenge.answered"
 _DOCUMENTS = ("table", "challenge")
 ACKNOWLEDGEMENT = "acknowledgement.dsse"
+ANSWER = "answered"
 
 _README = """\
 This folder holds a challenge to a bank's table of what it lent. To verify what the bank opens in answer to it, with
@@ -35,7 +39,8 @@ the keys that your own policy file names:
     xinyi-audit verify-opening FOLDER OPENING --policy policy.toml
 
 By hand: the seed is SHA-256("xinyi-sample-seed-v1" 0x00, document digest of table.dsse, root hash of the checkpoint in
-challenge.dsse). entry/ proves that the table stood in the log before that checkpoint was signed.
+challenge.dsse). entry/ proves that the table stood in the log before that checkpoint was signed; answered/, once it was
+fetched (xinyi-audit challenges --keep FOLDER), which opening the bank named to the log.
 """
 
 
@@ -46,6 +51,8 @@ class ChallengeProof:
     entry: EntryProof
     #: None until the gateway's answer came.
     acknowledgement: envelope_pb2.Envelope | None = None
+    #: The log's entry that the bank answered; None until it was fetched.
+    answered: EntryProof | None = None
 
     def acknowledged(self, acknowledgement: envelope_pb2.Envelope) -> ChallengeProof:
         return replace(self, acknowledgement=acknowledgement)
@@ -77,7 +84,32 @@ class ChallengeProof:
             check_signer(asked, asked_by, party_of(asked_by))
         return drawn
 
+    def logged_answer(self, drawn: Drawn, policy: Policy) -> lending_pb2.ChallengeAnswer:
+        """What the bank told the log that it opened.
+
+        1. it is here, and stands in the log, 2. the bank sealed it, 3. in answer to this challenge.
+
+        Raises VerificationError, Invalid; EvidenceMissing where it is not here or no key of the bank is pinned.
+        """
+        # 1
+        if self.answered is None:
+            raise EvidenceMissing(
+                "what the bank told the log of its opening is not here: xinyi-audit challenges --keep FOLDER fetches it"
+            )
+        entry, _ = self.answered.verify(policy.log_key)
+        if entry.kind != ANSWERED or not self.answered.documents:
+            raise ProofInvalid("the entry of the log is of no answer", basis="challenge.answer")
+        # 2
+        bank = drawn.table.bank
+        answer = _open(self.answered.documents[0], lending_pb2.ChallengeAnswer, policy, bank)
+        check_signer(answer, answer.message.answered_by, bank)
+        # 3
+        if answer.message.challenge != drawn.challenge_digest:
+            raise DigestMismatch("the bank's answer in the log is to another challenge", basis="challenge.answer")
+        return answer.message
+
     def files(self) -> dict[str, bytes]:
+        """As they are written when the challenge is made."""
         documents = {f"{name}.dsse": getattr(self, name) for name in _DOCUMENTS}
         if self.acknowledgement is not None:
             documents[ACKNOWLEDGEMENT] = self.acknowledgement
@@ -90,15 +122,27 @@ class ChallengeProof:
         """Raises EncodingInvalid, FileNotFoundError, DigestMismatch."""
         table, challenge = (_read(folder / f"{name}.dsse", MAX_PAYLOAD_BYTES) for name in _DOCUMENTS)
         found = cls(table, challenge, EntryProof.read(folder / "entry"))
-        answered = folder / ACKNOWLEDGEMENT
-        return found.acknowledged(_read(answered, MAX_PAYLOAD_BYTES)) if answered.exists() else found
+        if (acknowledgement := folder / ACKNOWLEDGEMENT).exists():
+            found = found.acknowledged(_read(acknowledgement, MAX_PAYLOAD_BYTES))
+        answered = folder / ANSWER
+        return replace(found, answered=EntryProof.read(answered)) if answered.exists() else found
 
 
-def verify_answer(drawn: Drawn, opening: Path, policy: Policy) -> Verified:
-    """What a bank opened, in a file. Raises as `verify_opening`, and SignatureInvalid where it is not the bank's."""
+def verify_answer(proof: ChallengeProof, drawn: Drawn, opening: Path, policy: Policy) -> Verified:
+    """What a bank opened, in a file: 1. it holds, 2. it is the one that the bank named to the log.
+
+    Raises as `verify_opening` and `logged_answer`; SignatureInvalid where it is not the bank's, DigestMismatch where
+    the log names another one.
+    """
+    # 1
     sealed = _read(opening, MAX_OPENING_BYTES)
     opened = _open(sealed, lending_pb2.Opening, policy, drawn.table.bank, most=MAX_OPENING_BYTES)
-    return verify_opening(drawn, opened.message, policy)
+    verified = verify_opening(drawn, opened.message, policy)
+    # 2
+    answer = proof.logged_answer(drawn, policy)
+    if (answer.opening, answer.rows) != (opened.digest, len(verified.rows)):
+        raise DigestMismatch("the bank told the log of another opening than this one", basis="challenge.answer")
+    return verified
 
 
 def _open(

@@ -99,6 +99,7 @@ def check_batch(entry: log_pb2.LogEntry, batch: Opened[lending_pb2.OutcomeBatch]
     """The bank's own issuer sealed it, its root follows from its chunk roots, and the entry says what it says."""
     message = batch.message
     lending.check_outcome_batch(message)
+    lending.check_issue(message, entry.recorded_at_ms)
     outcomes.check_batch_tree(message)
     check_signer(batch, message.issued_by, message.bank)
     check_same("bank", entry.counterparty, message.bank)

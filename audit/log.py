@@ -567,6 +567,12 @@ def lock(conn: Connection, number: int) -> None:
         conn.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
 
 
+def newest_opening(conn: Connection) -> bytes:
+    """Of the entry that was written last; empty where there is none, or it was erased."""
+    query = select(log_entries.c.opening).order_by(log_entries.c.id.desc()).limit(1)
+    return conn.execute(query).scalar_one_or_none() or b""
+
+
 def new_entry(salt: bytes, opening: bytes) -> dict[str, bytes]:
     """Row of a pending entry; durable when the transaction that writes it commits."""
     return {"leaf": entries.leaf(salt, opening), "salt": salt, "opening": opening}

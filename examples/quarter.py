@@ -97,6 +97,7 @@ def tell_sample(city: City, name: str) -> None:
     [asked] = json.loads(bank.run("challenges", "--json", quiet=True))
     bank.run("challenges")
     bank.run("open", asked["challenge"][:12], "-o", work / "opening.dsse", "--yes")
+    city.auditor.run("challenges", "--keep", work / "challenge")
     story.run("xinyi-audit", "verify-opening", work / "challenge", work / "opening.dsse", *policy)
 
 

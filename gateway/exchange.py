@@ -34,6 +34,7 @@ from gateway.store import tables
 from gateway.store.db import Database
 from gateway.work import Need as Need
 from gateway.work import Outcome, Work, settle
+from xinyi.checks import CLOCKS_MS
 from xinyi.errors import Conflict, Unavailable
 from xinyi.fields import check_no_identifier
 from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2, log_pb2
@@ -353,7 +354,7 @@ class Door:
         outcomes: list[Outcome] = []
         with self._database.writing() as conn:
             log.lock(conn, log.DOOR_LOCK)
-            shared = _Batch(conn, self._clock(), batch)
+            shared = _Batch(conn, _not_before(log.newest_opening(conn), self._clock()), batch)
             for work in batch:
                 try:
                     outcomes.append((work, shared.run(work), None))
@@ -363,6 +364,21 @@ class Door:
                     outcomes.append((work, None, error))
             shared.flush()
         return outcomes
+
+
+def _not_before(newest: bytes, now_ms: int) -> int:
+    """The clock's time, or that of the newest entry where another process's clock is a little ahead of ours.
+
+    Times of entries then ascend as the entries do, so what was recorded until a moment stays what it was. Clocks that
+    differ by more are not corrected: one that was set to next year would hold all others there.
+    """
+    last_ms = log_pb2.LogEntry.FromString(newest).recorded_at_ms
+    if last_ms <= now_ms:
+        return now_ms
+    if last_ms - now_ms <= CLOCKS_MS:
+        return last_ms
+    logger.error("alarm.clock_behind", behind_ms=last_ms - now_ms)
+    return now_ms
 
 
 def _translated(error: Exception) -> Exception:

@@ -2,8 +2,8 @@
 
     put → examine, in a crew's process → order against the chunk before → what it relied on → staged
 
-What is staged is durable, and not real: the batch's row, which the door commits, does that. A row without an
-authorisation is never written: what is kept of it is its commitment, in the chunk, and its id.
+What is staged is durable, and not real: the batch's row, which the door commits, does that. A row that is refused, for
+want of an authorisation for instance, is never written: what is kept of it is its commitment, in the chunk, and its id.
 """
 
 from __future__ import annotations
@@ -83,7 +83,8 @@ def examine(
     refused: list[int] = []
     for place, outcome in enumerate(chunk.outcomes):
         try:
-            if rules.is_authorised(outcome, day):
+            refusal = rules.find_refusal(outcome, day)
+            if not refusal:
                 check_outcome(outcome)
                 rows.append(_row(outcome, chunk.records[place], wanted))
                 # What voids another row needs no grade.
@@ -91,17 +92,15 @@ def examine(
                     relied.append((place, told, outcome.loan.reliance.commitment, _is_own(told, blinding_keys)))
             else:
                 check_reference(outcome.outcome_id, "outcome.id")
-                rows.append((outcome.outcome_id, *_REFUSED))
+                rows.append((outcome.outcome_id, *_REFUSED, refusal))
                 refused.append(place)
         except Invalid as error:
             raise Invalid(f"row {place + 1}: {error.explanation}", basis=error.basis) from None
     return Examined(evidence.without(data, chunk, refused), rows, relied)
 
 
-#: What stands of a row whose content is not kept.
-_REFUSED = (
-    "", "", b"", 0, "", 0, "", 0, 0, 0, None, None, None, 0, 0, REPORT_STATE_REFUSED, rules.AUTHORISATION
-)  # fmt: skip
+#: What stands of a row whose content is not kept, but for its id and the rule.
+_REFUSED = ("", "", b"", 0, "", 0, "", 0, 0, 0, None, None, None, 0, 0, REPORT_STATE_REFUSED)
 
 
 def _row(

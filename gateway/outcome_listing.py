@@ -50,12 +50,13 @@ class Listing:
         for batch in self.batches:
             with self.database.reading() as conn:
                 sealed: envelope_pb2.Envelope | None = editions.get_document(conn, batch["document"])
+                receipt: envelope_pb2.Envelope | None = editions.get_document(conn, batch["receipt"])
             for number in range(-(-batch["row_count"] // CHUNK_RECORDS)):
                 with self.database.reading() as conn:
                     outcomes = self._chunk(conn, batch, number, known)
                 if outcomes:
-                    yield pb.ListOutcomesResponse(outcomes=outcomes, batch=sealed)
-                    sealed = None
+                    yield pb.ListOutcomesResponse(outcomes=outcomes, batch=sealed, receipt=receipt)
+                    sealed = receipt = None
 
     def _chunk(self, conn: Connection, batch: Row, number: int, known: Editions) -> list[pb.OutcomeStatus]:
         document, first = batch["document"], number * CHUNK_RECORDS
@@ -63,18 +64,19 @@ class Listing:
         if data is None:
             raise LookupError(f"chunk {number} of batch {document.hex()} is missing from the store")
         states = store.states_of(conn, document, (first, first + CHUNK_RECORDS), self.until_ms)
+        withheld = store.refused_ids(conn, document, (first, first + CHUNK_RECORDS))
         wanted = [
-            (salted, *states[place])
+            (salted, *states[place], withheld.get(place, ""))
             for place, salted in enumerate(records_pb2.Chunk.FromString(data).records, first)
             if self.state in (0, states[place][0])
         ]
         # Of a row that was refused nothing is kept.
-        relied = [Relied.of(lending_pb2.LendingOutcome.FromString(salted.record)) for salted, _, _ in wanted]
+        relied = [Relied.of(lending_pb2.LendingOutcome.FromString(salted.record)) for salted, *_ in wanted]
         truths = true_grades(conn, filter(None, relied), self.until_ms, known)
         found = [truths.get((told.manifest_digest, told.blinded_key)) if told else None for told in relied]
         return [
-            _status(salted, document, state, rule, truth)
-            for (salted, state, rule), truth in zip(wanted, found, strict=True)
+            _status(salted, document, state, rule, refused_id, truth)
+            for (salted, state, rule, refused_id), truth in zip(wanted, found, strict=True)
         ]
 
 
@@ -139,7 +141,7 @@ def _offer(
 
 
 def _status(
-    salted: records_pb2.SaltedRecord, document: bytes, state: int, rule: str, truth: Truth | None
+    salted: records_pb2.SaltedRecord, document: bytes, state: int, rule: str, refused_id: str, truth: Truth | None
 ) -> pb.OutcomeStatus:
     recalled = truth is not None and truth.recalled
     return pb.OutcomeStatus(
@@ -149,4 +151,5 @@ def _status(
         question=question(rule),
         true_grade=truth.grade if truth is not None and recalled else 0,  # type: ignore[arg-type]
         recalled=recalled,
+        refused_id=refused_id,
     )

@@ -19,9 +19,9 @@ from gateway.rules.partners import check_right
 from gateway.rules.reporting import terms_of
 from gateway.store import editions, judgements, lending, parties, tables
 from gateway.store import outcomes as store
-from xinyi.days import DAY_MS, day_of
+from xinyi.days import day_of
 from xinyi.errors import Conflict, Invalid, NotEntitled, Unknown
-from xinyi.lending import check_outcome_batch
+from xinyi.lending import BEGUN_WITHIN_MS, check_issue, check_outcome_batch
 from xinyi.server import Caller
 from xinyi.v1 import envelope_pb2, exchange_pb2, lending_pb2
 from xinyi.v1.lending_pb2 import (
@@ -52,8 +52,6 @@ async def open_batch(
         raise NotEntitled("a bank reports what it lent itself", basis="batch.bank")
     if not any(key.holder == batch.issued_by for key in received.signers):
         raise NotEntitled("the batch is not sealed by the one who issued it", basis="batch.issued_by")
-    if batch.issued_at_ms > reception.door.now() + DAY_MS:
-        raise Invalid("the batch is from the future: its clock is wrong", basis="batch.issued_at")
     return received
 
 
@@ -67,11 +65,13 @@ def _find_taken(conn: Connection, document: bytes) -> Taken | None:
 
 
 async def begin(reception: Reception, received: Received[lending_pb2.OutcomeBatch]) -> int:
-    """Notes the intake; returns how many chunks are here already. Raises NotEntitled, Contradiction."""
+    """Notes the intake; returns how many chunks are here already. Raises Invalid, NotEntitled, Contradiction."""
     now_ms = reception.door.now()
 
     def work(conn: Connection) -> int:
         if store.find_batch(conn, received.digest) is None:  # else another upload was faster
+            if store.find_intake(conn, received.digest) is None:
+                check_issue(received.message, now_ms, BEGUN_WITHIN_MS)
             _check_place(conn, received.message, now_ms)
             row = {
                 "document": received.digest,
@@ -87,7 +87,10 @@ async def begin(reception: Reception, received: Received[lending_pb2.OutcomeBatc
 
 
 async def commit(reception: Reception, received: Received[lending_pb2.OutcomeBatch]) -> Taken:
-    """Makes a batch real whose chunks are all staged. Raises NotEntitled, Conflict, Contradiction, Unavailable."""
+    """Makes a batch real whose chunks are all staged.
+
+    Raises Invalid, NotEntitled, Conflict, Contradiction, Unavailable.
+    """
     batch = received.message
     await reception.database.read(lambda conn: _check_complete(conn, received))
     taken = await perform(
@@ -110,6 +113,7 @@ def _check_complete(conn: Connection, received: Received[lending_pb2.OutcomeBatc
 
 
 def _check_place(conn: Connection, batch: lending_pb2.OutcomeBatch, now_ms: int) -> None:
+    check_issue(batch, now_ms)
     check_right(parties.find_party(conn, batch.bank), "report")
     check_in_force(parties.find_agreement(conn, batch.agreement_id), batch.bank, day_of(now_ms))
     row = lending.find_terms(conn, batch.agreement_id)

@@ -27,10 +27,14 @@ from gateway.store import tables
 from gateway.store.rows import Row
 from xinyi.errors import Conflict, DigestMismatch, Invalid, Unknown
 from xinyi.grade_columns import GradeColumns
-from xinyi.margins import ALL, NO_GRADE, SUMS, TOTAL, WITHDRAWN, grade_name
+from xinyi.margins import ALL, NO_GRADE, SUMS, TOTAL, WITHDRAWN, grade_name, is_empty
 from xinyi.suppression import DEFINITIONS, Figures, Sums, publish
 from xinyi.v1 import edition_pb2, lending_pb2
 
+#: Stage → "grade", "true-grade", "grade-pair" → cells.
+Families = dict[str, dict[str, dict[str, Sums]]]
+#: Versions to seal, each with the digest of the one before, or nothing.
+Drafts = list[tuple[lending_pb2.Statistics, bytes]]
 AUDIENCES = (lending_pb2.AUDIENCE_BUREAU, lending_pb2.AUDIENCE_BANKS)
 
 
@@ -40,7 +44,7 @@ class Counted:
 
     figures: Figures
     tables: tuple[lending_pb2.CountedTable, ...]
-    #: Dimension → tables with rows that do not have it: it is not published.
+    #: Dimension → tables whose total is not zero that do not have it: it is not published.
     left_out: Mapping[str, int]
 
 
@@ -52,6 +56,8 @@ class Run:
     banks: int
     made: tuple[lending_pb2.Statistics, ...]
     left_out: Mapping[str, int]
+    #: So few banks stand behind what would be new for banks that their version waits; None where none does.
+    waits_with: int | None
 
 
 # Counting
@@ -61,22 +67,22 @@ def count(conn: Connection, period: lending_pb2.LendingPeriod, currency: str, un
     """Adds up what counted at a moment. All of it is read from one moment of the database, too."""
     at = (period, currency, until_ms)
     counted = store.counted_tables(conn, *at)
-    with_rows = sum(row["row_count"] > 0 for row in counted)
+    banks = {row["bank"]: Sums() for row in counted}
+    banks |= {row["bank"]: _sums(row) for row in store.bank_totals(conn, *at)}
+    filled = sum(not is_empty(total) for total in banks.values())
     reporters = store.count_reporters(conn, *at)
-    left_out = {name: with_rows - number for name, number in sorted(reporters.items()) if number < with_rows}
+    left_out = {name: filled - number for name, number in sorted(reporters.items()) if number < filled}
     margins: dict[str, dict[str, Sums]] = {TOTAL: {ALL: Sums()}}
     for row in store.add_up(conn, *at):
         if row["dimension"] not in left_out:
             margins.setdefault(row["dimension"], {})[row["value"]] = _sums(row)
-    banks = {row["bank"]: Sums() for row in counted}
-    banks |= {row["bank"]: _sums(row) for row in store.bank_totals(conn, *at)}
     named = tuple(
         lending_pb2.CountedTable(
             bank=row["bank"], table=row["document"], recorded_at_ms=row["recorded_at_ms"]
         )
         for row in counted
     )
-    return Counted(Figures(margins, banks, _consented(conn, *at)), named, left_out)
+    return Counted(Figures(margins, banks, *_consented(conn, *at)), named, left_out)
 
 
 def _sums(row: Mapping[str, Any]) -> Sums:
@@ -85,28 +91,43 @@ def _sums(row: Mapping[str, Any]) -> Sums:
 
 def _consented(
     conn: Connection, period: lending_pb2.LendingPeriod, currency: str, until_ms: int
-) -> dict[str, dict[str, dict[str, Sums]]]:
+) -> tuple[Families, Families]:
+    """Rows with consent by both grades: of enterprises, and of customers."""
     at = (period, currency, until_ms)
+    added = store.add_up_consented(conn, *at)
+    few = store.consented_of(conn, *at, corrected_taxpayers(conn, until_ms) if added else set())
+    moved = list(_moved(conn, few, until_ms))
+    return _by_true_grade(added, moved, few, "firms"), _by_true_grade(added, moved, few, "customers")
+
+
+def _by_true_grade(
+    added: Collection[Row], moved: Collection[tuple[str, Row]], few: Collection[Row], counted: str
+) -> Families:
+    """Args: moved — true grade and row; counted — "firms", once over all banks, or "customers", once at each."""
     relied: dict[str, dict[str, Sums]] = {}
-    for row in store.add_up_consented(conn, *at):
-        sums = Sums(loans=row["loans"], firms=row["firms"], granted=int(row["granted"]))
+    for row in added:
+        sums = Sums(loans=int(row["loans"]), firms=int(row[counted]), granted=int(row["granted"]))
         relied.setdefault(_stage(row["stage"]), {})[_grade(row["grade"])] = sums
-    corrected = corrected_taxpayers(conn, until_ms) if relied else set()
-    few = store.consented_of(conn, *at, corrected)
-    rows = Counter((_stage(row["stage"]), _grade(row["grade"]), row["taxpayer_id"]) for row in few)
-    return by_true_grade(relied, _moved(conn, few, until_ms), rows)
+
+    def who(row: Row) -> tuple[str, str]:
+        return ("" if counted == "firms" else row["bank"], row["taxpayer_id"])
+
+    numbers = Counter((_stage(row["stage"]), _grade(row["grade"]), who(row)) for row in few)
+    told = (
+        Moved(_stage(row["stage"]), _grade(row["grade"]), true, who(row), row["amount"]) for true, row in moved
+    )
+    return by_true_grade(relied, told, numbers)
 
 
-def _moved(conn: Connection, few: Collection[Row], until_ms: int) -> Iterator[Moved]:
-    """Of these rows those that are told another grade than they relied on."""
+def _moved(conn: Connection, few: Collection[Row], until_ms: int) -> Iterator[tuple[str, Row]]:
+    """Of these rows those that are told another grade than they relied on, behind that grade."""
     names = ("taxpayer_id", "manifest_digest", "blinded_key", "grade", "evaluation_year")
     relied = {Relied(*(row[name] for name in names)) for row in few if row["grade"]}
     truths = true_grades(conn, sorted(relied), until_ms)
     for row in few:
         truth = truths.get((row["manifest_digest"], row["blinded_key"]))
         if truth is not None and truth.recalled:
-            true = grade_name(truth.grade) if truth.grade else WITHDRAWN
-            yield Moved(_stage(row["stage"]), _grade(row["grade"]), true, row["taxpayer_id"], row["amount"])
+            yield grade_name(truth.grade) if truth.grade else WITHDRAWN, row
 
 
 def corrected_taxpayers(conn: Connection, until_ms: int) -> set[str]:
@@ -134,7 +155,8 @@ def _grade(number: int) -> str:
 async def run(
     reception: Reception, period: lending_pb2.LendingPeriod, currency: str, until_ms: int | None = None
 ) -> Run:
-    """Makes a version for each audience whose figures are not those of its newest one.
+    """Makes a version for each audience whose figures are not those of its newest one; that for banks waits until
+    three banks stand behind what is new.
 
     1. the moment is over: whatever the door lets in from here on has a later time, 2. it is counted beside the door,
     so that a long count holds up no exchange, 3. what is new is sealed and logged, both versions in one transaction.
@@ -151,33 +173,51 @@ async def run(
         raise Invalid("what is to come cannot be counted yet", basis="statistics.until")
 
     # 2
-    def prepare() -> tuple[Counted, list[tuple[lending_pb2.Statistics, bytes]]]:
+    def prepare() -> tuple[Counted, Drafts, int | None]:
         with reception.database.moment() as conn:
             return _prepare(conn, period, currency, until_ms)
 
-    counted, drafts = await reception.database.in_thread(prepare)
+    counted, drafts, waits_with = await reception.database.in_thread(prepare)
     # 3
     if drafts:
         await reception.door.run(lambda x: _record(x, reception, drafts))
     made = tuple(draft for draft, _ in drafts)
-    return Run(until_ms, len(counted.tables), made, counted.left_out)
+    return Run(until_ms, len(counted.tables), made, counted.left_out, waits_with)
 
 
 def _prepare(
     conn: Connection, period: lending_pb2.LendingPeriod, currency: str, until_ms: int
-) -> tuple[Counted, list[tuple[lending_pb2.Statistics, bytes]]]:
+) -> tuple[Counted, Drafts, int | None]:
     counted = count(conn, period, currency, until_ms)
     owing = {row["party"] for row in store.list_terms(conn) if _owes(row, period, currency)}
-    drafts = []
+    drafts: Drafts = []
+    waits_with = None
     for audience in AUDIENCES:
         newest = store.newest(conn, period, currency, audience)
         if newest is None and not counted.tables:
             raise Unknown("no bank's table of this period and currency counts", basis="statistics.tables")
         before = newest["document"] if newest is not None else b""
         draft = _draft(conn, counted, period, currency, until_ms, audience, owing, before)
-        if draft is not None:
-            drafts.append((draft, before))
-    return counted, drafts
+        if draft is None:
+            continue
+        if audience == lending_pb2.AUDIENCE_BANKS:
+            old_ms = newest["counted_until_ms"] if newest is not None else -1
+            were, are = (_lenders(conn, period, currency, at_ms) for at_ms in (old_ms, until_ms))
+            behind = rules.banks_behind(were, are)
+            if behind < rules.FEWEST_BANKS:
+                waits_with = behind
+                continue
+        drafts.append((draft, before))
+    return counted, drafts, waits_with
+
+
+def _lenders(
+    conn: Connection, period: lending_pb2.LendingPeriod, currency: str, until_ms: int
+) -> dict[str, bytes]:
+    """Banks of whose counted table something is in the sums, with its digest."""
+    at = (period, currency, until_ms)
+    told = {row["bank"] for row in store.bank_totals(conn, *at) if any(row[name] for name in SUMS)}
+    return {row["bank"]: row["document"] for row in store.counted_tables(conn, *at) if row["bank"] in told}
 
 
 def _owes(row: Mapping[str, Any], period: lending_pb2.LendingPeriod, currency: str) -> bool:
@@ -185,9 +225,7 @@ def _owes(row: Mapping[str, Any], period: lending_pb2.LendingPeriod, currency: s
     return terms.currency == currency and reporting.wants(row, terms, period)
 
 
-def _record(
-    x: Exchange, reception: Reception, drafts: Collection[tuple[lending_pb2.Statistics, bytes]]
-) -> None:
+def _record(x: Exchange, reception: Reception, drafts: Drafts) -> None:
     for draft, before in drafts:
         newest = store.newest(x.conn, draft.period, draft.currency, draft.audience)
         if (newest["document"] if newest is not None else b"") != before:

@@ -68,7 +68,9 @@ def table_of(
     cells = [
         (dimension, value)
         for dimension in ("total", *dimensions)
-        for value in sorted({value_of(dimension)(row) for firm in firms for row in firm.rows if any(amounts(row))})
+        for value in sorted({
+            value_of(dimension)(row) for firm in firms for row in firm.rows if dimension == "total" or any(amounts(row))
+        })
     ]
     layout = Layout(cells)
     tree = LendingTree(layout)

@@ -13,6 +13,7 @@ from audit import envelope, merkle
 from audit.keys import Keyring
 from audit.outcomes import commitment, leaf_hashes
 from audit.records import CHUNK_RECORDS, chunk_bytes
+from gateway.exchange import wall_clock
 from gateway.office.agreements import agreement_id
 from proto.vectors.make import uscc
 from tests.lending import WAN
@@ -21,8 +22,6 @@ from xinyi.channel import errors_restored
 from xinyi.v1 import envelope_pb2, lending_pb2, lending_service_pb2, records_pb2
 from xinyi.v1.lending_service_pb2_grpc import LendingServiceStub
 
-#: 2018-11-01 in China: all batches are issued then, unless told otherwise.
-ISSUED_AT_MS = 1_541_030_400_000
 DISBURSED = lending_pb2.STAGE_DISBURSED
 
 
@@ -63,7 +62,7 @@ def outcome(
                 digest=number.to_bytes(32, "big"),
                 scope="lending-outcomes",
                 valid_from="2018-01-01",
-                valid_to="2019-12-31",
+                valid_to="2099-12-31",
             )
         )
     for name, value in changes.items():
@@ -93,10 +92,10 @@ def batch_of(
     number: str = "1",
     *,
     seed: int = 7,
-    issued_at_ms: int = ISSUED_AT_MS,
+    issued_at_ms: int | None = None,
     **changes: Any,
 ) -> Batch:
-    """Args: changes — further fields of the batch."""
+    """Args: issued_at_ms — now where it is not given; changes — further fields of the batch."""
     chance = random.Random(seed)
     rows = [
         (chance.randbytes(32), row.SerializeToString(deterministic=True))
@@ -112,7 +111,7 @@ def batch_of(
         root=merkle.root(hashes),
         chunk_roots=[merkle.root(hashes[start : start + CHUNK_RECORDS]) for start in starts],
         issued_by=home.settings.holder,
-        issued_at_ms=issued_at_ms,
+        issued_at_ms=wall_clock() if issued_at_ms is None else issued_at_ms,
     )
     for name, value in changes.items():
         setattr(batch, name, value)
@@ -189,7 +188,9 @@ async def send_batch(world: World, home: Home, batch: Batch) -> SentBatch:
 async def send_outcomes(
     world: World, home: Home, outcomes: Iterable[lending_pb2.LendingOutcome], number: str = "1", **changes: Any
 ) -> SentBatch:
-    return await send_batch(world, home, batch_of(home, outcomes, number, **changes))
+    """Issued now by the world's clock, unless `changes` say otherwise."""
+    batch = batch_of(home, outcomes, number, **({"issued_at_ms": world.clock()} | changes))
+    return await send_batch(world, home, batch)
 
 
 async def list_outcomes(home: Home, **request: Any) -> list[lending_service_pb2.OutcomeStatus]:

@@ -58,7 +58,8 @@ ZONES = {
         "gateway.intake gateway.metrics gateway.work gateway.states gateway.preparation gateway.recalls "
         "gateway.catchup gateway.polls gateway.disputes gateway.row_answers gateway.watching "
         "gateway.judgement gateway.outcome_intake gateway.outcome_listing gateway.outcome_reports gateway.reliances "
-        "gateway.bucket_paths gateway.subjects gateway.challenges gateway.statistics",
+        "gateway.bucket_paths gateway.subjects gateway.challenges gateway.statistics gateway.messages "
+        "gateway.inquiries",
         "wire proof log rules store",
         "sqlalchemy structlog prometheus_client",
     ),

@@ -2,7 +2,8 @@
 
 A CSV file with the columns loan, granted, balance, class; others may stand beside them. Amounts are in the currency's
 unit with up to two decimals, 1200000 or 1200000.50; a class is one of the five, in English or Chinese, or blank where
-nothing is owed.
+nothing is owed. `granted` is what was disbursed within the period of the table; it is not compared where a row says
+that nothing was, as of a loan of an earlier period.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from xinyi.errors import Invalid
 from xinyi.v1 import lending_pb2
 
 COLUMNS = ("loan", "granted", "balance", "class")
+_FIELDS = ("granted", "balance", "loan_class")
 _AMOUNT = re.compile(r"([0-9]{1,15})(?:\.([0-9]{1,2}))?")
 _CHINESE = ("正常", "关注", "次级", "可疑", "损失")
 _CLASSES = {
@@ -85,7 +87,9 @@ def compare(rows: Iterable[lending_pb2.LoanRow], books: dict[str, Booked]) -> Co
     for reference in sorted(opened.keys() & books.keys()):
         row, booked = opened[reference], books[reference]
         told = Booked(row.granted, row.balance, row.loan_class)
-        names = [name for name in ("granted", "balance", "loan_class") if getattr(told, name) != getattr(booked, name)]
+        # A loan of an earlier period: its row says 0, the books what it once came to.
+        compared = _FIELDS if row.newly_granted or row.granted else _FIELDS[1:]
+        names = [name for name in compared if getattr(told, name) != getattr(booked, name)]
         if names:
             said = (f"{name}: {_shown(told, name)}, in the books {_shown(booked, name)}" for name in names)
             different.append(f"loan {reference}: the row says {'; '.join(said)}")

@@ -12,10 +12,10 @@ from adapters.auditor.client import LogClient
 from adapters.auditor.folders import write_folder
 from adapters.party.gateway import GatewayClient
 from audit.challenge import Drawn
-from audit.challenge_proof import ACKNOWLEDGEMENT, ChallengeProof
+from audit.challenge_proof import ACKNOWLEDGEMENT, ANSWERED, ChallengeProof
 from audit.checkpoint import verify
 from audit.entry_proof import EntryProof
-from audit.envelope import digest, open_sealed, seal
+from audit.envelope import digest, open_sealed, parse_strict, seal
 from audit.exchanges import check_signer
 from audit.keys import Keyring
 from xinyi import files
@@ -24,7 +24,7 @@ from xinyi.errors import Refused, TooManyRequests, Unknown
 from xinyi.lending import check_challenge, last_day, period_name
 from xinyi.settings import SettingsInvalid
 from xinyi.v1 import challenge_service_pb2 as pb
-from xinyi.v1 import edition_pb2, exchange_pb2, lending_pb2
+from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2, lending_pb2
 from xinyi.v1.challenge_service_pb2_grpc import ChallengeServiceStub
 
 
@@ -40,16 +40,20 @@ class ChallengeClient:
         return ChallengeServiceStub(self._gateway.channel)  # type: ignore[no-untyped-call]
 
     def find_table(
-        self, bank: str, period: lending_pb2.LendingPeriod, currency: str, digits: str = ""
+        self, bank: str, period: lending_pb2.LendingPeriod, currency: str, purpose: str, digits: str = ""
     ) -> pb.RecordedTable:
         """The table that counts, sealed by a pinned key of the bank; or another one, held or corrected.
 
-        Args: digits — the first of the other one's document digest.
+        Args: purpose — why it is looked for, which the gateway logs. digits — the first of the other one's document
+            digest.
 
         Raises Unknown where there is none, SettingsInvalid where no key is pinned, VerificationError.
         """
+        kind = "lending" if digits else "lending.counted"
+        query = exchange_pb2.LogQuery(purpose=purpose, party=bank, kind=kind, period=_last_month(period))
+        call = LogClient(self._gateway).sealed(query)
         with errors_restored():
-            response = self._stub.ListTables(pb.ListTablesRequest(bank=bank), timeout=UNARY_DEADLINE_S)
+            response = self._stub.ListTables(pb.ListTablesRequest(call=call), timeout=UNARY_DEADLINE_S)
         ring = Keyring(key for key in self._home.keyring() if key.party == bank)
         if not len(ring):
             raise SettingsInvalid(
@@ -79,8 +83,8 @@ class ChallengeClient:
         The gateway logs the search for the table's entry. Raises Invalid, VerificationError.
         """
         table = lending_pb2.LendingTable.FromString(recorded.table.payload)
-        log, last = LogClient(self._gateway), last_day(table.period)
-        month = edition_pb2.Period(year=last.year, month=last.month)
+        log = LogClient(self._gateway)
+        month = _last_month(table.period)
         query = exchange_pb2.LogQuery(purpose=purpose, party=table.bank, kind="lending", period=month)
         found = log.find(query, recorded.index)
         entry = EntryProof(found.salt, found.opening, tuple(found.documents), log.prove(found.leaf))
@@ -126,8 +130,34 @@ class ChallengeClient:
         sealed = acknowledgement.envelope.SerializeToString(deterministic=True)
         files.write_atomically(folder / ACKNOWLEDGEMENT, sealed)
 
-    def challenges(self) -> list[pb.ChallengeStatus]:
-        """Those of this party: without an answer first, then by due date."""
+    def find_answer(self, proof: ChallengeProof) -> EntryProof:
+        """What the bank told the log of its opening, proven. The gateway logs the search, with the challenge's purpose.
+
+        Raises Unknown where the bank has not answered; VerificationError, Unavailable.
+        """
+        asked, log = digest(proof.challenge), LogClient(self._gateway)
+        challenge = lending_pb2.Challenge.FromString(proof.challenge.payload)
+        month = _last_month(lending_pb2.LendingTable.FromString(proof.table.payload).period)
+        query = exchange_pb2.LogQuery(purpose=challenge.purpose, party=challenge.bank, kind=ANSWERED, period=month)
+        for found in log.entries(query):
+            if any(_answers(document, asked) for document in found.documents):
+                return EntryProof(found.salt, found.opening, tuple(found.documents), log.prove(found.leaf))
+        raise Unknown("the log holds no answer of the bank to this challenge yet", basis="challenge.answer")
+
+    def challenges(self) -> pb.ListChallengesResponse:
+        """Those of this party: without an answer by due date, then the others, that due last first."""
         with errors_restored():
-            response = self._stub.ListChallenges(pb.ListChallengesRequest(), timeout=UNARY_DEADLINE_S)
-        return list(response.challenges)
+            response: pb.ListChallengesResponse = self._stub.ListChallenges(
+                pb.ListChallengesRequest(), timeout=UNARY_DEADLINE_S
+            )
+        return response
+
+
+def _answers(document: envelope_pb2.Envelope, challenge: bytes) -> bool:
+    return parse_strict(document.payload, lending_pb2.ChallengeAnswer).challenge == challenge
+
+
+def _last_month(period: lending_pb2.LendingPeriod) -> edition_pb2.Period:
+    """What entries of the log have as the period of a table."""
+    last = last_day(period)
+    return edition_pb2.Period(year=last.year, month=last.month)

@@ -13,7 +13,7 @@ from adapters.auditor.offline import PolicyOption
 from adapters.auditor.online import PurposeOption
 from adapters.party.terminal import HomeOption, JsonOption
 from xinyi import days
-from xinyi.terminal import Exit, outcome, print_json, table
+from xinyi.terminal import Exit, notices, outcome, print_json, table
 
 #: What a bank gets where no day is named.
 _DAYS = 14
@@ -70,7 +70,7 @@ def challenge(
             proof = ChallengeProof.read(output)
         else:
             _check_new(output)
-            recorded = client.find_table(full_party(home, bank), asked, currency, other)
+            recorded = client.find_table(full_party(home, bank), asked, currency, purpose, other)
             proof = client.prepare(recorded, by, n, due_on, purpose)
         drawn = client.drawn(proof)
         client.ask(proof, output)
@@ -88,17 +88,34 @@ def _check_new(folder: Path) -> None:
         raise FileExistsError(17, "it exists already; nothing was changed", str(folder))
 
 
-def challenges(home: HomeOption, json: JsonOption = False) -> None:
+def challenges(
+    home: HomeOption,
+    keep: Annotated[
+        Path | None,
+        typer.Option(help="What `challenge -o` wrote: takes what the bank told the log of its opening."),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
     """List the challenges of your party: open, answered, answered late, or not answered.
 
-    Example: xinyi-audit challenges --home ./auditor
+    With --keep the answer to one of them goes into its folder, proven: `verify-opening` compares the opening with it.
+
+    Example: xinyi-audit challenges --keep ./bank-1-2018-Q1 --home ./auditor
     """
     from adapters.auditor.challenge import ChallengeClient
+    from adapters.auditor.folders import write_folder
     from adapters.party.gateway import GatewayClient
     from adapters.party.home import Home
+    from audit.challenge_proof import ANSWER, ChallengeProof
 
     with GatewayClient(Home.open(home)) as gateway:
-        found = [_told(status) for status in ChallengeClient(gateway).challenges()]
+        client = ChallengeClient(gateway)
+        if keep is not None and not (keep / ANSWER).exists():
+            write_folder(keep / ANSWER, client.find_answer(ChallengeProof.read(keep)).files())
+        listed = client.challenges()
+    found = [_told(status) for status in listed.challenges]
+    if listed.left_out:
+        notices.print(f"{listed.left_out:,} that were answered are left out: those due longest ago")
     if json:
         print_json(found)
         return
@@ -136,7 +153,9 @@ def verify_opening(
     policy: PolicyOption,
     books: Annotated[
         Path | None,
-        typer.Option(help="CSV with loan, granted, balance, class: what you saw in the bank's books."),
+        typer.Option(
+            help="CSV with loan, granted, balance, class: what you saw in the bank's books; granted within the period."
+        ),
     ] = None,
     json: JsonOption = False,
 ) -> None:
@@ -157,8 +176,9 @@ def verify_opening(
     booked = seen.read_books(books) if books is not None else None
     drawn = None
     try:
-        drawn = ChallengeProof.read(folder).draw(trusted)
-        verified = verify_answer(drawn, opening, trusted)
+        proof = ChallengeProof.read(folder)
+        drawn = proof.draw(trusted)
+        verified = verify_answer(proof, drawn, opening, trusted)
     except (VerificationError, Invalid) as error:
         found = failed(Verdict.FALSE, [str(error)], drawn)
     except EvidenceMissing as error:

@@ -81,6 +81,8 @@ def report_text(report: Report) -> None:
             console.print(f"{finding.subject}: {finding.reason}", markup=False)
         if (more := check.false + check.undecided - len(check.findings)) > 0:
             console.print(f"  … and {more} more findings of {check.name}")
+    for line in _consented(report.notes.get("consented")):
+        console.print(line, markup=False)
     for line in _waiting(report.notes.get("open", {})):
         console.print(line, markup=False)
     for key in report.notes.get("keys_taken_from_log", []):
@@ -89,6 +91,14 @@ def report_text(report: Report) -> None:
             markup=False,
         )
     console.print(f"[bold]{report.verdict}[/]")
+
+
+def _consented(told: dict[str, Any] | None) -> Iterator[str]:
+    """What nobody can compute from an export."""
+    if told is not None:
+        yield f"figures over rows with consent, in {told['versions']} versions: the gateway's word, not recomputed"
+        for cell in told["above_tables"]:
+            yield f"  {cell['cell']} of statistics {cell['statistics'][:16]}… is more than the tables come to"
 
 
 def _waiting(still_open: dict[str, dict[str, dict[str, int]]]) -> Iterator[str]:

@@ -1,17 +1,18 @@
 """Single loans that banks reported with the borrowers' authorisation, as their agreements show them to the bureau.
 
-A batch is verified under its bank's pinned key, and its rows against its root. Of a bank that is not pinned here, and
-for what has become of a row, the gateway's word is all there is.
+A batch is verified under its bank's pinned key, and its rows against its root: all of them are there, and as many
+without content as the gateway's sealed receipt says were refused. Of a bank that is not pinned here, for what became of
+a row, and for which batches there are, the gateway's word is all there is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from adapters.party.gateway import GatewayClient
 from adapters.party.home import Home
-from audit.envelope import open_sealed, parse_strict
+from audit.envelope import digest, open_sealed, parse_strict
 from audit.keys import Keyring
 from audit.outcomes import check_batch_tree, check_kept
 from xinyi.channel import errors_restored
@@ -79,23 +80,63 @@ def _statuses(
     """Each row, and whether it was verified."""
     ring = Keyring(key for key in home.keyring() if key.party == bank)
     pinned = any(key.party == bank for key in home.keyring())
-    batch, number = lending_pb2.OutcomeBatch(), 0
+    gateway = home.gateway_keyring()
+    shown: _Shown | None = None
     request = pb.ListOutcomesRequest(bank=bank, as_of=as_of)
     stub = LendingServiceStub(client.channel)  # type: ignore[no-untyped-call]
     with errors_restored():
         for page in stub.ListOutcomes(request, timeout=STREAM_DEADLINE_S):
-            if page.HasField("batch"):
-                batch, number = _open(page.batch, bank, ring if pinned else None), 0
+            if pinned and page.HasField("batch"):
+                if shown is not None:
+                    shown.check_whole()
+                shown = _Shown.open(page, bank, ring, gateway)
             if pinned:
-                check_kept(batch, number, [status.outcome for status in page.outcomes])
-            number += 1
+                if shown is None:
+                    raise DigestMismatch("the gateway shows rows of no batch", basis="batch.root")
+                shown.take([status.outcome for status in page.outcomes])
             for status in page.outcomes:
                 yield status, pinned
+    if shown is not None:
+        shown.check_whole()
 
 
-def _open(sealed: envelope_pb2.Envelope, bank: str, ring: Keyring | None) -> lending_pb2.OutcomeBatch:
-    if ring is None:
-        return parse_strict(sealed.payload, lending_pb2.OutcomeBatch)
+@dataclass
+class _Shown:
+    """A batch whose seals hold, and how much of it has come."""
+
+    batch: lending_pb2.OutcomeBatch
+    #: Rows of which the gateway keeps nothing, as its receipt says.
+    refused: int
+    chunks: int = 0
+    withheld: int = 0
+
+    @classmethod
+    def open(cls, page: pb.ListOutcomesResponse, bank: str, ring: Keyring, gateway: Keyring) -> _Shown:
+        receipt = open_sealed(page.receipt, lending_pb2.OutcomeReceipt, gateway).message
+        if receipt.batch != digest(page.batch):
+            raise DigestMismatch("the gateway shows the receipt of another batch", basis="batch.receipt")
+        return cls(_open(page.batch, bank, ring), receipt.refused)
+
+    def take(self, rows: Sequence[records_pb2.SaltedRecord]) -> None:
+        """The next chunk. Raises DigestMismatch."""
+        check_kept(self.batch, self.chunks, rows)
+        self.chunks += 1
+        self.withheld += sum(not row.record for row in rows)
+
+    def check_whole(self) -> None:
+        """Raises DigestMismatch where loans of it are not shown."""
+        number = self.batch.number
+        if self.chunks != len(self.batch.chunk_roots):
+            raise DigestMismatch(f"the gateway does not show all of batch {number}", basis="batch.root")
+        if self.withheld != self.refused:
+            raise DigestMismatch(
+                f"of batch {number} the content of {self.withheld} rows is not shown; its receipt says that "
+                f"{self.refused} were refused",
+                basis="batch.receipt",
+            )
+
+
+def _open(sealed: envelope_pb2.Envelope, bank: str, ring: Keyring) -> lending_pb2.OutcomeBatch:
     opened = open_sealed(sealed, lending_pb2.OutcomeBatch, ring)
     check_outcome_batch(opened.message)
     check_batch_tree(opened.message)

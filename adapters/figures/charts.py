@@ -48,7 +48,7 @@ def charts_of(sheet: Sheet, told: lending_pb2.Statistics) -> list[Chart]:
 
 def _amounts(margin: Margin, title: Words) -> Chart:
     at = next(place for place, column in enumerate(margin.columns) if column.key == "granted")
-    unit = words.UNITS["wan"]
+    unit = margin.unit
     bars = []
     for line in margin.lines:
         figure = line.figures[at]

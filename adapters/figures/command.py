@@ -59,11 +59,14 @@ def statistics(
         raise UsageInvalid("a workbook goes to a file: name one with -o", basis="statistics.output")
     asked = parse_period(period) if period else None
     with GatewayClient(Home.open(home)) as client:
-        versions = [one for one in list_versions(client, asked) if one.currency == currency]
+        every = list_versions(client, asked)
+        versions = [one for one in every if one.currency == currency]
         if listed:
             return _show_versions(versions, as_json=as_json)
         if not versions:
-            notices.print("There are no statistics yet.")
+            others = ", ".join(sorted({one.currency for one in every}))
+            none = f"There are none in {currency}, but in {others}." if others else "There are no statistics yet."
+            notices.print(none, markup=False)
             raise typer.Exit(Exit.NOTHING)
         fetched = fetch(client, _pick(versions, version))
     return _show(fetched, Form.json if as_json else form, output, language.value)

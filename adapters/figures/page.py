@@ -108,14 +108,14 @@ def _facts(place: Element, facts: tuple[tuple[Words, Words], ...], language: str
 
 
 def _table(place: Element, margin: Margin, language: str) -> None:
-    unit = words.UNITS["wan"].show(language)
+    unit = margin.unit.show(language)
     grid = SubElement(SubElement(place, "div", {"class": "wide"}), "table")
     heads = SubElement(SubElement(grid, "thead"), "tr")
     _say(heads, "th", words.COLUMNS["value"], language).set("scope", "col")
     for column, head in zip(margin.columns, margin.heads, strict=True):
         name = _say(heads, "th", head, language)
         name.set("scope", "col")
-        if column.kind == "amount":
+        if column.kind in ("amount", "mean"):
             name.text = f"{name.text} ({unit})"
     body = SubElement(grid, "tbody")
     for line in margin.lines:

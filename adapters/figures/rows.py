@@ -18,14 +18,14 @@ _BOM = "\ufeff"
 Value = str | int | Decimal | None
 
 
-def heads(language: str) -> list[str]:
-    """Amounts say their unit."""
-    unit = words.UNITS["yuan"].show(language)
+def heads(language: str, currency: str) -> list[str]:
+    """Amounts and means say their unit."""
+    units = {"amount": words.unit("one", currency), "mean": words.unit("wan", currency)}
     facts = [words.FACTS[name].show(language) for name in ("period", "currency", "version")]
     names = [words.COLUMNS[name].show(language) for name in ("dimension", "value", "label")]
     shown = [
-        f"{words.COLUMNS[column.key].show(language)} ({unit})"
-        if column.kind == "amount"
+        f"{words.COLUMNS[column.key].show(language)} ({units[column.kind].show(language)})"
+        if column.kind in units
         else words.COLUMNS[column.key].show(language)
         for column in COLUMNS
     ]
@@ -54,7 +54,7 @@ def as_csv(fetched: Fetched, sheet: Sheet, language: str) -> bytes:
     """UTF-8 with a byte order mark, lines ended as RFC 4180 has them."""
     file = io.StringIO(newline="")
     writer = csv.writer(file)
-    writer.writerow(heads(language))
+    writer.writerow(heads(language, fetched.statistics.currency))
     for row in rows(fetched, sheet, language):
         writer.writerow(["" if value is None else str(value) for value in row])
     return (_BOM + file.getvalue()).encode()

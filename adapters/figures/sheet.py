@@ -106,6 +106,8 @@ class Margin:
     title: Words
     columns: tuple[Column, ...]
     heads: tuple[Words, ...]
+    #: Of its amounts and means.
+    unit: Words
     lines: tuple[Line, ...]
 
 
@@ -131,7 +133,7 @@ def sheet_of(fetched: Fetched) -> Sheet:
         facts=tuple(_facts(fetched)),
         headlines=tuple(_headlines(told)),
         # Detail comes behind what it is detail of.
-        margins=tuple(_margin(margin, total) for margin in sorted(told.margins, key=_is_detail)),
+        margins=tuple(_margin(margin, total, told.currency) for margin in sorted(told.margins, key=_is_detail)),
     )
 
 
@@ -178,15 +180,15 @@ def _headlines(told: lending_pb2.Statistics) -> list[tuple[Words, Words]]:
         cell = margins_of(told)[TOTAL][ALL]
         loans, granted = shown(cell, "loans"), shown(cell, "granted")
         whole = None if loans is None or granted is None else Lent(loans, granted)
-        return [(words.HEADLINES["all"], _lent(whole))]
-    found = [(words.HEADLINES["all"], _lent(sizes[0].whole))]
+        return [(words.HEADLINES["all"], _lent(whole, told.currency))]
+    found = [(words.HEADLINES["all"], _lent(sizes[0].whole, told.currency))]
     for size in sizes:
         found += [
-            (_of(size, "small"), _small(size)),
-            (_of(size, "others"), _lent(size.others)),
+            (_of(size, "small"), _small(size, told.currency)),
+            (_of(size, "others"), _lent(size.others, told.currency)),
         ]
         if size.unknown is None or size.unknown.loans:
-            found.append((_of(size, "unknown"), _lent(size.unknown)))
+            found.append((_of(size, "unknown"), _lent(size.unknown, told.currency)))
     return found
 
 
@@ -197,21 +199,21 @@ def _of(size: SmallMicro, word: str) -> Words:
     )
 
 
-def _lent(lent: Lent | None) -> Words:
+def _lent(lent: Lent | None, currency: str) -> Words:
     if lent is None:
         return words.SUPPRESSED
-    said = words.HEADLINES
+    said, yi, wan = words.HEADLINES, words.unit("yi", currency), words.unit("wan", currency)
     amount = f"{figures.in_yi(lent.granted):,}"
-    zh = [f"{lent.loans:,} {said['loans'].zh}", f"{amount} {words.UNITS['yi'].zh}"]
-    en = [f"{lent.loans:,} {said['loans'].en}", f"{amount} × {words.UNITS['yi'].en}"]
+    zh = [f"{lent.loans:,} {said['loans'].zh}", f"{amount} {yi.zh}"]
+    en = [f"{lent.loans:,} {said['loans'].en}", f"{amount} × {yi.en}"]
     if lent.mean is not None:
-        zh.append(f"{said['mean'].zh} {lent.mean:,} {words.UNITS['wan'].zh}")
-        en.append(f"{said['mean'].en} {lent.mean:,} × {words.UNITS['wan'].en}")
+        zh.append(f"{said['mean'].zh} {lent.mean:,} {wan.zh}")
+        en.append(f"{said['mean'].en} {lent.mean:,} × {wan.en}")
     return Words("，".join(zh), ", ".join(en))
 
 
-def _small(size: SmallMicro) -> Words:
-    lent, said = _lent(size.small), words.HEADLINES
+def _small(size: SmallMicro, currency: str) -> Words:
+    lent, said = _lent(size.small, currency), words.HEADLINES
     if size.share_of_loans is None or size.share_of_amount is None:
         return lent
     return Words(
@@ -220,7 +222,7 @@ def _small(size: SmallMicro) -> Words:
     )
 
 
-def _margin(margin: lending_pb2.PublishedMargin, total: Cell) -> Margin:
+def _margin(margin: lending_pb2.PublishedMargin, total: Cell, currency: str) -> Margin:
     events = _is_detail(margin)
     columns = _EVENTS if events else COLUMNS
     heads = words.EVENTS if events else words.COLUMNS
@@ -230,6 +232,7 @@ def _margin(margin: lending_pb2.PublishedMargin, total: Cell) -> Margin:
         title=dimension_words(margin.dimension),
         columns=columns,
         heads=tuple(heads[column.key] for column in columns),
+        unit=words.unit("wan", currency),
         lines=tuple(
             Line(
                 cell.value,

@@ -42,14 +42,14 @@ def render(sheet: Sheet, language: str, width: int = WIDTH) -> bytes:
 
 
 def _table(margin: Margin, language: str) -> Table:
-    unit = words.UNITS["wan"].show(language)
+    unit = margin.unit.show(language)
     grid = Table(box=box.SIMPLE_HEAD)
     grid.add_column(words.COLUMNS["value"].show(language), overflow="fold")
     places = [n for n, column in enumerate(margin.columns) if column.key not in _LEFT_OUT]
     for place in places:
         head = margin.heads[place].show(language)
         grid.add_column(
-            f"{head} ({unit})" if margin.columns[place].kind == "amount" else head, justify="right"
+            f"{head} ({unit})" if margin.columns[place].kind in ("amount", "mean") else head, justify="right"
         )
     for line in margin.lines:
         shown = [number(line.figures[place], margin.columns[place].kind).show(language) for place in places]

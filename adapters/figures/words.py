@@ -57,7 +57,7 @@ COLUMNS = {
     "granted": Words("发放金额", "Amount granted"),
     "share_loans": Words("笔数占比 %", "Share of loans %"),
     "share_granted": Words("金额占比 %", "Share of amount %"),
-    "mean": Words("笔均（万元）", "Mean loan (10,000)"),
+    "mean": Words("笔均", "Mean loan"),
     "outstanding_loans": Words("余额笔数", "Loans outstanding"),
     "outstanding_firms": Words("余额户数", "Firms outstanding"),
     "balance": Words("期末余额", "Balance"),
@@ -80,7 +80,7 @@ GROUP_COLUMNS = {
     "BAD": Words("已抑制：不良", "suppressed: bad"),
     "REFUSED": Words("已抑制：拒绝", "suppressed: refused"),
 }
-UNITS = {"yuan": Words("元", "units"), "wan": Words("万元", "10,000"), "yi": Words("亿元", "100 million")}
+_SCALES = {"one": Words("", ""), "wan": Words("万", "10,000"), "yi": Words("亿", "100 million")}
 
 HEADLINES = {
     "all": Words("全部新发放", "All loans granted"),
@@ -207,3 +207,10 @@ NOTES = (
         "Rows with consent are detail inside the totals: only of borrowers that agreed in writing.",
     ),
 )
+
+
+def unit(scale: str, currency: str) -> Words:
+    """Args: scale — one, wan (10⁴) or yi (10⁸) units of the currency."""
+    of = _SCALES[scale]
+    zh = f"{of.zh}元" if currency == "CNY" else f"{of.zh} {currency}"
+    return Words(zh.strip(), f"{of.en} {currency}".strip())

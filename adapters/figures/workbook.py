@@ -35,7 +35,7 @@ def as_xlsx(fetched: Fetched, sheet: Sheet, language: str) -> bytes:
         about += [[name.show(language), value.show(language)] for name, value in facts]
     about.append([])
     about += [[note.show(language)] for note in sheet.notes]
-    figures: list[list[Value]] = [[*heads(language)], *rows(fetched, sheet, language)]
+    figures: list[list[Value]] = [[*heads(language, fetched.statistics.currency)], *rows(fetched, sheet, language)]
     names = [words.SECTIONS[name].show(language) for name in ("about", "headlines")]
     parts = {
         "[Content_Types].xml": _content_types(),

@@ -1,8 +1,8 @@
 """Step 9, lending: tables of a period, of which one counts, and batches of single loans.
 
-A table stands while it counts or is held. The first one of a bank, period and currency corrects none, every other one
-corrects one that stands. One that counts takes the place of all that stood; one that is held, of the held one that it
-corrects.
+A table stands while it counts or is held. Where one of a bank, period and currency counts, the next one has to name
+it; what is held stands in nobody's way. One that counts takes the place of all that stood, one that is held that of
+the held one which it corrects.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def table(entry: Entry) -> None:
         table.digest, table.message, receipt.digest, entry.position, entry.message.recorded_at_ms
     )
     standing = entry.ledger.standing(note)
-    placed = note.corrects in (standing or {b""})
+    placed = all(state == HELD or document == note.corrects for document, state in standing.items())
     if placed and entry.message.kind == "lending.counted":
         _count(entry, note, standing)
     elif placed and standing.get(note.corrects) == HELD:
@@ -41,7 +41,7 @@ def table(entry: Entry) -> None:
         raise Invalid("an earlier leaf takes in this table", basis="lending.repeated")
     _check_corrected(entry, note)
     if not placed:
-        entry.contradict("another table of this bank, period and currency stands", "lending.conflict")
+        entry.contradict("another table of this bank, period and currency counts", "lending.conflict")
 
 
 def confirmation(entry: Entry) -> None:

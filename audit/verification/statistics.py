@@ -1,7 +1,8 @@
 """Step 9, statistics: every version computed again from the tables that counted at its moment.
 
-By the definitions that it names, which stand in `xinyi.suppression`: one that names others cannot be decided. Rows with
-consent are not in the log: margins over them are taken as told.
+By the definitions that it names, which stand in `xinyi.suppression`: one that names others cannot be decided. The
+judgement of rows with consent is in no document: margins over them are held against each other, and the report says how
+many versions have them.
 """
 
 from __future__ import annotations
@@ -10,18 +11,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from audit import lending_exchanges
+from audit.verification import consented
 from audit.verification.entry import Entry
-from audit.verification.findings import EvidenceMissing
+from audit.verification.findings import LISTED, EvidenceMissing
 from audit.verification.ledger import TableNote
 from xinyi.errors import Invalid
 from xinyi.lending import check_currency, check_lending_period, period_name
-from xinyi.margins import ALL, SUMS, TOTAL
+from xinyi.margins import ALL, SUMS, TOTAL, is_empty
 from xinyi.suppression import DEFINITIONS, Figures, Sums, publish
 from xinyi.v1 import lending_pb2
 
 _BUREAU = lending_pb2.AUDIENCE_BUREAU
-#: Margins over rows with consent.
-_CONSENTED = "consented/"
 _AUDIENCES = {_BUREAU, lending_pb2.AUDIENCE_BANKS}
 
 
@@ -38,6 +38,7 @@ def run(entry: Entry) -> None:
     counted = entry.ledger.counted_at(period_name(message.period), message.currency, message.counted_until_ms)
     _check_tables(entry, message, counted)
     _check_margins(entry, message, counted)
+    _check_consented(entry, statistics.digest, message)
 
 
 def _check_alone(entry: Entry, message: lending_pb2.Statistics) -> None:
@@ -99,7 +100,7 @@ def _check_margins(entry: Entry, message: lending_pb2.Statistics, counted: list[
     if message.definitions != DEFINITIONS:
         raise EvidenceMissing(f"made by definitions that are not known here: {message.definitions!r:.60}")
     tables = (entry.dossier.open(note.document, lending_pb2.LendingTable).message for note in counted)
-    told = {margin.dimension: margin for margin in message.margins if not margin.dimension.startswith(_CONSENTED)}
+    told = {margin.dimension: margin for margin in message.margins if not margin.dimension.startswith(consented.PREFIX)}
     expected = {margin.dimension: margin for margin in publish(add_up(tables), message.audience)}
     for dimension in sorted(told.keys() | expected.keys()):
         if told.get(dimension) != expected.get(dimension):
@@ -109,15 +110,27 @@ def _check_margins(entry: Entry, message: lending_pb2.Statistics, counted: list[
         raise Invalid("dimensions are not ascending, or told twice", basis="statistics.margins")
 
 
+def _check_consented(entry: Entry, document: bytes, message: lending_pb2.Statistics) -> None:
+    if not any(margin.dimension.startswith(consented.PREFIX) for margin in message.margins):
+        return
+    above = consented.check(message.margins)
+    told = entry.run.report.notes.setdefault("consented", {"versions": 0, "above_tables": []})
+    told["versions"] += 1
+    room = LISTED - len(told["above_tables"])
+    told["above_tables"] += [{"statistics": document.hex(), "cell": cell} for cell in above[:room]]
+
+
 def add_up(tables: Iterable[lending_pb2.LendingTable]) -> Figures:
-    """What tables come to, cell by cell; by dimensions that each of them with rows has."""
+    """What tables come to, cell by cell; by dimensions that each of them has whose total is not zero."""
     cells: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(lambda: [0] * len(SUMS)))
     reporters: dict[str, int] = defaultdict(int)
     banks: dict[str, Sums] = {}
-    with_rows = 0
+    filled = 0
     for table in tables:
-        with_rows += table.rows > 0
         banks[table.bank] = table.margins[0].cells[0].sums if table.margins else Sums()
+        if is_empty(banks[table.bank]):
+            continue
+        filled += 1
         for margin in table.margins:
             reporters[margin.dimension] += 1
             for cell in margin.cells:
@@ -126,7 +139,7 @@ def add_up(tables: Iterable[lending_pb2.LendingTable]) -> Figures:
                     held[lane] += getattr(cell.sums, name)
     margins: dict[str, Mapping[str, Sums]] = {TOTAL: {ALL: Sums()}}
     for dimension, values in cells.items():
-        if reporters[dimension] == with_rows:
+        if reporters[dimension] == filled:
             margins[dimension] = {
                 value: Sums(**dict(zip(SUMS, held, strict=True))) for value, held in values.items()
             }

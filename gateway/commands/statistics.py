@@ -29,13 +29,15 @@ def run(
     currency: Annotated[str, typer.Option(help="Of the tables (ISO 4217).")] = "CNY",
     as_json: JsonOption = False,
 ) -> None:
-    """Make a version for the bureau, and one for banks, where their figures are not those of the newest one.
+    """Make a version for the bureau, and one for banks, where their figures are not those of the newest one. That for
+    banks waits until three of them stand behind what is new.
 
     Example: xinyi-gateway statistics run --period 2018-Q1
     """
     from gateway import statistics
     from gateway.app import open_gateway
     from gateway.config import Settings
+    from gateway.rules.statistics import FEWEST_BANKS
     from xinyi.lending import check_currency, parse_period
 
     asked = parse_period(period)
@@ -44,6 +46,12 @@ def run(
         done = asyncio.run(statistics.run(gateway.reception, asked, currency, _moment(until)))
     for dimension, lacking in done.left_out.items():
         notices.print(f"{dimension}: left out, since {lacking} of the tables do not have it.", markup=False)
+    if done.waits_with is not None:
+        notices.print(
+            f"banks: no version yet: what is new is of {done.waits_with} of the at least {FEWEST_BANKS} banks that"
+            " must stand behind it.",
+            markup=False,
+        )
     made: list[dict[str, Any]] = [
         {
             "audience": statistics.audience_name(version.audience),
@@ -54,7 +62,13 @@ def run(
         }
         for version in done.made
     ]
-    told = {"period": period, "currency": currency, "counted_until_ms": done.counted_until_ms, "made": made}
+    told = {
+        "period": period,
+        "currency": currency,
+        "counted_until_ms": done.counted_until_ms,
+        "made": made,
+        "banks_wait_with": done.waits_with,
+    }
     said = [
         f"{one['audience']}: version {one['version']}"
         + (f" ({one['restatement']})" if one["restatement"] else "")
@@ -133,7 +147,7 @@ def _describe(conn: Any) -> list[dict[str, Any]]:
 def rerun(
     home: HomeOption,
     digest: Annotated[
-        str, typer.Argument(metavar="DIGEST", help="Of the version, as `statistics list` shows it.")
+        str, typer.Argument(metavar="DIGEST", help="First digits of the version, as `statistics list` shows it.")
     ],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Writes the recomputed bytes to this file.")
@@ -142,20 +156,30 @@ def rerun(
 ) -> None:
     """Compute a version again over the same moment and compare: 0 where it comes to the same bytes, 4 where not.
 
-    Example: xinyi-gateway statistics rerun 3f9a0c…
+    Example: xinyi-gateway statistics rerun 3f9a0c
     """
     from gateway import statistics
     from gateway.office.inspection import read
-    from xinyi.errors import UsageInvalid
     from xinyi.lending import period_name
 
-    try:
-        document = bytes.fromhex(digest)
-    except ValueError as error:
-        raise UsageInvalid("a digest is 64 hexadecimal digits", basis="statistics.digest") from error
-    version = read(home, lambda conn: statistics.rerun(conn, document))
+    version = read(home, lambda conn: statistics.rerun(conn, _find(conn, digest)))
     if output is not None:
         output.write_bytes(version.SerializeToString(deterministic=True))
     audience, period = statistics.audience_name(version.audience), period_name(version.period)
     told = {"same": True, "audience": audience, "period": period, "version": version.version}
     outcome(told, f"{period} {audience} version {version.version}: the same bytes", as_json=as_json)
+
+
+def _find(conn: Any, digits: str) -> bytes:
+    """The one version that begins with these digits. Raises Unknown."""
+    from gateway.store import statistics as store
+    from xinyi.errors import Unknown
+
+    known = [bytes(row["document"]) for row in store.list_statistics(conn)]
+    found = [document for document in known if digits and document.hex().startswith(digits.lower())]
+    if len(found) != 1:
+        raise Unknown(
+            f"{digits!r:.70} names {len(found) or 'none'} of the versions: see xinyi-gateway statistics list",
+            basis="statistics.digest",
+        )
+    return found[0]

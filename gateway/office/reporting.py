@@ -13,11 +13,13 @@ from sqlalchemy import Connection
 
 from gateway.exchange import Exchange
 from gateway.rules.lending import COUNTED, HELD, state_at
+from gateway.rules.partners import TERMINATED
 from gateway.rules.reporting import check_next, due_on, terms_of, terms_row, wants
 from gateway.store import lending as store
 from gateway.store import parties, tables
 from xinyi.days import day_of
 from xinyi.errors import Invalid, Unknown
+from xinyi.lending import first_day
 from xinyi.v1 import lending_pb2
 
 
@@ -64,7 +66,10 @@ def set_terms(x: Exchange, row: Mapping[str, Any], actor: str) -> None:
 def standing_of(
     conn: Connection, period: lending_pb2.LendingPeriod, today: date, until_ms: int
 ) -> list[dict[str, Any]]:
-    """A line for each agreement that wants a table of the period, by bank, and what was here of it at a moment.
+    """A line for each table that is owed of the period, by bank, and what was here of it at a moment.
+
+    Several agreements may want one of the same currency: it stands under the one that it was made under, or the first.
+    A bank that was terminated before the period owes nothing.
 
     state: COUNTED, HELD, DUE (not here, still in time), MISSING (not here, too late). late: the first table arrived
     behind the due date. held: digest of the newest table with an open question, beside a counted one, too.
@@ -72,28 +77,37 @@ def standing_of(
     Args: today — in China, to which due dates are compared; until_ms — the moment, since 1970 UTC.
     """
     known = store.tables_of(conn, period=period, until_ms=until_ms)
-    lines = []
+    lines: dict[tuple[str, str], dict[str, Any]] = {}
     for agreement, row in store.agreements_with_terms(conn):
         terms = terms_of(row)
         if not wants(agreement, terms, period):
             continue
-        own = [t for t in known if (t["bank"], t["currency"]) == (agreement["party"], terms.currency)]
+        place = agreement["party"], terms.currency
+        own = [t for t in known if (t["bank"], t["currency"]) == place]
+        if place in lines and all(t["agreement_id"] != agreement["agreement_id"] for t in own[-1:]):
+            continue
+        if not own and _ended_before(conn, agreement["party"], period):
+            continue
         due = due_on(terms, period)
         arrived = day_of(own[0]["recorded_at_ms"]) if own else None
         stands = {state_at(t, until_ms): t for t in own}
         absent = "MISSING" if today > due else "DUE"
         counted, held = stands.get(COUNTED), stands.get(HELD)
-        lines.append(
-            {
-                "bank": agreement["party"],
-                "agreement": agreement["agreement_id"],
-                "currency": terms.currency,
-                "due_on": due.isoformat(),
-                "state": COUNTED if counted else HELD if held else absent,
-                "arrived_on": arrived.isoformat() if arrived else "",
-                "late": (arrived or today) > due,
-                "table": counted["document"] if counted else None,
-                "held": held["document"] if held else None,
-            }
-        )
-    return lines
+        lines[place] = {
+            "bank": agreement["party"],
+            "agreement": agreement["agreement_id"],
+            "currency": terms.currency,
+            "due_on": due.isoformat(),
+            "state": COUNTED if counted else HELD if held else absent,
+            "arrived_on": arrived.isoformat() if arrived else "",
+            "late": (arrived or today) > due,
+            "table": counted["document"] if counted else None,
+            "held": held["document"] if held else None,
+        }
+    return list(lines.values())
+
+
+def _ended_before(conn: Connection, name: str, period: lending_pb2.LendingPeriod) -> bool:
+    party = parties.find_party(conn, name)
+    assert party is not None  # foreign key
+    return party["state"] == TERMINATED and day_of(party["changed_at_ms"]) < first_day(period)

@@ -18,7 +18,7 @@ from typing import Any
 
 from xinyi.errors import Conflict, Invalid, NotEntitled, Unknown
 from xinyi.lending import find_shortfalls, last_day, period_name
-from xinyi.margins import ADDITIVE
+from xinyi.margins import is_empty
 from xinyi.v1 import lending_pb2
 from xinyi.v1.lending_service_pb2 import ReportingTerms
 
@@ -50,7 +50,7 @@ def check_terms(table: lending_pb2.LendingTable, terms: ReportingTerms | None, d
         raise Invalid(f"the agreement wants {terms.currency}, not {table.currency}", basis="lending.currency")
     told = {margin.dimension for margin in table.margins[1:]}
     # Where nothing was granted, owed or refused there is no cell of any other dimension.
-    empty = not table.margins or not any(getattr(table.margins[0].cells[0].sums, name) for name in ADDITIVE)
+    empty = not table.margins or is_empty(table.margins[0].cells[0].sums)
     wanted = set() if empty else set(terms.dimensions)
     if told != wanted:
         missing, foreign = sorted(wanted - told), sorted(told - wanted)

@@ -37,7 +37,7 @@ Verdict = tuple[int, str]
 
 COUNTED: Verdict = (REPORT_STATE_COUNTED, "")
 CORRECTED: Verdict = (REPORT_STATE_CORRECTED, "")
-AUTHORISATION = "outcome.authorisation"
+AUTHORISATION, EVENT_DATE = "outcome.authorisation", "outcome.event_date"
 EDITION, RELIANCE, BEFORE = "outcome.edition", "outcome.reliance", "outcome.before_edition"
 PLAUSIBLE, CURRENCY = "outcome.plausible_amount", "outcome.currency"
 CORRECTS, TRANSITION, RECONCILE = "outcome.corrects", "outcome.transition", "outcome.reconcile"
@@ -51,6 +51,11 @@ _QUESTIONS: dict[str, tuple[str, str, bool]] = {
             "no authorisation of the borrower that is valid on the day of the report: nothing of it was kept; send it "
             "again with one"
         ),
+        False,
+    ),
+    EVENT_DATE: (
+        EVENT_DATE,
+        "the event lies after the day of the report: nothing of it was kept; send it again once it happened",
         False,
     ),
     EDITION: (
@@ -142,13 +147,16 @@ def check_terms(terms: lending_service_pb2.ReportingTerms | None) -> lending_ser
 # A row by itself
 
 
-def is_authorised(outcome: lending_pb2.LendingOutcome, day: date) -> bool:
-    """Args: day — of the batch's issue, in China."""
+def find_refusal(outcome: lending_pb2.LendingOutcome, day: date) -> str:
+    """The rule by which nothing of a row is kept; empty where none is broken.
+
+    Args: day — of the batch's issue, in China.
+    """
     try:
         check_authorisation(outcome.authorisation, day)
     except Invalid:
-        return False
-    return True
+        return AUTHORISATION
+    return EVENT_DATE if outcome.event_date > day.isoformat() else ""
 
 
 def find_implausible(outcome: lending_pb2.LendingOutcome, terms: lending_service_pb2.ReportingTerms) -> str:

@@ -7,7 +7,6 @@ plausible, and what the bank gets. A period is judged by the terms in force on t
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 from audit.entries import canonical_json
 from gateway.rules.entitlement import check_in_force
 from xinyi.errors import Conflict, Invalid
-from xinyi.lending import MAX_SUM, first_day, last_day
+from xinyi.lending import CURRENCIES, MAX_SUM, first_day, last_day
 from xinyi.margins import TOTAL, check_dimension
 from xinyi.v1 import lending_pb2, lending_service_pb2
 
@@ -24,7 +23,6 @@ Row = Mapping[str, Any]
 MOST_DUE_DAYS = 366
 #: So many sums would every node of a table's tree have; each dimension adds its cells.
 MOST_DIMENSIONS = 16
-_CURRENCY = re.compile(r"[A-Z]{3}")
 _FLAGS = ("small_micro", "outcomes", "outcomes_to_bureau", "city_totals")
 _TERMS = ("currency", "dimensions", "due_days", "least_plausible", "months", "most_plausible", *_FLAGS)
 _KEYS = {"version", *_TERMS}
@@ -47,8 +45,8 @@ def terms_row(agreement_id: str, values: Mapping[str, Any]) -> dict[str, Any]:
         _require(isinstance(values[flag], bool), flag, "true or false")
     _check_dimensions(values["dimensions"], small_micro=values["small_micro"])
     currency = values["currency"]
-    known = isinstance(currency, str) and _CURRENCY.fullmatch(currency)
-    _require(known, "currency", "three capital letters (ISO 4217)")
+    known = isinstance(currency, str) and currency in CURRENCIES
+    _require(known, "currency", f"an ISO 4217 code, one of {', '.join(sorted(CURRENCIES))}")
     _require(values["months"] in (1, 3, 12) and type(values["months"]) is int, "months", "1, 3 or 12")
     _require(_is_number(values["due_days"], 1, MOST_DUE_DAYS), "due_days", f"1 to {MOST_DUE_DAYS}")
     least, most = values["least_plausible"], values["most_plausible"]
@@ -71,6 +69,8 @@ def _check_dimensions(dimensions: Any, *, small_micro: bool) -> None:
             check_dimension(name)
         except Invalid as error:
             raise Invalid(f"dimensions: {name!r:.60} is none", basis="reporting.terms") from error
+    rates = sum(name.startswith("rate/") for name in dimensions)
+    _require(rates <= 1, "dimensions", "one by rate: bands of another within them would tell a single enterprise")
     sized = any(name.startswith("size/") for name in dimensions)
     _require(
         sized or not small_micro,

@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from xinyi.errors import NotEntitled
 from xinyi.v1 import lending_pb2
 
+#: A bank takes its own table away from what it is told: what is left must be that of two others at least.
+FEWEST_BANKS = 3
+
 
 def audience_of(kind: str, *, city_totals: bool) -> lending_pb2.Audience:
     """Whose statistics a party gets. Raises NotEntitled.
@@ -27,6 +30,16 @@ def audience_of(kind: str, *, city_totals: bool) -> lending_pb2.Audience:
             "no agreement in force gives this bank the city's totals", basis="statistics.city_totals"
         )
     return lending_pb2.AUDIENCE_BANKS
+
+
+def banks_behind(were: Mapping[str, bytes], are: Mapping[str, bytes]) -> int:
+    """So many banks stand behind what a version tells, or behind what it tells beside the one before: the fewer.
+
+    Args: were, are — bank → its table, by document digest, in the version before and in this one; of tables that add
+        something to its sums.
+    """
+    changed = sum(were.get(bank) != are.get(bank) for bank in were.keys() | are.keys())
+    return min(changed, len(are))
 
 
 def restate(

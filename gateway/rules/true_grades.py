@@ -1,7 +1,7 @@
 """Rows with consent by the grade relied on, the true one, and both. Pure.
 
 Few rows are told another grade than they relied on: those are looked at one by one, all others are added up by the
-database. Enterprises are counted once in each cell, over all banks: the rows name them.
+database. Whoever has rows is counted once in each cell: an enterprise over all banks, or at each as a customer of it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from dataclasses import dataclass
 
 from xinyi.suppression import GRADE, GRADE_PAIR, TRUE_GRADE, Sums, pair
 
+#: The bank, or "" where it is one over all banks, and the taxpayer.
+Who = tuple[str, str]
+
 
 @dataclass(frozen=True)
 class Moved:
@@ -20,21 +23,22 @@ class Moved:
     stage: str
     relied: str
     true: str
-    taxpayer_id: str
+    who: Who
     amount: int
 
 
 def by_true_grade(
     relied: Mapping[str, Mapping[str, Sums]],
     moved: Iterable[Moved],
-    rows: Mapping[tuple[str, str, str], int],
+    rows: Mapping[tuple[str, str, Who], int],
 ) -> dict[str, dict[str, dict[str, Sums]]]:
     """Stage → "grade", "true-grade", "grade-pair" → cells.
 
     Args:
-        relied: stage → grade relied on → all counted rows: `loans` of them, `firms`, `granted` what they come to.
+        relied: stage → grade relied on → all counted rows: `loans` of them, `firms` that have them, `granted` what they
+            come to.
         moved: all of them that are told another grade.
-        rows: stage, grade relied on, taxpayer → counted rows; of all taxpayers that `moved` names.
+        rows: stage, grade relied on, who → counted rows; of all that `moved` names.
     """
     by_stage: dict[str, list[Moved]] = {stage: [] for stage in relied}
     for row in moved:
@@ -47,18 +51,18 @@ def by_true_grade(
 
 
 def _family(
-    relied: Mapping[str, Sums], moved: list[Moved], rows: Mapping[tuple[str, str], int]
+    relied: Mapping[str, Sums], moved: list[Moved], rows: Mapping[tuple[str, Who], int]
 ) -> dict[str, dict[str, Sums]]:
-    gone = Counter((row.relied, row.taxpayer_id) for row in moved)
-    # Enterprises of which nothing, or something, is left under the grade it relied on.
+    gone = Counter((row.relied, row.who) for row in moved)
+    # Those of whose rows something is left under the grade it relied on.
     stays = {key for key, number in rows.items() if number > gone[key]}
     pairs = {pair(grade, grade): _copy(sums) for grade, sums in relied.items()}
     true = {grade: _copy(sums) for grade, sums in relied.items()}
-    for grade, taxpayer in gone:
-        if (grade, taxpayer) not in stays:
+    for grade, who in gone:
+        if (grade, who) not in stays:
             pairs[pair(grade, grade)].firms -= 1
             true[grade].firms -= 1
-    came: set[tuple[str, str]] = set()
+    came: set[tuple[str, Who]] = set()
     for row in moved:
         for left in (pairs[pair(row.relied, row.relied)], true[row.relied]):
             left.loans -= 1
@@ -67,7 +71,7 @@ def _family(
             cell = cells.setdefault(key, Sums())
             cell.loans += 1
             cell.granted += row.amount
-            known = (key, row.taxpayer_id)
+            known = (key, row.who)
             if known not in came and known not in stays:
                 cell.firms += 1
             came.add(known)

@@ -15,6 +15,8 @@ from audit.checkpoint import Checkpoint
 from audit.log import log_entries
 from gateway.challenges import log_challenge
 from gateway.exchange import Exchange
+from gateway.inquiries import log_query, open_query
+from gateway.messages import fitting
 from gateway.reception import Received, Reception
 from gateway.rules import challenges as rules
 from gateway.rules.partners import check_right
@@ -31,6 +33,9 @@ from xinyi.v1.challenge_service_pb2_grpc import ChallengeServiceServicer
 #: Tables that one answer shows: they come in one message.
 MOST_TABLES = 300
 
+#: Kind of a query for the tables that count alone.
+COUNTED = "lending.counted"
+
 log = structlog.get_logger()
 
 
@@ -40,21 +45,26 @@ class Challenges(ChallengeServiceServicer):
 
     async def ListTables(self, request: pb.ListTablesRequest, context: Any) -> pb.ListTablesResponse:
         who = caller(context)
+        async with self._reception.refusals_signed(who, "ListTables", request.call.document):
+            received = await open_query(self._reception, request.call, who)
+            asked = received.message
+            _check_tables_query(request, asked)
+            await log_query(self._reception, received, "log.queried")
+            return await self._reception.database.read(lambda conn: self._tables(conn, asked))
 
-        def query(conn: Connection) -> pb.ListTablesResponse:
-            check_right(parties.find_party(conn, who.party), "query")
-            rows = lending.tables_of(conn, request.bank)
-            if len(rows) > MOST_TABLES:
-                raise Invalid(f"there are {len(rows)} tables: ask for one bank's", basis="tables.bank")
-            recorded = [
-                pb.RecordedTable(table=editions.get_document(conn, row["document"]), index=index, state=row["state"])
-                for row in rows
-                if (index := self._index(conn, row["document"])) is not None
-            ]
-            return pb.ListTablesResponse(tables=recorded)
-
-        async with self._reception.refusals_signed(who, "ListTables"):
-            return await self._reception.database.read(query)
+    def _tables(self, conn: Connection, asked: exchange_pb2.LogQuery) -> pb.ListTablesResponse:
+        rows = [row for row in lending.tables_of(conn, asked.party) if _is_asked(asked, row)]
+        if len(rows) > MOST_TABLES:
+            raise Invalid(f"there are {len(rows)} tables: ask for one bank's of one period", basis="tables.query")
+        recorded = (
+            pb.RecordedTable(table=editions.get_document(conn, row["document"]), index=index, state=row["state"])
+            for row in rows
+            if (index := self._index(conn, row["document"])) is not None
+        )
+        found = fitting(recorded)
+        if next(recorded, None) is not None:
+            raise Invalid("the tables do not fit one message: ask for one bank's of one period", basis="tables.query")
+        return pb.ListTablesResponse(tables=found)
 
     def _index(self, conn: Connection, table: bytes) -> int | None:
         """Place of a table's entry in the log; None for a moment behind its intake."""
@@ -119,7 +129,8 @@ class Challenges(ChallengeServiceServicer):
             party = parties.find_party(conn, who.party)
             check_right(party, "query" if party is not None and party["kind"] == "AUDITOR" else "confirm")
             rows = store.list_challenges(conn, who.party, request.challenge)
-            return pb.ListChallengesResponse(challenges=[_status(conn, row) for row in rows])
+            found = fitting(_status(conn, row) for row in rows)
+            return pb.ListChallengesResponse(challenges=found, left_out=len(rows) - len(found))
 
         async with self._reception.refusals_signed(who, "ListChallenges"):
             return await self._reception.database.read(query)
@@ -159,6 +170,22 @@ class Challenges(ChallengeServiceServicer):
         told = {"record_count": answer.rows, "detail": f"late, due on {row['due_on']}" if late else ""}
         leaf = log_challenge(x, "challenge.answered", received.caller.holder, table, [received.digest], **told)
         return self._reception.acknowledge(x, received.digest, "challenge.answered", leaf)
+
+
+def _check_tables_query(request: pb.ListTablesRequest, asked: exchange_pb2.LogQuery) -> None:
+    """What is logged is what was asked. Raises Invalid."""
+    if request.bank not in ("", asked.party):
+        raise Invalid("the query names another bank", basis="tables.bank")
+    if asked.kind not in (COUNTED, "lending"):
+        raise Invalid(f"tables are asked for with the kind {COUNTED}, or lending", basis="tables.query")
+    if asked.export or asked.product or asked.from_ms or asked.until_ms:
+        raise Invalid("tables are asked for by bank, period and kind alone", basis="tables.query")
+
+
+def _is_asked(asked: exchange_pb2.LogQuery, row: dict[str, Any]) -> bool:
+    last = (row["year"], row["month"] + row["months"] - 1)
+    within = not asked.HasField("period") or (asked.period.year, asked.period.month) == last
+    return within and (asked.kind != COUNTED or row["state"] == "COUNTED")
 
 
 def _followed_at(conn: Connection, size: int) -> int | None:

@@ -17,12 +17,11 @@ from audit import export
 from audit.log import Log, Tree, log_entries
 from audit.records import CHUNK_RECORDS
 from audit.tiles import tile_place
-from gateway.exchange import Exchange
-from gateway.reception import Received, Reception
+from gateway.inquiries import PUBLISH_WAIT_S, log_query, open_query
+from gateway.reception import Reception
 from gateway.rules.partners import check_right
 from gateway.store import editions, outcomes, parties, tables
-from xinyi import checks
-from xinyi.errors import NotEntitled, Unavailable
+from xinyi.errors import Unavailable
 from xinyi.server import Caller, caller
 from xinyi.v1 import envelope_pb2, exchange_pb2, log_pb2
 from xinyi.v1 import log_service_pb2 as pb
@@ -32,8 +31,6 @@ T = TypeVar("T")
 
 #: Entries, or file parts, read in one go while an answer streams.
 PAGE = 500
-#: How long an export waits until its own entry is published.
-PUBLISH_WAIT_S = 10.0
 
 
 class ExchangeLog(LogServiceServicer):
@@ -79,7 +76,8 @@ class ExchangeLog(LogServiceServicer):
     ) -> AsyncIterator[pb.QueryEntriesResponse]:
         who = caller(context)
         async with self._reception.refusals_signed(who, "QueryEntries", request.call.document):
-            received = await self._open_query(request.call, who, "log.queried")
+            received = await open_query(self._reception, request.call, who)
+            await log_query(self._reception, received, "log.queried")
         start = 0
         while True:
             page, start = await self._reception.database.read(
@@ -90,40 +88,13 @@ class ExchangeLog(LogServiceServicer):
             if start < 0:
                 return
 
-    async def _open_query(
-        self, call: exchange_pb2.Call, who: Caller, kind: str
-    ) -> Received[exchange_pb2.LogQuery]:
-        received = await self._reception.open(call, exchange_pb2.LogQuery, who)
-        checks.check_log_query(received.message)
-        if not who.is_person or received.message.asked_by != who.holder:
-            raise NotEntitled(
-                "openings are shown to a person who asks in their own name", basis="query.person"
-            )
-
-        def work(x: Exchange) -> bytes:
-            check_right(parties.find_party(x.conn, who.party), "query")
-            x.document(received.envelope)
-            return x.log(
-                kind, actor=who.holder, documents=[received.digest], detail=received.message.purpose[:200]
-            )
-
-        leaf = await self._reception.door.run(work)
-        await self._wait_published(leaf)
-        return received
-
-    async def _wait_published(self, leaf: bytes) -> None:
-        for _ in range(int(PUBLISH_WAIT_S / 0.05)):
-            if await self._reception.database.read(lambda conn: self._reception.log.prove(conn, leaf)):
-                return
-            await asyncio.sleep(0.05)
-        raise Unavailable("the log has not published this query yet; try again")
-
     # ── export ─────────────────────────────────────────────────────────────────────────────────────────
 
     async def Export(self, request: pb.ExportRequest, context: Any) -> AsyncIterator[pb.ExportResponse]:
         who = caller(context)
         async with self._reception.refusals_signed(who, "Export", request.call.document):
-            received = await self._open_query(request.call, who, "log.exported")
+            received = await open_query(self._reception, request.call, who)
+            await log_query(self._reception, received, "log.exported")
         database, log = self._reception.database, self._reception.log
         # Business rows are of one moment; the head comes after it and covers all that had happened by then.
         with database.moment() as then:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import date
 from typing import Any
 
 from sqlalchemy import Connection
 
 from gateway import outcome_reports
+from gateway.messages import fitting
 from gateway.outcome_intake import Intake
 from gateway.outcome_listing import open_listing
 from gateway.reception import Reception
@@ -28,6 +29,9 @@ from xinyi.server import caller
 from xinyi.v1 import lending_pb2
 from xinyi.v1 import lending_service_pb2 as pb
 from xinyi.v1.lending_service_pb2_grpc import LendingServiceServicer
+
+#: A row as it stood at a moment.
+_Tell = Callable[[Connection, Row, int], pb.TableStatus | pb.BatchStatus]
 
 
 class Lending(LendingServiceServicer):
@@ -137,15 +141,31 @@ class Lending(LendingServiceServicer):
             if request.as_of:
                 check_date(request.as_of, "reports.as_of")
                 until = min(until, end_of(date.fromisoformat(request.as_of)))
-            rows = store.tables_of(conn, who.party, period, until)
+            tables = store.tables_of(conn, who.party, period, until)
             batches = [] if period is not None else outcomes.batches_of(conn, who.party, until)
-            return pb.ListReportsResponse(
-                tables=[_status(conn, row, until) for row in rows],
-                batches=[_batch_status(conn, row, until) for row in batches],
-            )
+            return _reports(conn, tables, batches, until, request.document)
 
         async with self._reception.refusals_signed(who, "ListReports"):
             return await self._reception.database.read(query)
+
+
+def _reports(
+    conn: Connection, tables: Sequence[Row], batches: Sequence[Row], moment_ms: int, document: bytes
+) -> pb.ListReportsResponse:
+    """Newest last; the oldest are left out where one message has no room for them.
+
+    Args: document — of the only one that is wanted; empty for all.
+    """
+    known: list[tuple[Row, _Tell]] = [(row, _status) for row in tables]
+    known += [(row, _batch_status if document else _batch_without_receipt) for row in batches]
+    wanted = [one for one in known if document in (b"", one[0]["document"])]
+    wanted.sort(key=lambda one: one[0]["recorded_at_ms"])
+    found = fitting(tell(conn, row, moment_ms) for row, tell in reversed(wanted))[::-1]
+    return pb.ListReportsResponse(
+        tables=[status for status in found if isinstance(status, pb.TableStatus)],
+        batches=[status for status in found if isinstance(status, pb.BatchStatus)],
+        left_out=len(wanted) - len(found),
+    )
 
 
 def _status(conn: Connection, row: Row, moment_ms: int) -> pb.TableStatus:
@@ -160,10 +180,15 @@ def _status(conn: Connection, row: Row, moment_ms: int) -> pb.TableStatus:
 
 
 def _batch_status(conn: Connection, row: Row, moment_ms: int) -> pb.BatchStatus:
+    status = _batch_without_receipt(conn, row, moment_ms)
+    status.receipt.CopyFrom(editions.get_document(conn, row["receipt"]))
+    return status
+
+
+def _batch_without_receipt(conn: Connection, row: Row, moment_ms: int) -> pb.BatchStatus:
     states = outcomes.count_states(conn, row, moment_ms)
     return pb.BatchStatus(
         batch=editions.get_document(conn, row["document"]),
-        receipt=editions.get_document(conn, row["receipt"]),
         recorded_at_ms=row["recorded_at_ms"],
         counted=states.get(lending_pb2.REPORT_STATE_COUNTED, 0),
         held=states.get(lending_pb2.REPORT_STATE_HELD, 0),

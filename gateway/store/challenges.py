@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, case, select
 
 from gateway.store.rows import Row, first, rows
 from gateway.store.tables import challenges
@@ -21,11 +21,13 @@ def find_open(conn: Connection, table: bytes, auditor: str) -> Row | None:
 
 
 def list_challenges(conn: Connection, party: str, challenge: bytes = b"") -> list[Row]:
-    """To a bank, or of an auditor: those without an answer first, then by due date."""
+    """To a bank, or of an auditor: those without an answer by due date, then the others, that due last first."""
     query = (
         select(challenges)
         .where((_c.bank == party) | (_c.auditor == party))
-        .order_by(_c.answer.is_not(None), _c.due_on, _c.document)
+        .order_by(
+            _c.answer.is_not(None), case((_c.answer.is_(None), _c.due_on), else_=""), _c.due_on.desc(), _c.document
+        )
     )
     if challenge:
         query = query.where(_c.document == challenge)

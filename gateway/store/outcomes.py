@@ -120,6 +120,13 @@ def states_of(conn: Connection, document: bytes, places: tuple[int, int], until_
     return found
 
 
+def refused_ids(conn: Connection, document: bytes, places: tuple[int, int]) -> dict[int, str]:
+    """Place → outcome id of rows [first, end) of a batch that were refused."""
+    within = (_o.document == document, _o.place >= places[0], _o.place < places[1])
+    query = select(_o.place, _o.outcome_id).where(*within, _o.state == REPORT_STATE_REFUSED)
+    return dict(conn.execute(query).all())
+
+
 def count_states(conn: Connection, batch: Row, until_ms: int) -> dict[int, int]:
     """ReportState → rows of a batch, as acts until a moment left them."""
     found: dict[int, int] = dict(

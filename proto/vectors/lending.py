@@ -18,7 +18,9 @@ LI_NA = f"xinyi://{BANK}/person/li-na"
 ZHAO_MIN = "xinyi://demo-city/auditor/person/zhao-min"
 #: On which the rows are sent.
 DAY = date(2018, 11, 1)
-TOO_MUCH = 1 << 63
+#: In the form of a product's code.
+IDENTIFIER = next(code for code in map(uscc, range(100)) if code.isdecimal())
+MOST_LOAN, MOST_TABLE, MOST_EVENT = 10**15, 10**17, 10**13
 
 
 def size(definition: str = "GXB300", word: str = "small") -> lending_pb2.SizeClass:
@@ -67,6 +69,8 @@ def _loan_cases(place: str) -> Cases:
             ("an identifier as reference", "loan.reference", {"reference": uscc()}),
             ("product in capitals", "loan.product", {"product": "Tax-Loan"}),
             ("no product", "loan.product", {"product": ""}),
+            ("an identifier as product", "loan.product", {"product": IDENTIFIER}),
+            ("an identifier within the product", "loan.product", {"product": f"loan-{IDENTIFIER}"}),
             ("unknown guarantee", "loan.guarantee", {"guarantee": 6}),
             ("size of no definition", "loan.sizes", {"sizes.0.definition": ""}),
             ("size of another definition", "loan.sizes", {"sizes.0.size": "inclusive"}),
@@ -81,6 +85,8 @@ def _loan_cases(place: str) -> Cases:
             ("term of a hundred years and a month", "loan.term", {"term_months": 1201}),
             ("no currency", "loan.currency", {"currency": ""}),
             ("currency by its sign", "loan.currency", {"currency": "元"}),
+            ("currency by another name", "loan.currency", {"currency": "RMB"}),
+            ("currency without hundredths", "loan.currency", {"currency": "JPY"}),
             ("reliance on no edition", "loan.reliance", {"reliance.manifest_digest": b""}),
             ("reliance on no record", "loan.reliance", {"reliance.commitment": b"c" * 31}),
             ("reliance on no grade", "loan.reliance", {"reliance.grade": 0}),
@@ -122,8 +128,9 @@ FIRM: Cases = [
     ("no rows", "firm.rows", {"rows": []}),
     ("a loan twice", "firm.rows", {"rows": [row("L-1"), row("L-1")]}),
     ("loans not ascending", "firm.rows", {"rows": [row("L-2"), row("L-1")]}),
-    ("an amount of 2⁶³", "row.granted", {"rows.0.granted": TOO_MUCH}),
-    ("a balance of 2⁶³", "row.granted", {"rows.0.balance": TOO_MUCH}),
+    ("most in amounts", "", {"rows.0.granted": MOST_LOAN, "rows.0.balance": MOST_LOAN}),
+    ("an amount above 10¹⁵", "row.granted", {"rows.0.granted": MOST_LOAN + 1}),
+    ("a balance above 10¹⁵", "row.granted", {"rows.0.balance": MOST_LOAN + 1}),
     ("newly granted, nothing disbursed", "row.granted", {"rows.0.granted": 0}),
     ("a balance without a class", "row.loan_class", {"rows.0.loan_class": 0}),
     ("unknown class", "row.loan_class", {"rows.0.loan_class": 6}),
@@ -206,6 +213,7 @@ TABLE: Cases = [
     ("a quarter from February", "table.period", {"period.month": 2}),
     ("two months", "table.period", {"period.months": 2}),
     ("no currency", "table.currency", {"currency": ""}),
+    ("currency by another name", "table.currency", {"currency": "RMB"}),
     ("no agreement", "table.agreement_id", {"agreement_id": ""}),
     ("agreement of 101 characters", "table.agreement_id", {"agreement_id": "a" * 101}),
     ("more firms than rows", "table.rows", {"firms": 4}),
@@ -232,6 +240,7 @@ TABLE: Cases = [
     ("a grade that is none", "margin.cells", {"margins.1.cells.0.value": "E"}),
     ("a size of another definition", "margin.cells", _with("size/GXB300", "inclusive")),
     ("a rate between the bands", "margin.cells", _with("rate/435-600", "00435-00500")),
+    ("an identifier as a cell", "margin.cells", _with("product", IDENTIFIER)),
     ("an empty cell", "margin.cells", {"margins.1.cells.1.sums": None}),
     ("more firms than loans", "margin.sums", {"margins.0.cells.0.sums.firms": 3, "firms": 3}),
     ("loans of no firm", "margin.sums", {"margins.1.cells.0.sums.firms": 0}),
@@ -239,7 +248,9 @@ TABLE: Cases = [
     ("loans of no amount", "margin.sums", {"margins.1.cells.0.sums.granted": 1}),
     ("more bad loans than loans", "margin.sums", {"margins.1.cells.0.sums.bad_loans": 3}),
     ("more bad than outstanding", "margin.sums", {"margins.1.cells.0.sums.bad_balance": 800_000_001}),
-    ("an amount of 2⁶³", "margin.sums", {"margins.1.cells.0.sums.granted": TOO_MUCH}),
+    ("most in sums", "", {"margins.0.cells.0.sums.granted": MOST_TABLE}),
+    ("an amount above 10¹⁷", "margin.sums", {"margins.1.cells.0.sums.granted": MOST_TABLE + 1}),
+    ("a balance above 10¹⁷", "margin.sums", {"margins.0.cells.0.sums.balance": MOST_TABLE + 1}),
     ("more loans than rows", "margin.sums", {"rows": 2}),
     ("more firms than the table has", "margin.sums", {
         "firms": 1, "margins.0.cells.0.sums.firms": 2, "margins.1.cells.0.sums.firms": 1,
@@ -306,8 +317,10 @@ OUTCOME: Cases = [
     ("no date", "outcome.event_date", {"event_date": ""}),
     ("no such day", "outcome.event_date", {"event_date": "2018-09-31"}),
     ("disbursed, no amount", "outcome.amount", {"amount": 0}),
-    ("an amount of 2⁶³", "outcome.amount", {"amount": TOO_MUCH}),
-    ("a credit line of 2⁶³", "outcome.amount", {"credit_line": TOO_MUCH}),
+    ("most in amounts", "", {"amount": MOST_EVENT, "credit_line": MOST_EVENT, "balance": MOST_EVENT}),
+    ("an amount above 10¹³", "outcome.amount", {"amount": MOST_EVENT + 1}),
+    ("a credit line above 10¹³", "outcome.amount", {"credit_line": MOST_EVENT + 1}),
+    ("a balance above 10¹³", "outcome.amount", {"balance": MOST_EVENT + 1}),
     ("unknown class", "outcome.loan_class", {"loan_class": 6}),
     ("a reason without a refusal", "outcome.reason_code", {"reason_code": "cash-flow"}),
     ("a reason in a sentence", "outcome.reason_code", _REJECTED | {"reason_code": "cash flow"}),

@@ -14,7 +14,7 @@ from functools import lru_cache
 from itertools import pairwise
 
 from xinyi import identifiers
-from xinyi.days import day_of
+from xinyi.days import DAY_MS, day_of
 from xinyi.errors import Invalid, UsageInvalid
 from xinyi.fields import (
     FIRST_YEAR,
@@ -32,21 +32,33 @@ from xinyi.fields import (
     is_text,
     require,
 )
-from xinyi.margins import ADDITIVE, SIZES, SUMS, TOTAL, check_dimension, check_value
+from xinyi.margins import ADDITIVE, SIZES, SUMS, TOTAL, check_dimension, check_value, is_empty
 from xinyi.v1 import edition_pb2, lending_pb2, records_pb2
 
 MAX_OUTCOMES = 16_777_216
-#: Also the most rows of a table, and lanes' values: as fen, ninety thousand trillion yuan.
+#: What a lane of a table's tree holds, and a sum in a database.
 MAX_SUM = (1 << 63) - 1
+#: Most hundredths of a loan in a table, of a sum of a table, of an event of a single loan: nobody's word makes more
+#: count, so that no bank brings a city's sums near MAX_SUM. A wrong unit mostly stays below, and is asked about.
+MAX_LOAN, MAX_TABLE, MAX_EVENT = 10**15, 10**17, 10**13
 #: Cells of a table, so that its tree and its place in a database stay small.
 MAX_CELLS = 4096
 MAX_SAMPLE = 10_000
 MAX_NAMED = 10_000
+#: Authorisations are judged by the day of a batch's issue: behind it, its upload begins, and it is recorded, so soon.
+BEGUN_WITHIN_MS, RECORDED_WITHIN_MS = 3 * DAY_MS, 10 * DAY_MS
 SCOPES = ("lending-outcomes", "public-record")
 
 _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DISTRICT = re.compile(r"[0-9]{6}")
-_CURRENCY = re.compile(r"[A-Z]{3}")
+#: ISO 4217 codes that are taken: of currencies in which loans are made here, each of hundredths. Amounts are counted in
+#: these, so none without them (JPY, KRW) or with thousandths (KWD) may be added.
+CURRENCIES = frozenset(
+    (
+        "AED", "AUD", "BRL", "CAD", "CHF", "CNY", "DKK", "EUR", "GBP", "HKD", "IDR", "INR", "KZT", "MOP", "MXN", "MYR",
+        "NOK", "NZD", "PHP", "PLN", "RUB", "SAR", "SEK", "SGD", "THB", "TRY", "TWD", "USD", "ZAR",
+    )
+)  # fmt: skip
 _INDUSTRY = re.compile(r"[A-T]")
 _ENCODING = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,39}")
 _HOLDS: dict[int, Callable[[str], bool]] = {
@@ -69,11 +81,9 @@ _OUTCOMES = frozenset(edition_pb2.RowOutcome.values()) - {edition_pb2.ROW_OUTCOM
 def check_lending_period(period: lending_pb2.LendingPeriod, basis: str) -> None:
     months = period.months
     require(months in (1, 3, 12), basis, "a period is a month, a quarter or a year")
-    begins = (
-        FIRST_YEAR <= period.year <= LAST_YEAR
-        and 1 <= period.month <= 12
-        and (period.month - 1) % months == 0
-    )
+    in_range = FIRST_YEAR <= period.year <= LAST_YEAR
+    require(in_range, basis, f"a period lies in the years {FIRST_YEAR} to {LAST_YEAR}")
+    begins = 1 <= period.month <= 12 and (period.month - 1) % months == 0
     require(begins, basis, "no period begins with that month")
 
 
@@ -130,9 +140,18 @@ def check_reference(text: str, basis: str) -> None:
         raise Invalid("it holds what reads as an identifier: use a number that tells nothing", basis=basis)
 
 
+def check_product(product: str, basis: str) -> None:
+    """A code that the bank gave: it becomes a table's cell, and so the log's and other banks'."""
+    check_name(product, basis)
+    if holds_identifier(product):
+        raise Invalid("it holds what reads as an identifier: a product is named by a word", basis=basis)
+
+
 def check_currency(currency: str, basis: str) -> None:
     require(
-        _CURRENCY.fullmatch(currency) is not None, basis, "a currency is three capital letters (ISO 4217)"
+        currency in CURRENCIES,
+        basis,
+        f"no ISO 4217 code of a currency with hundredths that is known here: {', '.join(sorted(CURRENCIES))}",
     )
 
 
@@ -155,7 +174,7 @@ def _check_terms(
     product: str, guarantee: int, industry: str, district: str, first_time: int, currency: str, branch: str
 ) -> None:
     """What many loans have in common: the same few are checked once."""
-    check_name(product, "loan.product")
+    check_product(product, "loan.product")
     require(guarantee in _GUARANTEES, "loan.guarantee", "an unknown guarantee")
     require(not industry or _INDUSTRY.fullmatch(industry) is not None, "loan.industry", "a letter A to T")
     require(not district or _DISTRICT.fullmatch(district) is not None, "loan.district", "six digits")
@@ -208,7 +227,7 @@ def check_firm_lending(firm: lending_pb2.FirmLending) -> None:
 
 def check_loan_row(row: lending_pb2.LoanRow) -> None:
     check_loan(row.loan)
-    require(max(row.granted, row.balance) <= MAX_SUM, "row.granted", "an amount out of range")
+    require(max(row.granted, row.balance) <= MAX_LOAN, "row.granted", "an amount of more than 10^15")
     require(row.granted > 0 or not row.newly_granted, "row.granted", "newly granted, but nothing was disbursed")
     require(row.loan_class in _CLASSES, "row.loan_class", "an unknown class")
     require(row.loan_class != 0 or not row.balance, "row.loan_class", "a balance without a class")
@@ -271,8 +290,8 @@ def _check_margins(table: lending_pb2.LendingTable) -> None:
             check_value(margin.dimension, cell.value)
             check_sums(cell.sums)
             require(_within(cell.sums, table), "margin.sums", "more loans or enterprises than the table has")
-            told = any(getattr(cell.sums, name) for name in ADDITIVE)
-            require(told or margin.dimension == TOTAL, "margin.cells", "a cell in which nothing is")
+            told = margin.dimension == TOTAL or not is_empty(cell.sums)
+            require(told, "margin.cells", "a cell in which nothing is")
 
 
 def _within(sums: lending_pb2.LendingSums, table: lending_pb2.LendingTable) -> bool:
@@ -298,7 +317,7 @@ def check_sums(sums: lending_pb2.LendingSums) -> None:
     both = all(bool(loans) == bool(firms) for loans, firms in counted)
     require(both, "margin.sums", "loans without an enterprise")
     most = max(getattr(sums, field.name) for field in sums.DESCRIPTOR.fields)
-    require(most <= MAX_SUM, "margin.sums", "a sum out of range")
+    require(most <= MAX_TABLE, "margin.sums", "a sum of more than 10^17")
 
 
 def find_shortfalls(table: lending_pb2.LendingTable) -> list[tuple[str, str]]:
@@ -346,8 +365,8 @@ def check_outcome(outcome: lending_pb2.LendingOutcome) -> None:
     if stage not in _STAGES:
         raise Invalid("the stage is missing or unknown", basis="outcome.stage")
     check_date(outcome.event_date, "outcome.event_date")
-    if max(outcome.amount, outcome.credit_line, outcome.balance) > MAX_SUM:
-        raise Invalid("out of range", basis="outcome.amount")
+    if max(outcome.amount, outcome.credit_line, outcome.balance) > MAX_EVENT:
+        raise Invalid("an amount of more than 10^13", basis="outcome.amount")
     if stage == lending_pb2.STAGE_DISBURSED and not outcome.amount:
         raise Invalid("disbursed, but no amount", basis="outcome.amount")
     if outcome.loan_class not in _CLASSES:
@@ -376,6 +395,14 @@ def check_outcome_batch(batch: lending_pb2.OutcomeBatch) -> None:
     _check_source(batch.source, "batch.source")
     check_holder(batch.issued_by, "batch.issued_by", party=batch.bank)
     check_time(batch.issued_at_ms, "batch.issued_at")
+
+
+def check_issue(batch: lending_pb2.OutcomeBatch, now_ms: int, within_ms: int = RECORDED_WITHIN_MS) -> None:
+    """By the clock of who takes it in; the bank's own may be ahead by a day. An old date would revive a consent."""
+    ahead = batch.issued_at_ms > now_ms + DAY_MS
+    require(not ahead, "batch.issued_at", "the batch is from the future: its clock is wrong")
+    late = f"issued more than {within_ms // DAY_MS} days ago: seal it anew, with authorisations that are valid today"
+    require(batch.issued_at_ms >= now_ms - within_ms, "batch.issued_at", late)
 
 
 def check_lending_answer(answer: lending_pb2.LendingAnswer) -> None:

@@ -14,6 +14,7 @@ from functools import lru_cache
 from itertools import pairwise
 
 from xinyi.errors import Invalid
+from xinyi.fields import holds_identifier
 from xinyi.v1 import lending_pb2, records_pb2
 
 TOTAL, ALL, UNKNOWN = "total", "all", "unknown"
@@ -84,7 +85,8 @@ def check_value(dimension: str, value: str) -> None:
         holds = value == UNKNOWN or _OPEN[dimension].fullmatch(value) is not None
     else:
         holds = value in _CLOSED[dimension]
-    if not holds:
+    # A product is a word of the bank's, published with the cell: that of an enterprise would name it.
+    if not holds or holds_identifier(value):
         raise Invalid("no row can be in that cell", basis="margin.cells")
 
 
@@ -249,6 +251,11 @@ class Layout:
             told = dict(zip(SUMS, values[first : first + len(SUMS)], strict=True))
             made[-1].cells.append(lending_pb2.Cell(value=value, sums=lending_pb2.LendingSums(**told)))
         return made
+
+
+def is_empty(sums: lending_pb2.LendingSums) -> bool:
+    """Nothing was granted, is owed or was refused: a table of which that is the total has no cell besides."""
+    return not any(getattr(sums, name) for name in ADDITIVE)
 
 
 def pack_row(row: lending_pb2.LoanRow) -> int:

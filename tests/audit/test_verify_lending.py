@@ -13,6 +13,7 @@ import pytest
 from audit import envelope
 from audit.verification.findings import Report, Verdict
 from audit.verification.procedure import verify
+from audit.verification.statistics import add_up
 from tests.audit.lending import (
     ASKED,
     BANKS_S,
@@ -32,6 +33,7 @@ from tests.audit.lending import (
 from tests.audit.story import BANK, BANK_2, BUREAU, NOW_MS, Cast, Story
 from tests.audit.test_verify import verdicts
 from tests.audit.test_verify_year import reasons
+from xinyi.suppression import publish
 from xinyi.v1 import edition_pb2, envelope_pb2, lending_pb2, records_pb2
 
 FALSE, UNDECIDED, HOLDS = Verdict.FALSE, Verdict.UNDECIDED, Verdict.HOLDS
@@ -68,12 +70,38 @@ def test_a_confirmed_table_counts_and_can_be_corrected(told: Lending, check: Che
     bank = told.cast.bank
     first = told.report(table_of(bank, SMALL), questions=[ASKED])
     told.confirm(first)
-    held = told.report(correction_of(first, bank, LARGE), questions=[ASKED])
+    told.report(correction_of(first, bank, LARGE), questions=[ASKED])
     told.report(correction_of(first, bank, LARGE, reason="another branch"), questions=[ASKED])
-    again = told.report(correction_of(held, bank, LARGE), questions=[ASKED])
+    again = told.report(correction_of(first, bank, LARGE, reason="both"), questions=[ASKED])
     told.confirm(again)
     told.report(correction_of(again, bank, SMALL))
     assert [row["state"] for row in told.story.state["lending_tables"].values()] == ["CORRECTED"] * 4 + ["COUNTED"]
+    report = check(told.story)
+    assert report.verdict == HOLDS, report.findings
+
+
+def _right_behind_held(told: Lending) -> None:
+    bank = told.cast.bank
+    told.report(table_of(bank, LARGE), questions=[ASKED])
+    told.report(table_of(bank, LARGE), questions=[ASKED])
+    told.report(table_of(bank, SMALL))
+
+
+def _behind_what_was_replaced(told: Lending) -> None:
+    bank = told.cast.bank
+    first = told.report(table_of(bank, LARGE), questions=[ASKED])
+    told.report(correction_of(first, bank, LARGE), questions=[ASKED])
+    told.report(correction_of(first, bank, SMALL))
+
+
+@pytest.mark.parametrize("tell", [_right_behind_held, _behind_what_was_replaced])
+def test_what_is_held_stands_in_nobodys_way(told: Lending, check: Check, tell: Tell) -> None:
+    """A table that names none, or one that was replaced, takes the place of all that is held."""
+    tell(told)
+    states = [row["state"] for row in told.story.state["lending_tables"].values()]
+    assert states == ["CORRECTED"] * (len(states) - 1) + ["COUNTED"]
+    (counted,) = (row["document"] for row in told.story.state["lending_tables"].values() if row["state"] == "COUNTED")
+    told.run(told.draft([told.story.documents[counted]], BUREAU_S))
     report = check(told.story)
     assert report.verdict == HOLDS, report.findings
 
@@ -95,6 +123,12 @@ def _second_without_naming_the_first(told: Lending) -> None:
 def _held_beside_another(told: Lending) -> None:
     told.report(table_of(told.cast.bank, SMALL))
     told.report(table_of(told.cast.bank, LARGE), questions=[ASKED])
+
+
+def _corrects_what_is_held(told: Lending) -> None:
+    first = told.report(table_of(told.cast.bank, SMALL))
+    held = told.report(correction_of(first, told.cast.bank, LARGE), questions=[ASKED])
+    told.report(correction_of(held, told.cast.bank, SMALL), replaces=False)
 
 
 def _corrects_what_was_corrected(told: Lending) -> None:
@@ -133,6 +167,7 @@ TABLES: dict[str, tuple[Tell, str]] = {
     ),
     "a second that does not name the first": (_second_without_naming_the_first, "lending.conflict"),
     "held beside one that it does not name": (_held_beside_another, "lending.conflict"),
+    "corrects what is held beside the one that counts": (_corrects_what_is_held, "lending.conflict"),
     "corrects what was corrected": (_corrects_what_was_corrected, "lending.conflict"),
     "confirmed behind its correction": (_confirmed_behind_its_correction, "lending_answer.document"),
     "counts although its cells do not add up": (lambda told: told.report(_off_by_a_fen(told)), "lending.sums"),
@@ -251,6 +286,7 @@ BATCHES: dict[str, tuple[Tell, str]] = {
     "a number given twice": (
         lambda told: [told.send(batch_of(told.cast.bank)), told.send(batch_of(told.cast.bank))], "batch.number"
     ),
+    "issued long before": (lambda told: told.send(_back_dated(told)), "batch.issued_at"),
     "a root that does not follow": (lambda told: told.send(_uprooted(told)), "does not follow"),
     "answered for by another bank": (
         lambda told: told.answer_for(told.send(batch_of(told.cast.bank_2))), ""
@@ -259,6 +295,12 @@ BATCHES: dict[str, tuple[Tell, str]] = {
         lambda told: told.answer_for(told.send(batch_of(told.cast.bank)), outcome_ids=[]), "lending_answer.outcomes"
     ),
 }  # fmt: skip
+
+
+def _back_dated(told: Lending) -> Batch:
+    batch = batch_of(told.cast.bank)
+    batch.message.issued_at_ms -= 11 * DAY_MS
+    return batch
 
 
 def _uprooted(told: Lending) -> Batch:
@@ -479,6 +521,20 @@ def test_honest_statistics_hold(told: Lending, check: Check) -> None:
     assert report["statistics"].examined == 3 + 2 + 4
 
 
+def test_a_table_of_zeros_hinders_no_dimension(told: Lending, check: Check) -> None:
+    """Rows of which nothing was granted, owed or refused: no cell but the total's."""
+    table = table_of(told.cast.bank_2, LARGE)
+    del table.margins[1:]
+    table.margins[0].cells[0].ClearField("sums")
+    table.margins[0].cells[0].sums.SetInParent()
+    counted = [told.report(table_of(told.cast.bank, SMALL)), told.report(table)]
+    statistics = told.draft(counted, BUREAU_S)
+    told.run(statistics)
+    assert [margin.dimension for margin in statistics.margins] == ["total", "bank", "grade"]
+    report = check(told.story)
+    assert report.verdict == HOLDS, report.findings
+
+
 def test_an_older_moment_counts_what_stood_then(told: Lending, check: Check) -> None:
     """What came, was confirmed or was replaced behind it changes nothing."""
     first, second = two_tables(told)
@@ -590,6 +646,107 @@ def _confirmed_by_another(told: Lending) -> None:
 
 def _confirmed_without(told: Lending) -> None:
     told.confirm_statistics(told.run(told.draft(two_tables(told), BANKS_S)), told.cast.bank)
+
+
+def _cells(**told: tuple[int, int, int]) -> dict[str, lending_pb2.LendingSums]:
+    return {
+        value.replace("_", ">"): lending_pb2.LendingSums(loans=loans, firms=firms, granted=granted)
+        for value, (loans, firms, granted) in told.items()
+    }
+
+
+#: Of grade A's twenty events nine are by enterprises that were no A.
+FAMILY = {
+    "grade": _cells(A=(20, 15, 900), B=(9, 9, 400), none=(5, 5, 90)),
+    "true-grade": _cells(A=(11, 8, 500), B=(9, 9, 400), none=(5, 5, 90), withdrawn=(9, 8, 400)),
+    "grade-pair": _cells(A_A=(11, 8, 500), A_withdrawn=(9, 8, 400), B_B=(9, 9, 400), none_none=(5, 5, 90)),
+}
+Change = Callable[[dict[str, lending_pb2.PublishedMargin]], object]
+
+
+def _consenting(told: Lending, change: Change, families: dict[str, Any] = FAMILY, stage: str = "disbursed") -> None:
+    """A version with rows with consent, of whose margins something is changed. Args: change — of margins by kind."""
+    counted = two_tables(told)
+    tables = (lending_pb2.LendingTable.FromString(sealed.payload) for sealed in counted)
+    figures = replace(add_up(tables), consented={stage: families})
+    statistics = told.draft(counted, BUREAU_S)
+    del statistics.margins[:]
+    statistics.margins.extend(publish(figures, BUREAU_S))
+    prefix = f"consented/{stage}/"
+    change({m.dimension.removeprefix(prefix): m for m in statistics.margins if m.dimension.startswith(prefix)})
+    told.run(statistics)
+
+
+def _of(margins: dict[str, lending_pb2.PublishedMargin], kind: str, value: str) -> lending_pb2.PublishedCell:
+    return next(cell for cell in margins[kind].cells if cell.value == value)
+
+
+def _set_sums(kind: str, value: str, **sums: int) -> Change:
+    def change(margins: dict[str, lending_pb2.PublishedMargin]) -> None:
+        for name, number in sums.items():
+            setattr(_of(margins, kind, value).sums, name, number)
+
+    return change
+
+
+def _suppress(kind: str, value: str) -> Change:
+    def change(margins: dict[str, lending_pb2.PublishedMargin]) -> None:
+        cell = _of(margins, kind, value)
+        cell.sums.Clear()
+        cell.sums.SetInParent()
+        cell.suppressed.append(lending_pb2.SUM_GROUP_GRANTED)
+
+    return change
+
+
+CONSENTED: dict[str, Change] = {
+    "an amount": _set_sums("grade", "A", granted=901),
+    "an amount of a pair": _set_sums("grade-pair", "A>A", granted=501),
+    "a number of events": _set_sums("true-grade", "withdrawn", loans=10),
+    "more enterprises than its pairs have": _set_sums("grade", "A", firms=17),
+    "fewer enterprises than a pair has": _set_sums("grade", "A", firms=7),
+    "two enterprises": _set_sums("grade", "none", firms=2),
+    "more enterprises than events": _set_sums("grade", "none", firms=6),
+    "a balance": _set_sums("grade", "none", balance=1),
+    "a grade alone suppressed": _suppress("grade", "B"),
+    "a pair alone suppressed": _suppress("grade-pair", "A>withdrawn"),
+    "a true grade suppressed whose pairs are shown": _suppress("true-grade", "B"),
+    "another group suppressed": lambda m: _of(m, "grade", "B").suppressed.append(lending_pb2.SUM_GROUP_BAD),
+    "a grade that is none": lambda m: setattr(_of(m, "grade", "none"), "value", "z"),
+    "a margin of no stage": lambda m: setattr(m["grade"], "dimension", "consented/disbursed/gradd"),
+    "a grade without its pairs": lambda m: m["grade-pair"].cells.pop(),
+    "cells in disorder": lambda m: m["grade"].cells.reverse(),
+}
+
+
+@pytest.mark.parametrize("case", CONSENTED)
+def test_lies_about_rows_with_consent_are_found(told: Lending, check: Check, case: str) -> None:
+    """What the three margins of a stage say of each other."""
+    _consenting(told, CONSENTED[case])
+    report = check(told.story)
+    assert verdicts(report) == {"statistics": FALSE}, report.findings
+    assert reasons(report) & {"statistics.consented", "margin.cells"}
+
+
+FEW = FAMILY | {
+    "grade": FAMILY["grade"] | _cells(C=(2, 2, 40)),
+    "true-grade": FAMILY["true-grade"] | _cells(C=(2, 2, 40)),
+    "grade-pair": FAMILY["grade-pair"] | _cells(C_C=(2, 2, 40)),
+}
+
+
+@pytest.mark.parametrize("families", [FAMILY, FEW])
+@pytest.mark.parametrize("stage", ["disbursed", "rejected", "written-off"])
+def test_honest_figures_over_rows_with_consent_hold(
+    told: Lending, check: Check, stage: str, families: dict[str, Any]
+) -> None:
+    """The report says that nobody recomputed them, and which are more than the tables say."""
+    _consenting(told, lambda _: None, families, stage)
+    report = check(told.story)
+    assert report.verdict == HOLDS, report.findings
+    assert report.notes["consented"]["versions"] == 1
+    above = {cell["cell"] for cell in report.notes["consented"]["above_tables"]}
+    assert bool(above) == (stage == "rejected"), "the tables refused nobody"
 
 
 STATISTICS: dict[str, tuple[Tell, str]] = {

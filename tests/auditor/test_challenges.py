@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from adapters.auditor.books import Booked, compare
 from adapters.auditor.cli import app
 from adapters.bank.client import BankClient
 from adapters.bank.lending.client import LendingClient
@@ -27,6 +28,7 @@ from audit.envelope import digest
 from tests.auditor.test_commands import auditor
 from tests.bank.offers import flipped
 from tests.bank.reports import Given
+from tests.flows.test_challenges import answer
 from tests.flows.test_rights import entries
 from tests.programs import ok, run
 from tests.samples import Q1, firms_relying, records_of
@@ -57,6 +59,9 @@ class Scene:
         folder = self.world.path / name
         asked = ("--bank", "bank-1", "--period", "2018-Q1", "--purpose", "annual audit", "-o", folder, *more)
         return folder, (await ok("xinyi-audit", "challenge", *asked, "--home", self.auditor.path, "--json")).json
+
+    async def keep(self, folder: Path) -> Any:
+        return (await ok("xinyi-audit", "challenges", "--keep", folder, "--home", self.auditor.path, "--json")).json
 
     def verify(self, folder: Path, opening: Path, *more: object) -> tuple[int, dict[str, Any]]:
         """In this process: it takes many of them, and needs no gateway."""
@@ -131,7 +136,7 @@ async def test_a_sample_from_the_question_to_the_verdict(tmp_path: Path) -> None
         assert (unknown.code, "[home.trust]" in unknown.err) == (2, True)
         world.pin(scene.bank, scene.auditor.signer().key)
         unsaid = await run("xinyi-bank", *command)
-        assert (unsaid.code, opening.exists()) == (1, False), "a person says yes, or nothing leaves"
+        assert (unsaid.code, opening.exists()) == (2, False), "a person says yes, or nothing leaves"
         assert f"of {len(scene.rows)} rows" in unsaid.err
         assert entries(world, "challenge.answered") == []
 
@@ -140,7 +145,9 @@ async def test_a_sample_from_the_question_to_the_verdict(tmp_path: Path) -> None
         again = await ok("xinyi-bank", "open", asked["challenge"], "-o", tmp_path / "again.dsse", *bank)
         assert (tmp_path / "again.dsse").read_bytes() == opening.read_bytes(), again
         (answered,) = entries(world, "challenge.answered")
-        (told,) = (await ok("xinyi-audit", "challenges", "--home", scene.auditor.path, "--json")).json
+        code, unfetched = scene.verify(folder, opening)
+        assert (code, "told the log" in unfetched["findings"][0]) == (5, True)
+        (told,) = await scene.keep(folder)
         assert (told["state"], told["opening"], told["overdue"]) == ("answered", opened["opening"], False)
 
         code, found = scene.verify(folder, opening)
@@ -183,6 +190,11 @@ async def beside_the_books(scene: Scene, folder: Path, opening: Path) -> None:
     assert (code, found["verdict"]) == (4, "false")
     assert rows[0].loan.reference in found["findings"][0]
     assert "loss" in found["findings"][0]
+    lacking = lending_pb2.LoanRow.FromString(true.SerializeToString())
+    lacking.granted, lacking.newly_granted = 0, False
+    booked = {true.loan.reference: Booked(rows[0].granted, true.balance, true.loan_class)}
+    assert compare([lacking], booked).same == 1, "of an earlier period: the books have its whole amount"
+    assert compare([true], booked).different
     broken = scene.books(rows)
     broken.write_text(broken.read_text().replace(".", ",", 1))
     refused = await run(
@@ -231,6 +243,9 @@ async def test_what_a_bank_cannot_open(tmp_path: Path) -> None:
             db.execute("UPDATE leaves SET record = ? WHERE number = 70", (changed,))
         done = await run("xinyi-bank", *command)
         assert (done.code, "not those that the table was sealed over" in done.err) == (4, True)
+        stored.write_bytes(b"no database at all, but a text")
+        done = await run("xinyi-bank", *command)
+        assert (done.code, "cannot be read as the rows of a table" in done.err) == (4, True)
         shutil.copy(tmp_path / "rows.db", stored)
         (ready,) = scene.bank.path.glob("spool/ready/*/chunks")
         ready.rename(tmp_path / "chunks")
@@ -241,6 +256,7 @@ async def test_what_a_bank_cannot_open(tmp_path: Path) -> None:
         assert entries(world, "challenge.answered") == []
         assert (await run("xinyi-bank", "open", "ffff", *command[2:])).code == 3
         await ok("xinyi-bank", *command)
+        await scene.keep(folder)
         code, found = scene.verify(folder, opening)
         assert (code, found["verdict"]) == (0, "holds")
         assert found["confidence"][1]["share"] < 0.1
@@ -285,3 +301,22 @@ async def test_a_bank_opens_what_is_wrong_as_well(tmp_path: Path) -> None:
         assert "tells another grade or year" in found["findings"][0]
         text = await run("xinyi-audit", "verify-opening", folder, opening, "--policy", scene.policy)
         assert (text.code, text.out.strip().splitlines()[-1]) == (4, "false")
+
+
+async def test_an_opening_that_the_log_does_not_name_is_false(tmp_path: Path) -> None:
+    """The bank told the log of one opening, and hands out another, which holds by itself."""
+    async with city(tmp_path) as world:
+        scene = await staged(world)
+        know(scene.bank, "[bank]", f'origins = ["{BUREAU}"]')
+        world.pin(scene.bank, scene.auditor.signer().key)
+        folder, asked = await scene.ask("sample", "--n", 5)
+        early = await run("xinyi-audit", "challenges", "--keep", folder, "--home", scene.auditor.path)
+        assert (early.code, "[challenge.answer]" in early.err) == (3, True)
+        await answer(world, scene.bank, bytes.fromhex(asked["challenge"]), rows=1)
+        opening = tmp_path / "opening.dsse"
+        command = ("open", asked["challenge"], "-o", opening, "--yes", "--home", scene.bank.path)
+        assert ((await run("xinyi-bank", *command)).code, opening.exists()) == (3, True), "the log has another answer"
+        assert scene.verify(folder, opening)[0] == 5
+        await scene.keep(folder)
+        code, found = scene.verify(folder, opening)
+        assert (code, found["verdict"], "another opening" in found["findings"][0]) == (4, "false", True)

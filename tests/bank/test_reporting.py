@@ -31,9 +31,10 @@ from xinyi.errors import (
     NotEntitled,
     SignatureInvalid,
     Unavailable,
+    Unknown,
     UsageInvalid,
 )
-from xinyi.lending import find_shortfalls, parse_period
+from xinyi.lending import MAX_CELLS, find_shortfalls, parse_period
 from xinyi.margins import ADDITIVE, Layout, amounts, value_of
 from xinyi.v1 import lending_pb2
 from xinyi.v1.lending_service_pb2 import ReportingTerms
@@ -152,6 +153,16 @@ def test_nothing_lent_is_a_table_and_rows_that_tell_nothing_are_none(home: Home)
         sealed(home, Order(TERMS, Q1), Given([dataclasses.replace(loan_lines(1)[0], row=row)]))
 
 
+def test_more_values_than_a_table_has_cells_are_told_by_what_is_wrong(home: Home) -> None:
+    """Before a row is put in order: a column of names was mapped to a field that has few values."""
+    lines = loan_lines(MAX_CELLS)
+    for number, line in enumerate(lines):
+        line.row.loan.product = f"p-{number}"
+    order = Order(ReportingTerms(dimensions=["product"], currency="CNY", months=3, agreement_id="1"), Q1)
+    with pytest.raises(Invalid, match="column of names"):
+        sealed(home, order, Given(lines))
+
+
 def test_what_is_asked_for_is_checked_before_a_row_is_read() -> None:
     other = ReportingTerms(agreement_id="2018-2", months=3)
     assert choose_terms([TERMS], Q1) == TERMS
@@ -224,6 +235,12 @@ async def test_a_table_is_receipted_once(tmp_path: Path, database_url: str) -> N
                     send(second, way)
                 assert tables.find(order.draft(bank), other.source()) is None
                 assert not (second.path / "rows.db").exists()
+
+                # What it corrects is not here yet: it waits, with its rows.
+                early = sealed(bank, Order(order.terms, Q1, b"\7" * 32, "sent too early"), other)
+                with pytest.raises(Unknown, match="send that one first"):
+                    send(early, way)
+                assert (early.refused, (early.path / "rows.db").exists()) == (False, True)
 
                 correcting = Order(order.terms, Q1, kept.digest, "a branch was missing")
                 third = sealed(bank, correcting, other)

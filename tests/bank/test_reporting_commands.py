@@ -24,7 +24,8 @@ Q1, Q2 = ("--period", "2018-Q1"), ("--period", "2018-Q2")
 
 
 async def test_a_quarter_by_commands(tmp_path: Path) -> None:
-    """A dry run sends nothing, nobody asked is no consent, a report is receipted once; one that corrects it follows."""
+    """A dry run sends nothing, where nobody can be asked nothing is sealed, a report is receipted once; one that
+    corrects it follows."""
     rows = [loan(n) for n in range(1, 41)] + [
         loan(41, 放款日期="", 拒贷日期="2018-03-01", 放款金额="0", 贷款余额="0", 五级分类=""),
         loan(42, 放款金额="12.345"),
@@ -50,7 +51,8 @@ async def test_a_quarter_by_commands(tmp_path: Path) -> None:
         assert "4,000" in shown.out, "40 loans of 100 万元"
 
         unasked = await run("xinyi-bank", "report", file, *Q1, *PROFILE, *home)
-        assert (unasked.code, tables.all()) == (7, [])
+        assert (unasked.code, tables.all()) == (2, [])
+        assert "--yes" in unasked.err
 
         report = ("report", file, *Q1, *PROFILE, "--yes", "--json", *home)
         sent = (await ok("xinyi-bank", *report)).json
@@ -75,6 +77,43 @@ async def test_a_quarter_by_commands(tmp_path: Path) -> None:
             (second["document"], "counted"),
         ]
         assert (await run("xinyi-bank", "reports", "--as-of", "2018-01-01", *home)).code == 7
+        for wrong in (("reports", "--as-of", "bogus"), ("outcomes", "--as-of", "2018-1-1")):
+            assert (await run("xinyi-bank", *wrong, *home)).code == 2
+        early = await run("xinyi-bank", "reports", "--period", "1800-Q1", *home)
+        assert (early.code, "2014 to 2100" in early.err) == (2, True)
+
+
+async def test_what_a_file_lacks_is_not_sealed_in_silence(tmp_path: Path) -> None:
+    """Nothing but broken rows seals nothing; no row at all, and many that are left out, take somebody's word."""
+    broken = [loan(n, 放款金额="12.345") for n in range(1, 4)]
+    async with city(tmp_path) as world:
+        bank = await world.bank("bank-1")
+        await world.report_terms(bank)
+        tables = KeptTables(bank)
+
+        async def report(rows: list[dict[str, str]], *more: object) -> tuple[int, str]:
+            file = write_csv(tmp_path / "loans.csv", rows or [loan(1)])
+            if not rows:
+                file.write_text(file.read_text().splitlines()[0] + "\n")
+            done = await run("xinyi-bank", "report", file, *PROFILE, "--home", bank.path, "--yes", *more)
+            return done.code, done.err
+
+        code, said = await report(broken, *Q1, "--nothing-lent")
+        assert (code, "none of the 3 rows" in said) == (3, True)
+        code, said = await report([], *Q1)
+        assert (code, "--nothing-lent" in said) == (2, True)
+        good = [loan(n) for n in range(10, 20)]
+        assert (await report(good, *Q1, "--nothing-lent"))[0] == 2
+        code, said = await report([*good, *broken], *Q1)
+        assert (code, "--left-out-accepted 3" in said) == (3, True)
+        assert (await report([*good, *broken], *Q1, "--left-out-accepted", 2))[0] == 3
+        assert tables.all() == []
+        assert (await report([*good, *broken], *Q1, "--left-out-accepted", 3))[0] == 0
+        sealed = (bank.path / "lending/left-out-2018-Q1.csv").read_bytes()
+        await report(good, *Q1, "--dry-run")
+        assert (bank.path / "lending/left-out-2018-Q1.csv").read_bytes() == sealed
+        assert (await report([], *Q2, "--nothing-lent"))[0] == 0
+        assert [kept.message.rows for kept in tables.all()] == [10, 0]
 
 
 async def test_a_question_is_answered_by_a_person(tmp_path: Path) -> None:

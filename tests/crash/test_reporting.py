@@ -63,7 +63,7 @@ def quarters() -> Iterator[str]:
 
 
 async def test_a_report_may_die_anywhere(tmp_path: Path) -> None:
-    file = write_csv(tmp_path / "loans.csv", [loan(number) for number in range(1, LOANS + 1)])
+    file = write_csv(tmp_path / "loans.csv", [loan(number, 放款日期="2013-12-02") for number in range(1, LOANS + 1)])
     async with city(tmp_path) as world:
         bank = await world.bank("bank-1")
         await world.report_terms(bank)

@@ -119,7 +119,7 @@ def test_spreadsheets_open_the_workbook(tmp_path: Path, language: str) -> None:
     assert data == workbook.as_xlsx(fetched, sheet, language)
     file = tmp_path / "city.xlsx"
     file.write_bytes(data)
-    wanted = [rows.heads(language), *rows.rows(fetched, sheet, language)]
+    wanted = [rows.heads(language, fetched.statistics.currency), *rows.rows(fetched, sheet, language)]
 
     book = openpyxl.load_workbook(file)
     about, table = book.worksheets
@@ -244,3 +244,15 @@ def test_a_browser_shows_and_prints_it(tmp_path: Path, language: str) -> None:
     assert 2 <= len(boxes) <= 8
     assert {(round(float(width)), round(float(height))) for width, height in boxes} == {(842, 595)}
     assert b"/ToUnicode" in data, "the text can be searched and copied"
+
+
+def test_figures_say_their_currency() -> None:
+    """亿元 of dollars would be read as yuan."""
+    fetched = golden()
+    fetched.statistics.currency = "USD"
+    sheet = sheet_of(fetched)
+    chinese, english = (text.render(sheet, language).decode() for language in LANGUAGES)
+    assert "783 笔，29.18 亿 USD，笔均 372.67 万 USD" in chinese
+    assert "元" not in chinese
+    assert "100 million USD" in english
+    assert "发放金额 (USD)" in rows.heads("zh", "USD")

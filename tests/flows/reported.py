@@ -1,4 +1,4 @@
-"""A quarter of what two banks report, whole: for whoever looks at its log."""
+"""A quarter of what three banks report, whole: for whoever looks at its log."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ TELLER = f"xinyi://{CITY}/bank-2/person/zhou-yan"
 
 async def a_quarter(world: World, home: Home) -> None:
     """Tables that count, wait, are confirmed and corrected; loans with consent and without; two challenges, of which
-    one is not answered, and due in three days; statistics in two versions, which the bureau and a bank take.
+    one is not answered, and due in three days; statistics in two versions for the bureau and one for banks, which the
+    bureau and a bank take.
 
     Args: home — of the auditor.
     """
@@ -33,6 +34,9 @@ async def a_quarter(world: World, home: Home) -> None:
     ]
     await answer(world, banks[0], asked[0])
     await answer_questions(world, teller, small.digest)
+    third = await world.bank("bank-3")
+    await world.report_terms(third)
+    await send_table(world, third, table_of(third, firms_of(n * 10 * WAN for n in range(1, 6))))
     await send_table(world, banks[0], corrected(banks[0], first.digest, firms_of(n * 10 * WAN for n in range(1, 23))))
     sent = await send_outcomes(
         world, banks[0], [outcome(1, amount=20 * WAN), outcome(2, amount=9 * WAN), outcome(3, consent=False)]

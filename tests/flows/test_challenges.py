@@ -31,7 +31,7 @@ from xinyi.errors import (
     Unknown,
 )
 from xinyi.v1 import challenge_service_pb2 as pb
-from xinyi.v1 import lending_pb2
+from xinyi.v1 import edition_pb2, exchange_pb2, lending_pb2
 from xinyi.v1.challenge_service_pb2_grpc import ChallengeServiceStub
 
 BANK = "test-city/bank-1"
@@ -113,10 +113,14 @@ async def listed(home: Home) -> list[tuple[bytes, str]]:
     return await asyncio.to_thread(run)
 
 
-async def tables(home: Home, bank: str = "") -> list[pb.RecordedTable]:
+async def tables(home: Home, bank: str = "", *, unsaid: bool = False, **changes: Any) -> list[pb.RecordedTable]:
+    """Args: unsaid — without a call; changes — further fields of the query."""
+    told: dict[str, Any] = {"party": bank, "purpose": "annual audit", "kind": "lending"}
+
     def run() -> list[pb.RecordedTable]:
         with GatewayClient(home) as client, errors_restored():
-            return list(ChallengeServiceStub(client.channel).ListTables(pb.ListTablesRequest(bank=bank)).tables)
+            call = None if unsaid else LogClient(client).sealed(exchange_pb2.LogQuery(**(told | changes)))
+            return list(ChallengeServiceStub(client.channel).ListTables(pb.ListTablesRequest(call=call)).tables)
 
     return await asyncio.to_thread(run)
 
@@ -139,6 +143,11 @@ async def test_asked_and_answered(tmp_path: Path, database_url: str) -> None:
         assert (envelope.digest(recorded.table), recorded.state) == (sent.digest, "COUNTED")
         assert recorded.index < checkpoint.verify(note, auditor.log_key()).size
         assert await tables(auditor, "test-city/bank-2") == []
+        quarter = {name: edition_pb2.Period(year=2018, month=month) for name, month in (("first", 3), ("second", 6))}
+        assert await tables(auditor, BANK, period=quarter["first"], kind="lending.counted") == [recorded]
+        assert await tables(auditor, BANK, period=quarter["second"]) == []
+        looked = entries(world, "log.queried")
+        assert [(entry.actor, entry.detail) for entry in looked] == [(AUDITOR, "annual audit")] * 4
 
         asked, acknowledged = await ask(auditor, challenge(world, sent.digest, note))
         assert acknowledged.message.outcome == "challenge.asked"
@@ -258,6 +267,7 @@ async def test_rights(tmp_path: Path) -> None:
     async with city(tmp_path) as world:
         bank, auditor, sent = await reported(world)
         other = await world.bank("bank-2")
+        person = await world.admit(f"xinyi://{BANK}/person/chen-jie", "BANK")
         asked, _ = await ask(auditor, challenge(world, sent.digest, await newest(world, auditor)))
         assert await listed(other) == []
         for basis, kind, call in (
@@ -265,13 +275,18 @@ async def test_rights(tmp_path: Path) -> None:
             ("challenge_answer.challenge", Unknown, answer(world, bank, b"\7" * 32)),
             ("challenge_answer.rows", Invalid, answer(world, bank, asked, rows=41)),
             ("challenge_answer.answered_by", NotEntitled, answer(world, bank, asked, answered_by=f"xinyi://{BANK}/machine/x")),
-            ("partner.kind", NotEntitled, tables(bank)),
+            ("partner.kind", NotEntitled, tables(person)),
+            ("tables.query", Invalid, tables(auditor, kind="log.queried")),
             ("partner.kind", NotEntitled, listed(world.homes[MAKER])),
         ):
             with pytest.raises(kind) as error:
                 await call
             assert error.value.basis == basis
             check_signed(world, error.value)
+        # Without a word of why: nothing is shown.
+        with pytest.raises(ExchangeError):
+            await tables(auditor, unsaid=True)
+        assert entries(world, "log.queried") == []
         assert await listed(bank) == [(asked, "OPEN")]
 
 

@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from adapters.party.home import Home
 from audit.disclosure.account import verify
+from audit.outcomes import commitment, withheld
 from gateway.office import catalogue
+from gateway.store import outcomes as store
+from gateway.store import tables
 from tests.chain import Chain
 from tests.flows.test_outcomes import relied_on
 from tests.flows.test_rights import entries
@@ -33,6 +37,7 @@ from tests.world import (
 )
 from xinyi.days import day_of
 from xinyi.errors import NotEntitled, Unknown, VerificationError
+from xinyi.terminal import Exit
 from xinyi.v1 import records_pb2
 from xinyi.v1 import subject_service_pb2 as pb
 
@@ -66,7 +71,8 @@ async def test_loans_that_relied_on_a_corrected_grade(tmp_path: Path, database_u
         chain = Chain(world.homes[MAKER], product)
         full = chain.full(made_up_records(200))
         await world.publish(full)
-        assert (await lend(world, open_bank, full, range(5, 35))).counts == (30, 0, 0, 0, 0)
+        shown = await lend(world, open_bank, full, range(5, 35))
+        assert shown.counts == (30, 0, 0, 0, 0)
         await lend(world, closed_bank, full, range(10))
         before = day_of(world.clock()).isoformat()
         world.clock.advance(days=1)
@@ -88,6 +94,10 @@ async def test_loans_that_relied_on_a_corrected_grade(tmp_path: Path, database_u
         world.pin(world.homes[MAKER], open_bank.signer().key)
         (one, *_) = (await ok("xinyi-bureau", "loans", "--recalled", "--bank", "bank-1", *home, "--json")).json["loans"]
         assert one["verified"]
+        stripped = strip_row(world, shown.digest)
+        lied = await run("xinyi-bureau", "loans", "--bank", "bank-1", *home)
+        assert (lied.code, "1 rows is not shown" in lied.err) == (Exit.FALSE, True), lied
+        replace_chunk(world, shown.digest, stripped)
         table = await ok("xinyi-bureau", "loans", "--bank", "bank-1", *home, "--recalled")
         assert "9 loans" in table.out
         then = await ok("xinyi-bureau", "loans", "--bank", "bank-1", "--recalled", "--as-of", before, *home, "--json")
@@ -99,6 +109,24 @@ async def test_loans_that_relied_on_a_corrected_grade(tmp_path: Path, database_u
             await list_outcomes(open_bank, bank=closed_bank.party)
         with pytest.raises(Unknown):
             await list_outcomes(world.homes[MAKER], bank=f"{CITY}/bank-9")
+
+
+def replace_chunk(world: World, batch: bytes, data: bytes) -> None:
+    c = tables.outcome_chunks.c
+    with world.gateway.database.engine.begin() as conn:
+        conn.execute(update(tables.outcome_chunks).where(c.document == batch).values(data=data))
+
+
+def strip_row(world: World, batch: bytes) -> bytes:
+    """What a gateway could do to hide a loan: its row stands as one that was refused. Returns the chunk as it was."""
+    with world.gateway.database.reading() as conn:
+        before = store.find_chunk(conn, batch, 0)
+    assert before is not None
+    chunk = records_pb2.Chunk.FromString(before)
+    row = chunk.records[3]
+    row.CopyFrom(withheld(commitment(row.salt, row.record)))
+    replace_chunk(world, batch, chunk.SerializeToString(deterministic=True))
+    return before
 
 
 async def tell_and_lend(world: World) -> tuple[Story, SentBatch]:

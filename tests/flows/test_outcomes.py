@@ -43,9 +43,10 @@ from tests.outcomes import (
     word,
 )
 from tests.postgres import Server
+from tests.programs import ok
 from tests.world import CITY, SealedEdition, World, city, made_up_uscc
 from xinyi.channel import errors_restored
-from xinyi.days import day_of
+from xinyi.days import DAY_MS, day_of
 from xinyi.errors import Conflict, Contradiction, DigestMismatch, Invalid, NotEntitled, ProofInvalid
 from xinyi.v1 import lending_pb2, lending_service_pb2, records_pb2
 from xinyi.v1.lending_pb2 import (
@@ -94,9 +95,10 @@ async def test_replays_and_one_conflict(tmp_path: Path, database_url: str) -> No
     async with city(tmp_path, database_url=database_url) as world:
         bank, _ = await reporting_bank(world)
         rows = [outcome(n) for n in range(1500)]
-        sent = await send_outcomes(world, bank, rows)
+        batch = batch_of(bank, rows)
+        sent = await send_batch(world, bank, batch)
         assert sent.counts == (1500, 0, 0, 0, 0)
-        again = await send_outcomes(world, bank, rows)
+        again = await send_batch(world, bank, batch)
         assert (again.sealed, again.acknowledgement) == (sent.sealed, sent.acknowledgement)
 
         changed = outcome(39, amount=600 * WAN)
@@ -151,24 +153,28 @@ def granted(world: World, bank: str = f"{CITY}/bank-c") -> int:
 
 
 async def test_rows_without_consent_are_not_stored(tmp_path: Path) -> None:
-    """A row that cites no authorisation valid on the day of the report is refused by rule and article; nothing of
-    it is anywhere in the gateway's files, and the chunk that is kept still comes to its root.
+    """A row that cites no authorisation valid on the day of the report is refused by rule and article, and so is one
+    whose event lies behind that day; nothing of it is anywhere in the gateway's files, and the chunk that is kept still
+    comes to its root.
     """
     async with city(tmp_path) as world:
         bank, _ = await reporting_bank(world)
         silent = outcome(7_771, loan="SECRET-LOAN-1", consent=False)
         expired = outcome(7_772, loan="SECRET-LOAN-2")
         expired.authorisation.valid_to = "2018-10-31"
-        batch = batch_of(bank, [outcome(1), silent, expired])
+        later = outcome(7_773, day="2018-11-02", loan="SECRET-LOAN-3")
+        batch = batch_of(bank, [outcome(1), silent, expired, later])
         sent = await send_batch(world, bank, batch)
-        assert sent.counts == (1, 0, 0, 0, 2)
-        assert [(f.state, f.question.basis) for f in sent.receipt.findings] == [
-            (lending_pb2.REPORT_STATE_REFUSED, "征信业管理条例 art. 29 ¶2")
-        ] * 2
+        assert sent.counts == (1, 0, 0, 0, 3)
+        assert {f.state for f in sent.receipt.findings} == {lending_pb2.REPORT_STATE_REFUSED}
+        consent = "征信业管理条例 art. 29 ¶2"
+        assert [f.question.basis for f in sent.receipt.findings] == [consent, consent, "outcome.event_date"]
         told = await list_outcomes(bank)
-        assert [(word(o.state), bool(o.outcome.record)) for o in told] == [
-            ("COUNTED", True), ("REFUSED", False), ("REFUSED", False),
+        assert [(word(o.state), bool(o.outcome.record), o.refused_id) for o in told] == [
+            ("COUNTED", True, ""), *(("REFUSED", False, f"O00777{n}") for n in (1, 2, 3)),
         ]  # fmt: skip
+        listed = (await ok("xinyi-bank", "outcomes", "--state", "refused", "--home", bank.path)).out
+        assert listed.startswith("refused O007771: no authorisation")
         with world.gateway.database.reading() as conn:
             kept = store.find_chunk(conn, batch.digest, 0)
         assert kept is not None
@@ -176,8 +182,9 @@ async def test_rows_without_consent_are_not_stored(tmp_path: Path) -> None:
         assert check_outcome(batch.message, salted, 0, path).outcome_id == "O000001"
 
         # With the consent it is a first report.
-        second = await send_outcomes(world, bank, [outcome(7_771, loan="L7")], "2")
-        assert second.counts == (1, 0, 0, 0, 0)
+        mended = batch_of(bank, [outcome(7_771, loan="L7"), outcome(7_773, loan="L8")], "2", seed=8)
+        second = await send_batch(world, bank, mended)
+        assert second.counts == (2, 0, 0, 0, 0)
         await world.stop()
         held = b"".join(p.read_bytes() for p in (tmp_path / "gateway").rglob("*") if p.is_file())
         # Its content in the clear, its digest without a salt, and its salt beside its commitment.
@@ -413,6 +420,11 @@ async def test_what_the_gateway_does_not_take(tmp_path: Path) -> None:
             await send_outcomes(world, bank, [outcome(1), outcome(2, amount=0)], "2")
         with pytest.raises(Conflict, match=r"0 of 1 chunks"):
             await commit(bank, batch_of(bank, [outcome(1)], "3"))
+        # Back-dated, a consent that is over would hold.
+        for days in (-3.1, 1.1):
+            with pytest.raises(Invalid) as dated:
+                await send_outcomes(world, bank, [outcome(1)], "4", issued_at_ms=world.clock() + int(days * DAY_MS))
+            assert dated.value.basis == "batch.issued_at"
         # The chunk that held is here: the whole batch is sent from the second on.
         assert (await send_batch(world, bank, whole)).counts == (2000, 0, 0, 0, 0)
         with pytest.raises(NotEntitled, match=r"outcomes\.bank"):

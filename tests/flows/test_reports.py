@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from adapters.party.gateway import GatewayClient
 from adapters.party.home import Home
 from audit import envelope
 from gateway.app import Gateway
+from gateway.messages import fitting
 from gateway.office import agreements, partners
 from gateway.office.reporting import standing_of
 from gateway.reports import accept_table
@@ -32,11 +34,15 @@ from tests.lending import (
     send_table,
     table_of,
 )
+from tests.outcomes import outcome, send_outcomes
 from tests.world import AUDITOR, CITY, MAKER, OPERATOR, World, city
+from xinyi.channel import errors_restored
 from xinyi.days import DAY_MS, day_of, end_of
 from xinyi.errors import Conflict, ExchangeError, Invalid, NotEntitled, Refused, Unknown
+from xinyi.lending import parse_period
 from xinyi.server import Caller
-from xinyi.v1 import exchange_pb2, lending_pb2
+from xinyi.v1 import exchange_pb2, lending_pb2, lending_service_pb2
+from xinyi.v1.lending_service_pb2_grpc import LendingServiceStub
 
 #: Mean loan 500 万元.
 AMOUNTS = [300 * WAN, 500 * WAN, 700 * WAN]
@@ -106,6 +112,30 @@ async def test_a_table_counts_once_however_often_it_comes(tmp_path: Path, databa
             (bank.party, 2018, 1): (first.digest, sum(AMOUNTS)),
             (bank.party, 2018, 4): (empty.digest, 0),
         }
+
+
+async def test_a_list_of_reports_fits_its_message(tmp_path: Path) -> None:
+    """A batch's receipt comes where the batch alone is asked for: of one, and of no other."""
+
+    def ask(home: Home, document: bytes = b"") -> lending_service_pb2.ListReportsResponse:
+        with GatewayClient(home) as client, errors_restored():
+            request = lending_service_pb2.ListReportsRequest(document=document)
+            return LendingServiceStub(client.channel).ListReports(request)
+
+    async with city(tmp_path, bureau=False) as world:
+        bank = await world.admit(f"xinyi://{CITY}/bank-1/machine/main", "BANK")
+        await agreed(world, bank)
+        table = await send_table(world, bank, table_of(bank, firms_of(AMOUNTS)))
+        batches = [await send_outcomes(world, bank, [outcome(n, amount=1)], f"b-{n}") for n in (1, 2)]
+        every = await asyncio.to_thread(ask, bank)
+        assert [envelope.digest(one.batch) for one in every.batches] == [one.digest for one in batches]
+        assert [one.HasField("receipt") for one in (*every.tables, *every.batches)] == [True, False, False]
+        alone = await asyncio.to_thread(ask, bank, batches[1].digest)
+        assert (list(alone.tables), [one.receipt for one in alone.batches]) == ([], [batches[1].sealed])
+        one = await asyncio.to_thread(ask, bank, table.digest)
+        assert ([t.receipt for t in one.tables], list(one.batches)) == ([table.sealed], [])
+    found = fitting(iter(every.batches), full=every.batches[0].ByteSize() - 1)
+    assert found == [every.batches[0]], "what is behind it is left out"
 
 
 async def agreed(world: World, bank: Home, first: date = date(2018, 1, 1), last: date = date(2099, 12, 31)) -> str:
@@ -199,6 +229,9 @@ async def test_every_rule_has_its_question_or_refusal(tmp_path: Path) -> None:
         await refuse(NotEntitled, "agreement.party", stranger, agreement_id=_agreement(bank))
         await refuse(NotEntitled, "agreement.missing", agreement_id="another")
         await refuse(Unknown, "lending.corrects", corrects=b"c" * 32, reason="nobody has it")
+        firms = firms_of([10**17 + 1])  # no person can confirm what would stop the city's sums
+        await refuse(Invalid, "margin.sums")
+        firms = firms_of(AMOUNTS)
         assert not rows_of(world, tables.lending_tables)
         assert not rows_of(world, tables.lending_cells)
 
@@ -414,6 +447,21 @@ async def test_the_operator_sees_who_owes_a_table(tmp_path: Path) -> None:
         assert told(lending_pb2.LendingPeriod(year=2018, month=1, months=1), date(2018, 4, 16)) == {}
         with world.gateway.database.reading() as conn:
             assert len(store.tables_of(conn, period=Q1)) == 3
+
+        # Another agreement that wants the same owes no second one; who was terminated, none of a later period.
+        second = (date(2018, 1, 1), date(2099, 12, 31), exchange_pb2.DISCLOSURE_CLASS_PUBLIC, OPERATOR)
+        await world.gateway.door.run(lambda x: agreements.add(x, banks[0].party, "2", *second))
+        await world.report_terms(banks[0], "2")
+        later = parse_period(f"{day_of(world.clock()).year + 1}-Q1")
+        assert "bank-4" in told(later, date(2018, 4, 16))
+        await world.gateway.door.run(lambda x: partners.decide(x, banks[3].party, "terminate", "merged", OPERATOR))
+        assert "bank-4" not in told(later, date(2018, 4, 16))
+        assert told(Q1, date(2018, 4, 16))["bank-4"] == ("MISSING", True)
+        with world.gateway.database.reading() as conn:
+            lines = standing_of(conn, Q1, date(2018, 4, 16), world.clock() + 1)
+        assert [line["agreement"] for line in lines if line["bank"] == banks[0].party] == [
+            agreements.agreement_id(banks[0].party, "1")
+        ]
 
 
 async def test_terms_change_by_version(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ from xinyi.days import day_of
 from xinyi.errors import Conflict, DigestMismatch, Invalid, NotEntitled, Unknown
 from xinyi.figures import in_yi, margins_of, shown, small_micro
 from xinyi.margins import ALL, TOTAL
+from xinyi.suppression import Sums
 from xinyi.v1 import envelope_pb2, lending_pb2, records_pb2, statistics_service_pb2
 from xinyi.v1.statistics_service_pb2_grpc import StatisticsServiceStub
 
@@ -74,6 +75,16 @@ async def reporting(world: World, name: str, **terms: Any) -> Home:
     return bank
 
 
+async def three(world: World) -> list[Home]:
+    """So many must have reported before banks are told anything."""
+    return [await reporting(world, f"bank-{number}") for number in (1, 2, 3)]
+
+
+async def send_tables(world: World, banks: list[Home], **about: Any) -> None:
+    for bank in banks:
+        await send_table(world, bank, table_of(bank, firms_of([300 * WAN] * 5), **about))
+
+
 async def test_the_citys_first_quarter_of_2018(tmp_path: Path, database_url: str) -> None:
     """Twelve banks, the last one late: 1,160 loans, 126.23 亿元, and nothing rounded on the way; version 1 stays."""
     rows = quarter()
@@ -93,7 +104,8 @@ async def test_the_citys_first_quarter_of_2018(tmp_path: Path, database_url: str
 
         await send_table(world, banks[late], table_of(banks[late], rows[late], dimensions=DIMENSIONS))
         second = await make(world)
-        assert [made.version for made in second.made] == [2, 2]
+        assert [(made.audience, made.version) for made in second.made] == [(1, 2)]
+        assert second.waits_with == 1, "to banks, version 2 less version 1 would be the late bank's table"
         told = await fetch(bureau)
         assert told.statistics.version == 2
         assert told.statistics.restatement == f"迟报 late: {banks[late].party}"
@@ -125,18 +137,17 @@ async def test_the_citys_first_quarter_of_2018(tmp_path: Path, database_url: str
                 deterministic=True
             )
 
-        # Another bank corrects its table; banks are told how many, and not which.
-        wrong = next(t.table for t in told.statistics.tables if t.bank == banks["bank-03"].party)
-        fewer = rows["bank-03"][:-1]
-        await send_table(
-            world, banks["bank-03"], corrected(banks["bank-03"], wrong, fewer, dimensions=DIMENSIONS)
-        )
+        # Others correct theirs. Banks' second version waits for the third of them; they are told how many, not which.
         with pytest.raises(Conflict):
             await make(world, until_ms=told.statistics.counted_until_ms - 1)
-        await make(world)
-        assert (await fetch(bureau)).statistics.restatement == f"更正 corrected: {banks['bank-03'].party}"
+        for name, waits_with in (("bank-03", 2), ("bank-04", None)):
+            wrong = next(t.table for t in told.statistics.tables if t.bank == banks[name].party)
+            mended = corrected(banks[name], wrong, rows[name][:-1], dimensions=DIMENSIONS)
+            await send_table(world, banks[name], mended)
+            assert (await make(world)).waits_with == waits_with
+            assert (await fetch(bureau)).statistics.restatement == f"更正 corrected: {banks[name].party}"
         theirs = await fetch(banks["bank-05"])
-        assert theirs.statistics.restatement == "更正 corrected: 1"
+        assert theirs.statistics.restatement == "迟报 late: 1; 更正 corrected: 2"
         assert (theirs.statistics.banks, len(theirs.statistics.tables)) == (12, 0)
         assert "bank" not in margins_of(theirs.statistics)
         assert b"bank-0" not in theirs.statistics.SerializeToString()
@@ -149,11 +160,11 @@ async def _programs_show_it(world: World, tmp_path: Path, bureau: Home, bank: Ho
     assert (nothing.code, "nothing new" in nothing.out) == (7, True)
     listed = (await ok("xinyi-gateway", "statistics", "list", "--json", "--home", gateway)).json
     assert [(one["audience"], one["version"]) for one in listed] == [
-        (audience, version) for audience in ("bureau", "banks") for version in (1, 2, 3)
-    ]
+        *(("bureau", version) for version in (1, 2, 3, 4)), ("banks", 1), ("banks", 2),
+    ]  # fmt: skip
     # The bank's list offered it all versions; it took one.
-    assert [(one["given"], one["confirmed"]) for one in listed[3:]] == [(1, 0), (1, 0), (1, 1)]
-    same = await ok("xinyi-gateway", "statistics", "rerun", told.digest.hex(), "--json", "--home", gateway)
+    assert [(one["given"], one["confirmed"]) for one in listed[4:]] == [(1, 0), (1, 1)]
+    same = await ok("xinyi-gateway", "statistics", "rerun", told.digest.hex()[:12], "--json", "--home", gateway)
     assert same.json["same"] is True
 
     options = ("--period", "2018-Q1", "--version", 2, "--home", bureau.path)
@@ -161,6 +172,8 @@ async def _programs_show_it(world: World, tmp_path: Path, bureau: Home, bank: Ho
     for figure in ("1,160 笔，126.23 亿元，笔均 1,088.19 万元", "782 笔，29.17 亿元，笔均 373.02 万元",
                    "67.41 %", "23.11 %", "378 笔，97.06 亿元", "迟报 late: test-city/bank-12"):  # fmt: skip
         assert figure in text
+    others = await run("xinyi-bureau", "statistics", "--currency", "EUR", "--home", bureau.path)
+    assert (others.code, "in CNY" in others.err) == (7, True)
     figures = (await ok("xinyi-bureau", "statistics", *options, "--json")).json
     assert figures["small_micro"]["GXB300"]["small"]["mean_wan"] == "373.02"
     assert figures["margins"]["total"]["all"]["granted"] == GRANTED
@@ -183,8 +196,9 @@ async def test_every_version_is_given_once_and_logged_before_it_leaves(
 ) -> None:
     """run, offered and received, each once for a version and a recipient, with the document named."""
     async with city(tmp_path, database_url=database_url) as world:
-        bank, bureau = await reporting(world, "bank-1"), world.homes[MAKER]
+        (bank, *others), bureau = await three(world), world.homes[MAKER]
         await send_table(world, bank, table_of(bank, firms_of([300 * WAN, 500 * WAN, 700 * WAN])))
+        await send_tables(world, others)
         made = await make(world)
         runs = entries(world, "statistics.run")
         assert [entry.detail for entry in runs] == ["bureau version 1", "banks version 1"]
@@ -214,10 +228,10 @@ async def test_every_version_is_given_once_and_logged_before_it_leaves(
 async def test_who_gets_what(tmp_path: Path) -> None:
     """City totals by agreement alone; never another audience's; refusals are signed and logged."""
     async with city(tmp_path) as world:
-        bank = await reporting(world, "bank-1")
-        without = await reporting(world, "bank-2", city_totals=False)
+        bank, *others = await three(world)
+        without = await reporting(world, "bank-4", city_totals=False)
         auditor = await world.admit(AUDITOR, "AUDITOR")
-        await send_table(world, bank, table_of(bank, firms_of([300 * WAN] * 5)))
+        await send_tables(world, [bank, *others])
         made = await make(world)
         bureaus = (await versions(world.homes[MAKER]))[0].statistics
         for home, basis in ((without, "statistics.city_totals"), (auditor, "partner.kind")):
@@ -278,8 +292,34 @@ async def _confirm(home: Home, document: bytes) -> Any:
     return await asyncio.to_thread(send)
 
 
+async def test_banks_are_told_nothing_before_three_have_reported(tmp_path: Path) -> None:
+    """Of one table banks would get that one, of two the other's. One without loans is no third; the bureau has both."""
+    async with city(tmp_path) as world:
+        banks, gateway = [*await three(world), await reporting(world, "bank-4")], tmp_path / "gateway"
+        await send_table(world, banks[3], table_of(banks[3], []))
+        for number, bank in enumerate(banks[:3]):
+            made = await make(world)
+            assert made.waits_with == number
+            assert {version.audience for version in made.made} <= {lending_pb2.AUDIENCE_BUREAU}
+            assert not await versions(banks[0])
+            await send_tables(world, [bank])
+            if number == 1:
+                options = ("--period", "2018-Q1", "--home", gateway)
+                waiting = await ok("xinyi-gateway", "statistics", "run", *options, "--json")
+                assert (waiting.json["banks_wait_with"], "of 2 of the at least 3" in waiting.err) == (2, True)
+                assert [one["audience"] for one in waiting.json["made"]] == ["bureau"]
+                waiting = await run("xinyi-gateway", "statistics", "run", *options)
+                assert (waiting.code, "nothing new" in waiting.out) == (7, True)
+        assert [version.audience for version in (await make(world)).made] == [1, 2]
+        assert [(told.version, told.predecessor) for told in await _told(banks[0])] == [(1, b"")]
+
+
+async def _told(home: Home) -> list[lending_pb2.Statistics]:
+    return [(await fetch(home, number)).statistics for number in range(1, len(await versions(home)) + 1)]
+
+
 async def test_a_dimension_that_not_every_table_has_is_left_out(tmp_path: Path) -> None:
-    """Its cells would come to something else than the total; a bank that lent nothing hinders no dimension."""
+    """Its cells would come to something else than the total; a bank without rows, or with zeros, hinders none."""
     async with city(tmp_path) as world:
         one = await reporting(world, "bank-1")
         other = await reporting(world, "bank-2", dimensions=["grade", "size/GXB300"])
@@ -289,11 +329,14 @@ async def test_a_dimension_that_not_every_table_has_is_left_out(tmp_path: Path) 
             world, other, table_of(other, firms_of([200 * WAN] * 4), dimensions=["grade", "size/GXB300"])
         )
         await send_table(world, empty, table_of(empty, []))
+        zero = await reporting(world, "bank-4")
+        paid_back = firms_of([0] * 3, newly_granted=False, loan_class=0)
+        await send_table(world, zero, table_of(zero, paid_back, dimensions=[]))
         made = await make(world)
         assert made.left_out == {"guarantee": 1}
         told = await fetch(world.homes[MAKER])
         assert {*margins_of(told.statistics)} == {TOTAL, "bank", "grade", "size/GXB300"}
-        assert told.statistics.banks == 3
+        assert told.statistics.banks == 4
         assert shown(cells(told, "bank")[empty.party], "granted") == 0
 
 
@@ -323,7 +366,7 @@ async def test_rows_with_consent_by_the_grade_relied_on_and_the_true_one(
 ) -> None:
     """Nine of thirty loans relied on an A that a CORRECTION took back: each version tells what was known then."""
     async with city(tmp_path, database_url=database_url) as world:
-        bank, bureau = await reporting(world, "bank-1"), world.homes[MAKER]
+        (bank, *others), bureau = await three(world), world.homes[MAKER]
         chain, subjects = Chain(bureau), made_up_records(40)
         edition = chain.full(subjects)
         salts = dict(chain.salts)
@@ -336,6 +379,7 @@ async def test_rows_with_consent_by_the_grade_relied_on_and_the_true_one(
         for firm, reliance in zip(firms, reliances, strict=False):
             firm.rows[0].loan.reliance.CopyFrom(reliance)
         await send_table(world, bank, table_of(bank, firms, period=period, issued_at_ms=world.clock()))
+        await send_tables(world, others, period=period, issued_at_ms=world.clock())
         rows = [
             outcome(n, day=day.isoformat(), reliance=reliances[n], taxpayer_id=subjects[n].taxpayer_id)
             for n in range(30)
@@ -356,9 +400,8 @@ async def test_rows_with_consent_by_the_grade_relied_on_and_the_true_one(
         void.authorisation.valid_to = "2099-12-31"
         await send_outcomes(world, bank, [void], "2", issued_at_ms=world.clock())
         made = await make(world, period)
-        assert [version.restatement for version in made.made] == [
-            "经授权明细有变 rows with consent changed"
-        ] * 2
+        assert [version.restatement for version in made.made] == ["经授权明细有变 rows with consent changed"]
+        assert made.waits_with == 0, "of no bank is the table another"
         second = await fetch(bureau, period=period)
         pairs = {value: shown(cell, "loans") for value, cell in cells(second, f"{prefix}/grade-pair").items()}
         assert pairs == {"A>A": 20, "A>withdrawn": 9}
@@ -366,6 +409,21 @@ async def test_rows_with_consent_by_the_grade_relied_on_and_the_true_one(
         assert shown(cells(second, f"{prefix}/grade")["A"], "loans") == 29
         for fetched in (first, second):
             rerun(world, fetched.digest)
+
+        # Three enterprises that authorised two banks are six customers of theirs, as in the city's tables.
+        for other in others:
+            rows = [outcome(n, day=day.isoformat(), taxpayer_id=subjects[n].taxpayer_id) for n in range(3)]
+            for row in rows:
+                row.authorisation.valid_to = "2099-12-31"
+            sent = await send_outcomes(world, other, rows, issued_at_ms=world.clock())
+            assert sent.counts == (3, 0, 0, 0, 0), sent.findings
+        with world.gateway.database.reading() as conn:
+            figures = statistics.count(conn, period, "CNY", world.clock()).figures
+        for kind, value in (("grade", "none"), ("true-grade", "none"), ("grade-pair", "none>none")):
+            told = [families["disbursed"][kind][value] for families in (figures.consented, figures.customers)]
+            assert [(sums.loans, sums.firms) for sums in told] == [(6, 3), (6, 6)]
+        moved = [families["disbursed"]["true-grade"] for families in (figures.consented, figures.customers)]
+        assert moved[0]["withdrawn"] == moved[1]["withdrawn"] == Sums(loans=9, firms=9, granted=9 * 500 * WAN)
 
 
 def reliance_on(

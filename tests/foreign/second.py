@@ -645,9 +645,9 @@ GROUPS = {
 
 
 def added_up(tables: list[dict[str, Any]]) -> Margins:
-    """Dimensions that every table with rows has."""
+    """Dimensions that every table has whose total is not zero."""
     found: Margins = {"total": {"all": dict.fromkeys(SUMS, 0)}}
-    full = [table for table in tables if table["rows"]]
+    full = [t for t in tables if t["margins"] and any(t["margins"][0]["cells"][0]["sums"].values())]
     shared = set.intersection(*({m["dimension"] for m in t["margins"]} for t in full)) if full else set()
     for table in full:
         for margin in table["margins"]:
@@ -664,34 +664,74 @@ def unshown(firms: dict[str, int], total: int, known: set[str]) -> set[str]:
     """Values of one margin that are left out."""
     if total in (1, 2):
         return set(firms)
-    out = known | {value for value in firms if firms[value] in (1, 2)}
+    return spread(firms, total, known | {value for value in firms if firms[value] in (1, 2)})
+
+
+def spread(firms: dict[str, int], total: int, first: set[str]) -> set[str]:
+    out = set(first)
     waiting = sorted((value for value in firms if value not in out), key=lambda v: (firms[v] == 0, firms[v], v))
     while out and waiting:
         left = total - sum(firms[value] for value in firms if value not in out)
-        if len(out) >= 2 and max(left, max(firms[value] for value in out)) >= 3:
+        ones = all(firms[value] == 1 for value in out)
+        if len(out) >= 2 and max(left, max(firms[value] for value in out)) >= 3 and not ones:
             break
         out.add(waiting.pop(0))
+    return out
+
+
+def behind(sums: Sums, names: tuple[str, ...]) -> int:
+    """Firms of a group; one where there are none and yet an amount."""
+    return sums[names[0]] or (1 if any(sums[name] for name in names) else 0)
+
+
+def sound(sums: Sums) -> int:
+    """Firms behind what is outstanding and not bad."""
+    left = sums["outstanding_firms"] - sums["bad_firms"]
+    return max(left, 1 if sums["balance"] > sums["bad_balance"] else 0)
+
+
+def unshown_bad(cells: dict[str, Sums], whole: Sums, outstanding: set[str], known: set[str]) -> set[str]:
+    bad = {value: behind(sums, GROUPS[3]) for value, sums in cells.items()}
+    good = {value: sound(sums) for value, sums in cells.items()}
+    if behind(whole, GROUPS[3]) and sound(whole) in (1, 2):
+        return set(cells)
+    out = known | {value for value in cells if bad[value] and good[value] in (1, 2)}
+    if any(bad[value] for value in outstanding):
+        out = out | outstanding
+    size = -1
+    while size != len(out):
+        size = len(out)
+        out = spread(good, sound(whole), unshown(bad, behind(whole, GROUPS[3]), out))
     return out
 
 
 def published(margins: Margins) -> dict[str, dict[str, tuple[Sums, list[int]]]]:
     """Every cell as it may be shown, with the groups that are left out."""
     out: dict[tuple[str, str], set[int]] = {}
+    whole = margins["total"]["all"]
     for group, names in GROUPS.items():
-        firms = {d: {value: sums[names[0]] for value, sums in cells.items()} for d, cells in margins.items()}
-        total = firms["total"]["all"]
-        hidden = {dimension: unshown(numbers, total, set()) for dimension, numbers in firms.items()}
+
+        def close(dimension: str, known: set[str], group: int = group, names: tuple[str, ...] = names) -> set[str]:
+            cells = margins[dimension]
+            if group == 3:
+                outstanding = {value for value in cells if 2 in out.get((dimension, value), ())}
+                return unshown_bad(cells, whole, outstanding, known)
+            return unshown({v: behind(sums, names) for v, sums in cells.items()}, behind(whole, names), known)
+
+        hidden = {dimension: close(dimension, set()) for dimension in margins}
         if "grade" in margins and "true-grade" in margins:
             relied, true = margins["grade"], margins["true-grade"]
             alike = {v for v in relied if v in true and all(relied[v][name] == true[v][name] for name in names)}
             other = {v for v in relied if v in true and v not in alike}
-            near = {v for v in other if abs(relied[v][names[0]] - true[v][names[0]]) < 3}
-            hidden["true-grade"] = unshown(firms["true-grade"], total, near)
+            near = {v for v in other if abs(behind(relied[v], names) - behind(true[v], names)) < 3}
+            if group == 3:
+                near |= {v for v in other if abs(sound(relied[v]) - sound(true[v])) < 3}
+            hidden["true-grade"] = close("true-grade", near)
             before = None
             while before != (hidden["grade"], hidden["true-grade"]):
                 before = (hidden["grade"], hidden["true-grade"])
-                hidden["grade"] = unshown(firms["grade"], total, before[0] | (before[1] & alike))
-                hidden["true-grade"] = unshown(firms["true-grade"], total, before[1] | (hidden["grade"] & set(true)))
+                hidden["grade"] = close("grade", before[0] | (before[1] & alike))
+                hidden["true-grade"] = close("true-grade", before[1] | (hidden["grade"] & set(true)))
         for dimension, values in hidden.items():
             for value in values:
                 out.setdefault((dimension, value), set()).add(group)
@@ -1140,7 +1180,7 @@ class Quarter:
                 need(name.endswith("firms") or not counts or cells == whole, "invalid", "sums")
         place = (table["bank"], *table["period"].values(), table["currency"])
         standing = self._standing(place)
-        need(table["corrects"] in (standing or {b""}), "invalid", "conflict")
+        need(all(state == "HELD" for d, state in standing.items() if d != table["corrects"]), "invalid", "conflict")
         self.tables[document.digest] = {
             "place": place, "position": index, "recorded": entry["recorded_at_ms"], "state": "HELD", "table": table,
             "questions": receipt["questions"], "counted": None, "replaced": None,
@@ -1174,6 +1214,8 @@ class Quarter:
         told = sum(receipt[name] for name in ("counted", "held", "repeated", "conflicts", "refused"))
         need(receipt["batch"] == document.digest and told == batch["count"], "invalid")
         need(root_of(batch["chunk_roots"]) == batch["root"], PROOF)
+        days = (entry["recorded_at_ms"] - batch["issued_at_ms"]) / 86_400_000
+        need(-1 <= days <= 10, "invalid", "issued_at")
 
     def asked(self, index: int, entry: dict[str, Any], document: Document) -> None:
         challenge = read("Challenge", document.payload)

@@ -201,3 +201,27 @@ def test_whoever_comes_while_the_door_closes_gets_an_answer(database: Database) 
     for thread in threads:
         thread.join(10)
     assert told == ["stopping"] * 8
+
+
+def test_entries_ascend_in_time_where_clocks_differ_a_little(database: Database) -> None:
+    """What was recorded until a moment stays what it was, although another process's clock is behind.
+
+    A clock that was set to next month holds nobody there.
+    """
+    now_ms = 1_541_030_400_000
+    for clock, wanted in (
+        (now_ms, now_ms),
+        (now_ms - 2_000, now_ms),
+        (now_ms + 1, now_ms + 1),
+        (now_ms - 40 * 86_400_000, now_ms - 40 * 86_400_000),
+    ):
+        door = Door(database, lambda clock=clock: clock)  # type: ignore[misc]
+
+        def work(x: Exchange) -> int:
+            x.log("party.added", actor="a")
+            return x.now_ms
+
+        try:
+            assert door.run_sync(work) == wanted
+        finally:
+            door.close()

@@ -126,7 +126,7 @@ async def test_single_loans_that_were_begun_and_left_go(tmp_path: Path, database
         left = batch_of(bank, map(outcome, range(2, 3100)), number="left")
         assert await begin_batch(bank, left, 3) == 0
         world.clock.advance(days=31)
-        again = batch_of(bank, map(outcome, range(2000, 3100)), number="again")
+        again = batch_of(bank, map(outcome, range(2000, 3100)), number="again", issued_at_ms=world.clock())
         assert await begin_batch(bank, again, 1) == 0
 
         def rows() -> dict[bytes, int]:
@@ -137,6 +137,7 @@ async def test_single_loans_that_were_begun_and_left_go(tmp_path: Path, database
         assert rows() == {kept.digest: 1, left.digest: 3072, again.digest: 1024}
         assert await asyncio.to_thread(purge, world.gateway, days=30) == Purged(1, 0, 3)
         assert rows() == {kept.digest: 1, again.digest: 1024}
+        left = batch_of(bank, map(outcome, range(2, 1100)), number="left", issued_at_ms=world.clock())
         assert await begin_batch(bank, left, 2) == 0, "who comes back after all begins anew"
         assert (await send_batch(world, bank, again)).counts[0] == 1100
         verdict = await verified(world, "export")

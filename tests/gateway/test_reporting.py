@@ -46,8 +46,12 @@ def test_the_example_is_what_the_contract_tells(tmp_path: Path) -> None:
         ({"dimensions": ["size/OWN"]}, "dimensions"),
         ({"dimensions": ["grade"]}, "dimensions"),
         ({"dimensions": ["size/GXB300", *(f"rate/{n}" for n in range(1, 17))]}, "dimensions"),
+        # 20, 1 and 50 enterprises by bands: one margin shows the 20, the other the 50, which leaves 1 of the total.
+        ({"dimensions": ["size/GXB300", "rate/435", "rate/435-600"]}, "dimensions"),
         ({"small_micro": 1}, "small_micro"),
         ({"currency": "yuan"}, "currency"),
+        ({"currency": "RMB"}, "currency"),
+        ({"currency": "JPY"}, "currency"),
         ({"months": 2}, "months"),
         ({"months": True}, "months"),
         ({"due_days": 0}, "due_days"),

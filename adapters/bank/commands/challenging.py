@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from adapters.bank.commands.options import check_askable
 from adapters.bank.ending import end
 from adapters.party.terminal import HomeOption, JsonOption
 from xinyi.terminal import notices, outcome, print_json, progress, table
@@ -28,7 +29,10 @@ def challenges(home: HomeOption, as_json: JsonOption = False) -> None:
     from adapters.party.home import Home
 
     with GatewayClient(Home.open(home)) as gateway:
-        found = [_told(status) for status in list_challenges(gateway)]
+        listed = list_challenges(gateway)
+    found = [_told(status) for status in listed.challenges]
+    if listed.left_out:
+        notices.print(f"{listed.left_out:,} that were answered are left out: those due longest ago")
     if as_json:
         print_json(found)
     elif found:
@@ -84,6 +88,7 @@ def open_rows(
         if answer is None:
             draft = _draft(opened, drawn)
             _say(draft)
+            check_askable(yes=yes)
             if not yes:
                 typer.confirm("Open them?", abort=True, err=True)
             answer = opening.keep(opened, draft)

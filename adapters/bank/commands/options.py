@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from xinyi.errors import Invalid, UsageInvalid
+from xinyi.fields import check_date
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +33,29 @@ ProductOption = Annotated[list[str] | None, typer.Option(help="Default: those in
 WindowOption = Annotated[
     str, typer.Option(help="Only between these times in China, for instance 01:00-05:00.")
 ]
+
+
+def check_askable(*, yes: bool) -> None:
+    """Raises UsageInvalid where somebody would have to be asked and nobody can be: a scheduler's run."""
+    if not (yes or sys.stdin.isatty()):
+        raise UsageInvalid("nobody is here to be asked: add --yes", basis="terminal.missing")
+
+
+def confirmed(question: str) -> bool:
+    """No answer is no consent either."""
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:
+        return False
+
+
+def check_day(day: str, option: str) -> None:
+    """Raises UsageInvalid for what is no day. Args: day — empty for none."""
+    try:
+        if day:
+            check_date(day, option)
+    except Invalid as error:
+        raise UsageInvalid(f"{day!r:.40}: a day is written YYYY-MM-DD", basis=option) from error
 
 
 def open_home(path: Path) -> Home:

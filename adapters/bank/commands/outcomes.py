@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adapters.bank.commands.options import open_home
+from adapters.bank.commands.options import check_askable, check_day, confirmed, open_home
 from adapters.bank.ending import end
 from adapters.party.terminal import HomeOption, JsonOption
 from xinyi.terminal import Exit, notices, progress
@@ -16,7 +15,6 @@ from xinyi.terminal import Exit, notices, progress
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from adapters.bank.lending.batch import Draft
     from adapters.party.home import Home
     from xinyi.v1.lending_service_pb2 import ReportingTerms
 
@@ -54,23 +52,24 @@ def report_loans(
 
     if as_json and not (yes or dry_run):
         raise UsageInvalid("--json is for machines, which cannot be asked: add --yes or --dry-run", basis="report.json")
+    check_askable(yes=yes or dry_run)
     opened = open_home(home)
     batches = batch.KeptBatches(opened)
-    left_out = batches.path / f"left-out-{number or 'last'}.csv"
     with (
         batches.lock(),
         progress() as bar,
         open_loans(
-            file, profile, encoding, table=table, query=query, kept=left_out,
+            file, profile, encoding, table=table, query=query,
+            kept=lambda source: batches.left_out(batch.number_of(source, number)),
             progress=lambda rows: bar.update(reading, completed=rows),
         ) as loans,
         open_reliances(opened) as reliances,
     ):  # fmt: skip
         reading = bar.add_task("rows", total=None)
         rows = EventRows(loans, reliances, today())
-        source = batch.source_of(rows)
-        named = number or f"loans-{hashlib.sha256(source.sha256 + source.profile_sha256).hexdigest()[:16]}"
-        kept = batches.find(named, source)
+        named = batch.number_of(loans.table, number)
+        left_out = batches.left_out(named)
+        kept = batches.find(named, batch.source_of(rows))
         if kept is None:
             wanted = "" if dry_run else _choose(opened, agreement)
             making = bar.add_task("chunks", total=None)
@@ -86,7 +85,7 @@ def report_loans(
                     return
                 if not draft.batch.count:
                     raise Unknown("no row of the file is reported: nothing was sealed", basis="batch.count")
-                if not yes and not _confirmed(draft):
+                if not (yes or confirmed(f"Seal these {draft.batch.count:,} events and send them?")):
                     notices.print("not agreed: nothing was sealed")
                     raise typer.Exit(Exit.NOTHING)
                 kept = batches.keep(place, draft.batch, quality)
@@ -119,14 +118,12 @@ def outcomes(
     from adapters.bank.lending import outcome_presentation as presentation
     from adapters.bank.lending.submission import list_outcomes
     from xinyi.errors import UsageInvalid
-    from xinyi.fields import check_date
     from xinyi.v1 import lending_pb2
 
     states = {name.removeprefix("REPORT_STATE_").lower(): n for name, n in lending_pb2.ReportState.items() if n}
     if state and state not in states:
         raise UsageInvalid(f"{state!r} is no state: {', '.join(states)}", basis="outcomes.state")
-    if as_of:
-        check_date(as_of, "outcomes.as_of")
+    check_day(as_of, "outcomes.as_of")
     with BankClient(open_home(home)) as client:
         shown = presentation.show_outcomes(list_outcomes(client, states.get(state, 0), as_of), as_json=as_json)
     end(bool(shown), "no such outcomes")
@@ -146,13 +143,3 @@ def _choose(home: Home, agreement: str) -> str:
     if len(found) > 1:
         raise UsageInvalid(f"name one with --agreement: {', '.join(found)}", basis="lending.agreement")
     return found[0]
-
-
-def _confirmed(draft: Draft) -> bool:
-    """Nobody who could answer is no consent either."""
-    try:
-        return typer.confirm(f"Seal these {draft.batch.count:,} events and send them?", err=True)
-    except typer.Abort:
-        return False
-
-

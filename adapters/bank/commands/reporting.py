@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adapters.bank.commands.options import FolderOption, open_home
+from adapters.bank.commands.options import FolderOption, check_askable, check_day, confirmed, open_home
 from adapters.bank.ending import end
 from adapters.party.terminal import HomeOption, JsonOption
 from xinyi.terminal import Exit, notices, print_json, progress
@@ -29,6 +30,12 @@ def report(
     reason: Annotated[str, typer.Option(help="Why it does; no taxpayer data.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be sealed; nothing is sent.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    left_out_accepted: Annotated[
+        int | None, typer.Option(help="So many rows are left out, and that is right: where more than a tenth are.")
+    ] = None,
+    nothing_lent: Annotated[
+        bool, typer.Option("--nothing-lent", help="Nothing was lent and nothing is owed: the table has no rows.")
+    ] = False,
     table: Annotated[str, typer.Option(help="Of a database: this table.")] = "",
     query: Annotated[Path | None, typer.Option(help="Of a database: a file with this query.")] = None,
     encoding: Annotated[str, typer.Option(help="Of a CSV file, where it cannot be told.")] = "",
@@ -44,10 +51,18 @@ def report(
     """
     from adapters.bank.lending import presentation
     from adapters.bank.lending.kept import KeptTables
-    from adapters.bank.lending.reporting import Order, check_over, choose_terms, prove, seal_once, send
+    from adapters.bank.lending.reporting import (
+        Order,
+        check_over,
+        check_rows,
+        choose_terms,
+        prove,
+        seal_once,
+        send,
+    )
     from adapters.bank.lending.source import open_rows
     from adapters.bank.lending.ways import open_way
-    from xinyi.errors import UsageInvalid
+    from xinyi.errors import Conflict, UsageInvalid
     from xinyi.fields import check_sentence
     from xinyi.lending import parse_period
 
@@ -60,10 +75,11 @@ def report(
         raise UsageInvalid("--corrects and --reason come together", basis="table.corrects")
     if as_json and not (yes or dry_run):
         raise UsageInvalid("--json is for machines, which cannot be asked: add --yes or --dry-run", basis="report.json")
+    check_askable(yes=yes or dry_run)
     tables = KeptTables(opened)
     with open_way(opened, folder) as way, tables.lock():
         order = Order(choose_terms(way.terms(), of, agreement), of, tables.digest_of(corrects), reason)
-        left_out = tables.path / f"left-out-{period}.csv"
+        left_out = tables.path / f"left-out-{period}{'.dry-run' if dry_run else ''}.csv"
         source = open_rows(
             opened, file, profile, of, encoding=encoding, table=table, query=query, kept=left_out,
             progress=lambda done: bar.told("rows", done),
@@ -72,11 +88,22 @@ def report(
 
             def agreed(made: LendingTable) -> bool:
                 bar.stop()
+                quality, unanswered = rows.report(), tables.unanswered(made)
                 if not as_json:
-                    presentation.show(made, rows.report(), left_out, tables.unanswered(made))
+                    presentation.show(made, quality, left_out, unanswered)
                 elif dry_run:
-                    print_json({"table": presentation.table_values(made), "quality": rows.report()})
-                return not dry_run and (yes or _confirmed("Seal this table and send it?"))
+                    print_json({"table": presentation.table_values(made), "quality": quality})
+                question = "Seal this table and send it?"
+                if dry_run or any(made == kept.message for kept in unanswered):
+                    return not dry_run and (yes or confirmed(question))
+                read, missing = quality["rows"], presentation.left_out_of(quality)
+                if not check_rows(made, read, missing, nothing_lent=nothing_lent, accepted=left_out_accepted):
+                    many = f"{missing:,} of {read:,} rows were left out"
+                    if yes:
+                        do = f"mend them, or add --left-out-accepted {missing} where that is right"
+                        raise Conflict(f"{many}, more than a tenth: {do}", basis="table.left_out")
+                    question = f"{many}. Seal this table nevertheless and send it?"
+                return yes or confirmed(question)
 
             kept = seal_once(tables, opened, order, rows, agreed, lambda done: bar.told("enterprises", done))
         if kept is None:
@@ -108,22 +135,22 @@ def reports(
     from adapters.bank.lending.client import LendingClient
     from adapters.bank.lending.kept import KeptTables
     from adapters.bank.lending.reporting import prove
-    from xinyi.fields import check_date
     from xinyi.lending import parse_period
 
-    if as_of:
-        check_date(as_of, "reports.as_of")
+    check_day(as_of, "reports.as_of")
     opened = open_home(home)
     with BankClient(opened) as client:
         way = LendingClient(client)
-        tables, batches = standing.reports(way, parse_period(period) if period else None, as_of)
+        found = standing.reports(way, parse_period(period) if period else None, as_of)
         for kept in KeptTables(opened).unproven():
             prove(kept, way, wait_s=0)
     if as_json:
-        print_json(presentation.reports_values(tables, batches))
+        print_json(asdict(found))
     else:
-        presentation.show_reports(tables, batches)
-    end(bool(tables or batches), "nothing was reported")
+        presentation.show_reports(found.tables, found.batches)
+    if found.left_out:
+        notices.print(f"{found.left_out:,} older ones are left out: an earlier --as-of shows them, or --period")
+    end(bool(found.tables or found.batches), "nothing was reported")
 
 
 def answer_question(
@@ -144,17 +171,9 @@ def answer_question(
 
     with BankClient(open_home(home)) as client:
         way = LendingClient(client)
-        digest = standing.find_document(*standing.reports(way), document)
+        digest = standing.find_document(way, document)
         word = answer(way, digest, reason, outcome or ())
     tell({"outcome": word, "document": digest}, f"{word} {digest.hex()}", as_json=as_json)
-
-
-def _confirmed(question: str) -> bool:
-    """Nobody who could answer is no consent either."""
-    try:
-        return typer.confirm(question, err=True)
-    except typer.Abort:
-        return False
 
 
 class _Bar:

@@ -3,9 +3,10 @@
     lending/outcomes/<number>.part/     being made; whatever lies here counts for nothing
     lending/outcomes/<number>/          sealed: from the rename on it is sent as it is, salts and all
         batch.dsse, chunks.db           what goes out, chunk by chunk
-        quality.json, left-out.csv      what became of the source's rows, and those that are not in it
+        quality.json                    what became of the source's rows
         acknowledgement.dsse, receipt.dsse, receipt.tlog-proof
-        refusal.dsse                    it was refused as a whole: another number is taken
+        refusal.dsse                    it was refused as a whole, for good: another number is taken
+    lending/outcomes/left-out-<number>.csv  rows of the source that are not in it, with what to do about each
 
 Knows nothing of the network.
 """
@@ -13,6 +14,7 @@ Knows nothing of the network.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -26,6 +28,7 @@ from typing import Any
 
 from adapters.bank.lending.events import EventRows
 from adapters.party.home import Home
+from adapters.tables.reading import Table
 from audit import merkle, outcomes
 from audit.checkpoint import TlogProof
 from audit.envelope import digest, parse_strict, seal
@@ -39,12 +42,16 @@ from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2, lending_pb2
 BATCH, CHUNKS, RECEIPT, ACKNOWLEDGEMENT, REFUSAL = (
     "batch.dsse", "chunks.db", "receipt.dsse", "acknowledgement.dsse", "refusal.dsse"
 )  # fmt: skip
-QUALITY, LEFT_OUT, PROOF = "quality.json", "left-out.csv", "receipt.tlog-proof"
+QUALITY, PROOF = "quality.json", "receipt.tlog-proof"
 _ROWS = "rows.db"
 #: A scratch file: nobody reads it after a crash. Sorting spills into the folder, not into memory.
 _EVENTS = """CREATE TABLE events (
-    id TEXT, line INTEGER, stage INTEGER, amount INTEGER, salt BLOB, record BLOB
+    id TEXT, line INTEGER, stage INTEGER, amount INTEGER, salt BLOB, record BLOB, taxpayer TEXT, consent BLOB
 )"""
+#: A public record is of many borrowers; a document that one of them signed is of that one.
+_SHARED = """SELECT DISTINCT line FROM events WHERE consent IN (
+    SELECT consent FROM events GROUP BY consent HAVING COUNT(DISTINCT taxpayer) > 1
+) ORDER BY line"""
 _SCRATCH = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -16384; PRAGMA temp_store = FILE;"
 
 
@@ -123,10 +130,11 @@ class KeptBatches:
                 raise Unavailable("another batch of this home is being made", basis="batch.lock") from None
             yield
 
+    def left_out(self, number: str) -> Path:
+        return self.path / f"left-out-{number}.csv"
+
     def find(self, number: str, source: edition_pb2.SourceFile) -> KeptBatch | None:
-        """The batch of this number. Raises Contradiction where it is of another source, or was refused, Invalid for a
-        number that is none."""
-        check_name(number, "batch.number")
+        """The batch of this number. Raises Contradiction where it is of another source, or was refused."""
         path = self.path / number
         if not (path / BATCH).exists():
             return None
@@ -200,6 +208,8 @@ def make(
         scratch.executescript(_SCRATCH + _EVENTS)
         _take(scratch, rows)
         roots, stages = _chunks(scratch, rows, place / CHUNKS, made)
+        for (line,) in scratch.execute(_SHARED):
+            rows.file.tally.recount(line, "authorisation.shared")
     (place / _ROWS).unlink()
     count = sum(events for events, _ in stages.values())
     batch = lending_pb2.OutcomeBatch(
@@ -218,6 +228,14 @@ def make(
     return Draft(batch, stages)
 
 
+def number_of(table: Table, number: str = "") -> str:
+    """The number of the batch of a source: the one given, else one of its digests. Raises Invalid."""
+    if number:
+        check_name(number, "batch.number")
+        return number
+    return f"loans-{hashlib.sha256(table.sha256 + table.profile.sha256).hexdigest()[:16]}"
+
+
 def source_of(rows: EventRows) -> edition_pb2.SourceFile:
     table = rows.file.table
     return edition_pb2.SourceFile(
@@ -230,15 +248,19 @@ def source_of(rows: EventRows) -> edition_pb2.SourceFile:
 
 
 def _take(scratch: sqlite3.Connection, rows: EventRows) -> None:
-    insert = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)"
+    insert = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
     waiting: list[tuple[Any, ...]] = []
     scratch.execute("BEGIN")
     for row in rows:
         for outcome in row.outcomes:
-            record = outcome.SerializeToString(deterministic=True)
+            record, authorisation = outcome.SerializeToString(deterministic=True), outcome.authorisation
+            consent = authorisation.digest if authorisation.scope != "public-record" else None
             waiting.append(
-                (outcome.outcome_id, row.line, outcome.stage, outcome.amount, os.urandom(SALT_BYTES), record)
-            )
+                (
+                    outcome.outcome_id, row.line, outcome.stage, outcome.amount, os.urandom(SALT_BYTES), record,
+                    outcome.taxpayer_id, consent,
+                )
+            )  # fmt: skip
         if len(waiting) >= 4 * CHUNK_RECORDS:
             scratch.executemany(insert, waiting)
             waiting.clear()
@@ -249,8 +271,8 @@ def _take(scratch: sqlite3.Connection, rows: EventRows) -> None:
 def _chunks(
     scratch: sqlite3.Connection, rows: EventRows, place: Path, made: Callable[[int], object]
 ) -> tuple[list[bytes], dict[str, tuple[int, int]]]:
-    """(chunk roots, stages). Where an id stands twice, the rows that have it again are taken out, and all is done anew:
-    that is rare, and a search beforehand would cost every file as much."""
+    """(chunk roots, stages). Where an id stands twice, rows that have it are taken out, and all is done anew: that is
+    rare, and a search beforehand would cost every file as much."""
     while True:
         place.unlink(missing_ok=True)
         with closing(sqlite3.connect(place, isolation_level=None)) as chunks:
@@ -272,17 +294,24 @@ def _chunks(
 def _write(
     scratch: sqlite3.Connection, chunks: sqlite3.Connection, made: Callable[[int], object]
 ) -> set[int]:
-    """Writes the chunks; lines that have an id again, after which what was written is void."""
+    """Writes the chunks; lines that are to be left out, after which what was written is void.
+
+    Of an event that comes several times, each time the same, the first row stays. Where they differ nobody can tell
+    which one is right: none does.
+    """
     chunks.execute("CREATE TABLE roots (number INTEGER PRIMARY KEY, root BLOB NOT NULL)")
     chunks.execute("BEGIN")
     repeated: set[int] = set()
-    last, number = "", 0
+    last, first, told, number = "", 0, b"", 0
     events = scratch.execute("SELECT id, line, salt, record FROM events ORDER BY id, line")
     while block := events.fetchmany(CHUNK_RECORDS):
-        for name, line, _, _ in block:
-            if name == last:
-                repeated.add(line)
-            last = name
+        for name, line, _, record in block:
+            if name != last:
+                last, first, told = name, line, record
+                continue
+            repeated.add(line)
+            if record != told:
+                repeated.add(first)
         if repeated:
             continue
         sealed = [outcomes.commitment(salt, record) for _, _, salt, record in block]

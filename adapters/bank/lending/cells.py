@@ -18,7 +18,7 @@ from adapters.bank.lending.quality import Tally
 from adapters.bank.lending.rules import OF_FIELD
 from xinyi.errors import Invalid
 from xinyi.fields import check_name
-from xinyi.lending import MAX_SUM, check_reference
+from xinyi.lending import CURRENCIES, MAX_SUM, check_product, check_reference
 from xinyi.margins import SIZES
 from xinyi.v1 import lending_pb2, records_pb2
 
@@ -328,16 +328,22 @@ def _whole_days(text: str) -> int:
     return int(text)
 
 
+def _currency(text: str) -> str:
+    if text not in CURRENCIES:
+        raise Broken("loan.currency")
+    return text
+
+
 _TEXTS: dict[str, Callable[[str], Any]] = {
     "reference": _checked(check_reference, "loan.reference"),
     "outcome_id": _checked(check_reference, "outcome.id"),
     "corrects": _checked(check_reference, "outcome.corrects"),
     "branch": _checked(check_reference, "loan.branch"),
-    "product": _checked(check_name, "loan.product"),
+    "product": _checked(check_product, "loan.product"),
     "reason_code": _checked(check_name, "outcome.reason_code"),
     "industry": _text(r"[A-T]", "loan.industry"),
     "district": _text(r"[0-9]{6}", "loan.district"),
-    "currency": _text(r"[A-Z]{3}", "loan.currency"),
+    "currency": _currency,
     "authorisation_digest": _digest,
     "authorisation_scope": str,
     "status": str,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from adapters.party.gateway import GatewayClient
 from audit.envelope import Opened, digest
 from xinyi.channel import UNARY_DEADLINE_S, errors_restored
@@ -10,19 +12,26 @@ from xinyi.v1 import challenge_service_pb2 as pb
 from xinyi.v1 import envelope_pb2, exchange_pb2
 from xinyi.v1.challenge_service_pb2_grpc import ChallengeServiceStub
 
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
-def list_challenges(gateway: GatewayClient) -> list[pb.ChallengeStatus]:
-    """Those without an answer first, then by due date. Nothing of them is verified yet."""
+
+def list_challenges(gateway: GatewayClient, challenge: bytes = b"") -> pb.ListChallengesResponse:
+    """Those without an answer by due date, then the others, that due last first. Nothing is verified yet.
+
+    Args: challenge — document digest of the only one wanted.
+    """
+    request = pb.ListChallengesRequest(challenge=challenge)
     with errors_restored():
-        response = _stub(gateway).ListChallenges(pb.ListChallengesRequest(), timeout=UNARY_DEADLINE_S)
-    return list(response.challenges)
+        response: pb.ListChallengesResponse = _stub(gateway).ListChallenges(request, timeout=UNARY_DEADLINE_S)
+    return response
 
 
 def find_challenge(gateway: GatewayClient, digits: str) -> envelope_pb2.Envelope:
     """Args: digits — the first of its document digest. Raises Unknown unless exactly one begins with them."""
+    whole = bytes.fromhex(digits) if _DIGEST.fullmatch(digits.lower()) else b""
     found = [
         status.challenge
-        for status in list_challenges(gateway)
+        for status in list_challenges(gateway, whole).challenges
         if digest(status.challenge).hex().startswith(digits.lower())
     ]
     if len(found) != 1:

@@ -10,7 +10,7 @@ from audit.checkpoint import TlogProof
 from audit.envelope import Opened, digest, open_sealed
 from audit.keys import Keyring
 from xinyi.channel import UNARY_DEADLINE_S, errors_restored
-from xinyi.errors import DigestMismatch, EncodingInvalid, ExchangeError
+from xinyi.errors import Contradiction, DigestMismatch, EncodingInvalid, ExchangeError, Invalid, Refused
 from xinyi.v1 import envelope_pb2, exchange_pb2, lending_pb2
 from xinyi.v1 import lending_service_pb2 as pb
 
@@ -68,15 +68,17 @@ class LendingClient:
     def prove(self, leaf: bytes, *, wait_s: float) -> TlogProof | None:
         return self._client.prove(leaf, wait_s=wait_s)
 
-    def reports(self, period: lending_pb2.LendingPeriod | None, as_of: str) -> pb.ListReportsResponse:
+    def reports(
+        self, period: lending_pb2.LendingPeriod | None = None, as_of: str = "", document: bytes = b""
+    ) -> pb.ListReportsResponse:
         """Own tables and batches as they stood at the end of a day; the seals are not verified yet.
 
-        Args: as_of — ISO date, in China; empty for now.
+        Args: as_of — ISO date, in China; empty for now. document — digest of the only one wanted: a batch comes with
+            its receipt then.
         """
+        request = pb.ListReportsRequest(period=period, as_of=as_of, document=document)
         with errors_restored():
-            response: pb.ListReportsResponse = self._stub().ListReports(
-                pb.ListReportsRequest(period=period, as_of=as_of), timeout=UNARY_DEADLINE_S
-            )
+            response: pb.ListReportsResponse = self._stub().ListReports(request, timeout=UNARY_DEADLINE_S)
         return response
 
     def answer_questions(self, sealed: envelope_pb2.Envelope) -> Opened[exchange_pb2.Acknowledgement]:
@@ -89,6 +91,12 @@ class LendingClient:
         from xinyi.v1.lending_service_pb2_grpc import LendingServiceStub
 
         return LendingServiceStub(self._gateway.channel)  # type: ignore[no-untyped-call]
+
+
+def is_final(refusal: Refused) -> bool:
+    """Whether what was sent is what is wrong, whenever it comes. Otherwise something else has to be put right, or to
+    come, first (an agreement, a right, another table, chunks that were dropped): the same bytes go out again then."""
+    return isinstance(refusal, Invalid | Contradiction) or refusal.basis == "lending.conflict"
 
 
 def open_receipt(

@@ -47,7 +47,7 @@ class EventRows:
         file.profile.check_outcomes()
         self.file = file
         self._reliances = reliances
-        self._day = day
+        self._day, self._today = day, day.isoformat()
         self._loans = Loans(file.profile.given)
         self._of_row = not file.profile.events
         self._events = [(event, _latest(event, file.profile.move_days)) for event in file.profile.events]
@@ -75,6 +75,8 @@ class EventRows:
                     told = {field: column[place] for field, column in texts.items()}
                     outcomes, broken = self._outcomes(row, told, readings)
                     rules = [*rules, *broken]
+                    if any(outcome.event_date > self._today for outcome in outcomes):
+                        rules.append("outcome.event_date")
                     for outcome in outcomes:
                         outcome.identifier_kind = block.kinds[place]  # type: ignore[assignment]
                         held = outcome.event_date >= relied[place].since

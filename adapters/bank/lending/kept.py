@@ -4,7 +4,7 @@
     lending/<digest>/table.dsse          sealed: from the rename on it is sent, and never made anew
     lending/<digest>/rows.db             its leaves in the tree's order; what a challenge opens
     lending/<digest>/acknowledgement.dsse, receipt.dsse, receipt.tlog-proof
-    lending/<digest>/refusal.dsse        it was refused: it is not sent again, and its rows are gone
+    lending/<digest>/refusal.dsse        it was refused for good: it is not sent again, and its rows are gone
 
 Knows nothing of the network.
 """
@@ -78,7 +78,7 @@ class KeptTable:
         self._keep(PROOF, proof.encode())
 
     def refuse(self, refusal: bytes) -> None:
-        """Refused is refused: the next report is a new table. Nobody can ask for these rows."""
+        """For good: the next report is a new table. Nobody can ask for these rows."""
         self._keep(REFUSAL, refusal)
         (self.path / ROWS).unlink(missing_ok=True)
 

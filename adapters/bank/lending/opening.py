@@ -154,6 +154,18 @@ def _open_leaves(path: Path, drawn: Drawn, advance: Callable[[int], object]) -> 
     if not path.exists():
         raise Unknown(f"{path} is missing: without the table's rows none can be opened", basis="lending.rows")
     layout = Layout.of(drawn.table)
+    try:
+        return _read_leaves(path, drawn, layout, advance)
+    except (sqlite3.DatabaseError, DecodeError) as error:
+        raise DigestMismatch(
+            f"{path} cannot be read as the rows of a table ({error}); nothing was opened: restore the file",
+            basis="lending.rows",
+        ) from error
+
+
+def _read_leaves(
+    path: Path, drawn: Drawn, layout: Layout, advance: Callable[[int], object]
+) -> list[lending_pb2.OpenedFirm]:
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
         held = (units_in(firm, drawn.challenge.unit) for _, _, firm in _leaves(db, advance))
         wanted = [number for number, hit in enumerate(opened_leaves(held, drawn.units)) if hit]

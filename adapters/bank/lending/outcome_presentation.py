@@ -23,7 +23,7 @@ def show(draft: Draft, quality: Mapping[str, Any], left_out: Path, *, as_json: b
         print_json({"number": batch.number, "count": batch.count, "stages": stages, "quality": quality})
         return
     presentation.show_quality(quality)
-    if sum(quality["outcomes"].values()) > quality["outcomes"]["accepted"] + quality["outcomes"]["warned"]:
+    if presentation.left_out_of(quality):
         console.print(f"Rows left out, with what to do: {left_out}", markup=False)
     table(
         f"This leaves the bank: batch {batch.number}, {batch.count:,} events, each with its borrower and consent",
@@ -72,6 +72,8 @@ def receipt_values(kept: KeptBatch) -> dict[str, Any]:
 
 def show_receipt(kept: KeptBatch, *, as_json: bool) -> None:
     told = receipt_values(kept)
+    if not told["counted"]:
+        notices.print("nothing of this batch was counted: see what became of each event")
     if as_json:
         print_json(told)
         return
@@ -101,9 +103,10 @@ def show_outcomes(outcomes: Iterable[pb.OutcomeStatus], *, as_json: bool) -> int
     for status in outcomes:
         outcome = lending_pb2.LendingOutcome.FromString(status.outcome.record)
         told = {
-            "outcome": outcome.outcome_id,
+            "outcome": outcome.outcome_id or status.refused_id,
             "loan": outcome.loan.reference,
-            "stage": stage_word(outcome.stage),
+            # Of a row that was refused nothing is kept but its id.
+            "stage": stage_word(outcome.stage) if outcome.stage else "",
             "event_date": outcome.event_date,
             "amount": outcome.amount,
             "currency": outcome.loan.currency,
@@ -118,9 +121,8 @@ def show_outcomes(outcomes: Iterable[pb.OutcomeStatus], *, as_json: bool) -> int
             continue
         asked = f": {told['question']} [{told['rule']}]" if told["rule"] else ""
         amount = f" {presentation.amount(outcome.amount, 100)} {outcome.loan.currency}" if outcome.amount else ""
-        console.print(
-            f"{told['state']} {told['outcome']} {told['stage']} {told['event_date']}{amount}{asked}", markup=False
-        )
+        words = [str(told[name]) for name in ("state", "outcome", "stage", "event_date") if told[name]]
+        console.print(f"{' '.join(words)}{amount}{asked}", markup=False)
     return shown
 
 

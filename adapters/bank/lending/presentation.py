@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +53,7 @@ def show(
         notices.print("sealed before and not answered yet: the same table goes out again")
     else:
         show_quality(quality)
-        outcomes = quality["outcomes"]
-        if sum(rows for word, rows in outcomes.items() if word not in ("accepted", "warned")):
+        if left_out_of(quality):
             notices.print(f"rows that are not reported, with what to do: {left_out}", markup=False)
         for kept in unanswered:
             notices.print(
@@ -64,6 +62,12 @@ def show(
                 markup=False,
             )
     show_table(made)
+
+
+def left_out_of(quality: Mapping[str, Any]) -> int:
+    """How many rows are not reported."""
+    outcomes: Mapping[str, int] = quality["outcomes"]
+    return sum(rows for word, rows in outcomes.items() if word not in ("accepted", "warned"))
 
 
 def show_table(made: lending_pb2.LendingTable) -> None:
@@ -148,13 +152,18 @@ def kept_values(kept: KeptTable) -> dict[str, Any]:
 
 def show_kept(kept: KeptTable, *, as_json: bool) -> None:
     told = kept_values(kept)
+    if told["state"] == "held":
+        notices.print(
+            "HELD: this table does not count until its question is settled, by answer-question or by a table that "
+            "corrects it"
+        )
     if as_json:
         print_json(told)
         return
     place = "log proof not there yet" if kept.log_index is None else f"log entry {kept.log_index}"
     console.print(f"{told['state']} {told['document']}: {place}", markup=False)
     for question in told["questions"]:
-        notices.print(f"HELD: {question['text']} [{question['rule']}]", markup=False)
+        notices.print(f"asked: {question['text']} [{question['rule']}]", markup=False)
 
 
 def show_reports(tables: Sequence[TableReport], batches: Sequence[BatchReport]) -> None:
@@ -196,10 +205,6 @@ def show_reports(tables: Sequence[TableReport], batches: Sequence[BatchReport]) 
 def _asked(question: Asked) -> tuple[object, ...]:
     where = f"{question.dimension} {question.value}".strip()
     return question.outcome, question.rule, where, question.text, "yes" if question.may_be_confirmed else "no"
-
-
-def reports_values(tables: Sequence[TableReport], batches: Sequence[BatchReport]) -> dict[str, Any]:
-    return {"tables": [asdict(one) for one in tables], "batches": [asdict(one) for one in batches]}
 
 
 def _word(outcome: edition_pb2.RowOutcome) -> str:

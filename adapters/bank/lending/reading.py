@@ -7,7 +7,7 @@ Memory stays flat: a block of rows is read, judged and passed on before the next
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import compress
@@ -24,7 +24,6 @@ from adapters.tables.identity import KINDS, find_doubtful, identify
 from adapters.tables.reading import Table
 from xinyi import identifiers
 from xinyi.errors import Invalid
-from xinyi.lending import first_day, last_day
 from xinyi.settings import LOANS_PASSWORD
 from xinyi.v1 import lending_pb2, records_pb2
 
@@ -130,7 +129,9 @@ class LoanFile:
         if self._kept is not None:
             self._kept.headings(headings)
         for first, rows in blocks:
-            yield self._read(first, rows, len(headings))
+            block = self._read(first, rows, len(headings))
+            if block.numbers:
+                yield block
             self._progress(first + len(rows) - 1)
 
     def texts(self, block: Block, field: str) -> list[str]:
@@ -218,14 +219,14 @@ def open_loans(
     *,
     table: str = "",
     query: Path | None = None,
-    kept: Path | None = None,
+    kept: Path | Callable[[Table], Path] | None = None,
     progress: Callable[[int], None] = lambda rows: None,
 ) -> Iterator[LoanFile]:
     """
     Args:
         source: a CSV or XLSX file, or the URL of a database that is read by `table` or `query`.
         profile: name of one that comes with the program, or a file.
-        kept: where rows that are not reported are kept, for the bank's own people.
+        kept: where rows that are not reported are kept, for the bank's own people; by the source, where it tells.
 
     Raises Invalid, UsageInvalid; Unavailable where a database is.
     """
@@ -233,7 +234,8 @@ def open_loans(
     with ExitStack() as stack:
         made = opening.opened(source, found, encoding, table=table, query=query, secret=LOANS_PASSWORD)
         opened = stack.enter_context(made)
-        rows = stack.enter_context(KeptRows(kept)) if kept is not None else None
+        place = kept(opened) if callable(kept) else kept
+        rows = stack.enter_context(KeptRows(place)) if place is not None else None
         file = LoanFile(opened, found, Tally(), rows, progress)
         yield file
         file.keep_left_out()
@@ -315,81 +317,3 @@ def rely(block: Block, profile: LoanProfile, reliances: Reliances) -> list[Relie
             elif grade != reliance.grade:
                 block.breaks(place, "grade.differs")
     return found
-
-
-class LoanLines:
-    """The loans of a file as they stand at a period's end. Iterate once; `file.tally` is whole then.
-
-    Raises Invalid where the profile is none of totals, and as the table does.
-    """
-
-    def __init__(self, file: LoanFile, period: lending_pb2.LendingPeriod, reliances: Reliances) -> None:
-        file.profile.check_table()
-        self.file = file
-        self._reliances = reliances
-        self._loans = Loans(file.profile.given)
-        self._within = (first_day(period).isoformat(), last_day(period).isoformat())
-
-    def __iter__(self) -> Iterator[LoanLine]:
-        for block in self.file.blocks():
-            yield from self._lines(block)
-
-    def _lines(self, block: Block) -> Iterator[LoanLine]:
-        profile, tally = self.file.profile, self.file.tally
-        shared = self._loans.shared(block)
-        relied = rely(block, profile, self._reliances)
-        flags = {field: self._in_period(block, date) for field, date in profile.within_period.items()}
-        newly = self._flag(block, "newly_granted", flags)
-        refused = self._flag(block, "refused", flags)
-        counted = flags.get("granted")
-        names, kinds = block.values["taxpayer_id"], block.kinds
-        columns = [block.column(name) for name in ("granted", "balance", "loan_class", "reference", "rate", "term")]
-        clean = 0
-        for place, (granted, balance, loan_class, reference, rate, term) in enumerate(zip(*columns, strict=True)):
-            row = lending_pb2.LoanRow(newly_granted=newly[place], refused=refused[place], loan_class=loan_class)
-            fill(row.loan, shared[place], reference, rate, term, relied[place])
-            if counted is not None and not counted[place]:
-                if granted:
-                    tally.read("granted", f"0: {profile.within_period['granted']} is not in the period")
-                granted = 0
-            row.granted, row.balance = granted or 0, balance or 0
-            if relied[place].recalled:
-                row.recalled, row.true_grade = True, relied[place].true_grade  # type: ignore[assignment]
-            rules = block.rules.get(place, ())
-            if place not in block.void and (broken := _standing(row, granted, balance)):
-                rules = (*rules, broken)
-            number = block.numbers[place]
-            if not rules:
-                clean += 1
-            elif not self.file.end(number, rules, block.rows[place]) or rules[-1] == "row.nothing":
-                continue
-            yield LoanLine(number, names[place], kinds[place], row)
-        tally.count_clean(clean)
-
-    def _in_period(self, block: Block, field: str) -> list[bool]:
-        first, last = self._within
-        return [day is not None and first <= day <= last for day in block.values[field]]
-
-    def _flag(self, block: Block, field: str, flags: Mapping[Any, list[bool]]) -> list[bool]:
-        """By a column's word, by a date in the period, or by both."""
-        told, dated = block.values.get(field), flags.get(field)
-        if dated is None:
-            return [bool(flag) for flag in told] if told is not None else [False] * len(block.numbers)
-        date = self.file.profile.within_period[field]  # type: ignore[index]
-        yes = sum(dated)
-        self.file.tally.read(field, f"yes: {date} lies in the period", yes)
-        self.file.tally.read(field, f"no: {date} does not lie in the period, or is not told", len(dated) - yes)
-        return dated if told is None else [bool(flag) and day for flag, day in zip(told, dated, strict=True)]
-
-
-def _standing(row: lending_pb2.LoanRow, granted: int | None, balance: int | None) -> str:
-    """The rule that the fields of a row break together; empty where they hold."""
-    if row.refused:
-        return "row.refused" if row.granted or row.balance or row.newly_granted else ""
-    if granted is None or balance is None:
-        return "amount.missing"
-    if row.newly_granted and not granted:
-        return "row.granted"
-    if balance and not row.loan_class:
-        return "row.loan_class"
-    return "" if granted or balance else "row.nothing"

@@ -13,18 +13,20 @@ from pathlib import Path
 from typing import Protocol
 
 from adapters.bank.lending.building import build
-from adapters.bank.lending.client import Way
+from adapters.bank.lending.client import Way, is_final
 from adapters.bank.lending.kept import KeptTable, KeptTables
 from adapters.bank.lending.reading import LoanLine
 from adapters.bank.lending.staging import Staging
 from adapters.party.home import Home
 from xinyi.days import today
-from xinyi.errors import Invalid, NotEntitled, Refused, TooManyRequests, Unavailable, UsageInvalid
+from xinyi.errors import Conflict, Invalid, NotEntitled, Refused, Unavailable, UsageInvalid
 from xinyi.lending import check_lending_table, last_day, period_name
 from xinyi.v1 import edition_pb2, lending_pb2
 from xinyi.v1.lending_service_pb2 import ReportingTerms
 
 _POLL_S = 0.5
+#: Where more than one row in so many is left out, somebody says that this is right.
+FEW = 10
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,35 @@ def check_over(period: lending_pb2.LendingPeriod) -> None:
     """Raises Invalid for a period that is not over, in China."""
     if today() <= last_day(period):
         raise Invalid(f"{period_name(period)} ends on {last_day(period)}: it is not over", basis="table.issued_at")
+
+
+def check_rows(
+    made: lending_pb2.LendingTable, read: int, left_out: int, *, nothing_lent: bool, accepted: int | None
+) -> bool:
+    """Whether so few rows were left out, or so many by somebody's word, that the table tells of the file.
+
+    Args: read, left_out — rows; accepted — so many may be missing.
+
+    Raises Invalid where none is left, UsageInvalid for a table without rows that nobody meant, Conflict where another
+    number was accepted.
+    """
+    if left_out and not made.rows:
+        raise Invalid(
+            f"none of the {read:,} rows is reported, {left_out:,} were left out: nothing was sealed; mend them, or the "
+            "profile",
+            basis="table.rows",
+        )
+    if nothing_lent is not (made.rows == 0):
+        raise UsageInvalid(
+            f"{made.rows:,} rows tell of loans: leave --nothing-lent out"
+            if made.rows
+            else "no row tells of a loan in this period: is it the right file? If nothing was lent and nothing is "
+            "owed, say so by --nothing-lent",
+            basis="table.rows",
+        )
+    if accepted is not None and accepted != left_out:
+        raise Conflict(f"{left_out} rows were left out, and not {accepted}", basis="table.left_out")
+    return accepted is not None or left_out * FEW <= read
 
 
 class Rows(Protocol):
@@ -160,15 +191,13 @@ def seal_once(
 
 def send(kept: KeptTable, way: Way, *, wait_s: float = 0) -> lending_pb2.TableReceipt | None:
     """The receipt; None where a folder had no answer in time. After a crash, or a lost answer, the same table goes out
-    again and gets the same answer. A refusal is kept, and raised."""
+    again and gets the same answer. Raises the gateway's refusal, and keeps it where it is final."""
     until = time.monotonic() + wait_s
     try:
         while (answered := way.submit_table(kept.sealed)) is None and time.monotonic() < until:
             time.sleep(_POLL_S)
-    except TooManyRequests:
-        raise
     except Refused as error:
-        if error.sealed:
+        if error.sealed and is_final(error):
             kept.refuse(error.sealed)
         raise
     if answered is None:

@@ -56,7 +56,11 @@ RULES = {
         "the loan's number is missing, holds what reads as an identifier, or is not 1 to 64 letters, digits, "
         '"-", "." and "_"',
     ),
-    "loan.product": Rule(REJECTED, "no word for this product stands in the profile"),
+    "loan.product": Rule(
+        REJECTED,
+        "no word for this product stands in the profile, or it holds what reads as an identifier: is the column the "
+        "right one?",
+    ),
     "loan.guarantee": Rule(REJECTED, "no word for this guarantee stands in the profile"),
     "loan.sizes": Rule(REJECTED, "no word for this size stands in the profile"),
     "loan.industry": Rule(REJECTED, "the industry is no letter A to T (GB/T 4754)"),
@@ -67,7 +71,9 @@ RULES = {
     ),
     "loan.term": Rule(REJECTED, "the term is no whole number of months from 1 to 1,200"),
     "loan.branch": Rule(REJECTED, 'the branch is not 1 to 64 letters, digits, "-", "." and "_"'),
-    "loan.currency": Rule(REJECTED, "the currency is not three capital letters (ISO 4217)"),
+    "loan.currency": Rule(
+        REJECTED, "no ISO 4217 code of a currency with hundredths that is known: CNY, and neither RMB nor JPY"
+    ),
     "amount.missing": Rule(REJECTED, "an amount is missing: 0 is written where it is 0"),
     "amount.form": Rule(REJECTED, "an amount is no number, negative, or larger than any"),
     "amount.parts": Rule(
@@ -77,6 +83,14 @@ RULES = {
     "flag.word": Rule(REJECTED, "no word for this stands in the profile: yes or no"),
     "grade.unknown": Rule(REJECTED, "no word for this grade stands in the profile"),
     "row.granted": Rule(REJECTED, "newly granted, but nothing was disbursed"),
+    "row.granted_on": Rule(
+        REJECTED, "an amount or a balance, but no day of the grant, which says in which period it counts: put it in"
+    ),
+    "row.after_period": Rule(
+        REJECTED,
+        "granted or refused after the period's last day: the export is of another period, or the row belongs to a "
+        "later one",
+    ),
     "row.loan_class": Rule(REJECTED, "no word for this class stands in the profile, or a balance without a class"),
     "row.refused": Rule(REJECTED, "refused, and yet something was granted, or a balance stands"),
     "row.nothing": Rule(WARNED, "nothing granted or refused in the period, and no balance: it is left out"),
@@ -100,14 +114,23 @@ RULES = {
     "outcome.id": Rule(REJECTED, "the event's id is missing or is not of the form of a loan's number"),
     "outcome.stage": Rule(REJECTED, "no word for this stage stands in the profile"),
     "outcome.event": Rule(REJECTED, "the row tells of no event: none of the profile's conditions holds"),
-    "outcome.event_date": Rule(REJECTED, "the row has no day for an event that it tells of"),
+    "outcome.event_date": Rule(
+        REJECTED, "no day of an event that the row tells of, or one after the day of the report: put it right"
+    ),
     "outcome.amount": Rule(REJECTED, "disbursed, repaid or written off, but no amount"),
     "outcome.status": Rule(
         WARNED, "the row also tells of the day of an event that did not happen by its status, whose word counts"
     ),
     "outcome.reason_code": Rule(REJECTED, "no word for this reason of a refusal stands in the profile"),
     "outcome.days_overdue": Rule(REJECTED, "the days overdue are no whole number"),
-    "outcome.repeated": Rule(QUARANTINED, "an event of this id stands in the file already: one id an event"),
+    "outcome.repeated": Rule(
+        QUARANTINED,
+        "an event of this id stands in the file more than once: one id an event. Of the same the first is reported, of "
+        "different ones none",
+    ),
+    "authorisation.shared": Rule(
+        WARNED, "the same authorisation is cited for another borrower, too: a signed document is of one; look into it"
+    ),
     "outcome.corrects": Rule(REJECTED, "what it corrects or voids is missing, no event's id, or its own"),
 }  # fmt: skip
 

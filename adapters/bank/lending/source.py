@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from adapters.bank.lending.reading import LoanFile, LoanLine, LoanLines, Reliances, open_loans
+from adapters.bank.lending.lines import LoanLines
+from adapters.bank.lending.reading import LoanFile, LoanLine, Reliances, open_loans
 from adapters.bank.lending.reliance import open_reliances
 from adapters.party.home import Home
 from xinyi.v1 import edition_pb2, lending_pb2

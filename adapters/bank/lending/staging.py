@@ -20,11 +20,10 @@ from adapters.bank.lending.reading import LoanLine
 from audit.lending_tree import SALT_BYTES, commitment
 from audit.records import varint
 from xinyi.errors import Invalid
+from xinyi.lending import MAX_CELLS
 from xinyi.margins import SUMS, TOTAL, pack_row, value_of
 from xinyi.v1 import lending_pb2
 
-#: A lane's number has two bytes in a leaf's entry.
-MOST_CELLS = 5_900
 _CACHE_KIB = 16 << 10
 #: Tag of FirmLending.rows.
 _ROWS_FIELD = b"\x1a"
@@ -111,9 +110,9 @@ class Staging:
                 if value not in known:
                     known[value] = len(self.cells)
                     self.cells.append((dimension, value))
-            if len(self.cells) > MOST_CELLS:
+            if len(self.cells) > MAX_CELLS:
                 raise Invalid(
-                    f"the rows have more than {MOST_CELLS:,} different values: is a column of names or numbers mapped "
+                    f"the rows have more than {MAX_CELLS:,} different values: is a column of names or numbers mapped "
                     "to a field that has few?",
                     basis="margin.cells",
                 ) from None

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from adapters.bank.client import BankClient
 from adapters.bank.lending.batch import KeptBatch
+from adapters.bank.lending.client import is_final
 from audit.envelope import Opened, open_sealed
 from audit.keys import Keyring
 from xinyi.channel import UNARY_DEADLINE_S, errors_restored
-from xinyi.errors import DigestMismatch, EncodingInvalid, Refused, TooManyRequests
+from xinyi.errors import DigestMismatch, EncodingInvalid, Refused
 from xinyi.v1 import envelope_pb2, exchange_pb2, lending_pb2
 from xinyi.v1 import lending_service_pb2 as pb
 
@@ -23,21 +24,24 @@ if TYPE_CHECKING:
 #: Seconds for a stream of chunks besides those its outcomes take, and for judging them.
 _STREAM_DEADLINE_S = 120.0
 _OUTCOMES_PER_S = 1_000
+#: For a list of all that the bank ever reported.
+_LISTING_DEADLINE_S = 3600.0
 
 
 def send(client: BankClient, kept: KeptBatch, sent: Callable[[int], object] = lambda chunks: None) -> None:
-    """Until the receipt is kept. A refusal is kept, and raised; Unavailable: run it again.
+    """Until the receipt is kept.
+
+    Raises the gateway's refusal, and keeps it where it is final; Unavailable: run it again.
 
     Args: sent — is told how many chunks the gateway was sent.
     """
     try:
         answer, receipt = _send(client, kept, sent)
-    except TooManyRequests:
-        raise
     except Refused as error:
         if error.sealed:
             client.gateway.refusal(error)  # what is kept as evidence must be the gateway's own
-            kept.refuse(error.sealed)
+            if is_final(error):
+                kept.refuse(error.sealed)
         raise
     acknowledgement = client.gateway.accept(answer, kept.sealed)
     opened = open_receipt(receipt, kept, client.home.gateway_keyring())
@@ -94,7 +98,7 @@ def list_outcomes(client: BankClient, state: int, as_of: str) -> Iterator[pb.Out
     """
     request = pb.ListOutcomesRequest(state=state, as_of=as_of)  # type: ignore[arg-type]
     with errors_restored():
-        for page in _stub(client).ListOutcomes(request, timeout=_STREAM_DEADLINE_S):
+        for page in _stub(client).ListOutcomes(request, timeout=_LISTING_DEADLINE_S):
             yield from page.outcomes
 
 

@@ -108,6 +108,7 @@ def book(signer: TestSigner, firms: Sequence[lending_pb2.FirmLending], name: str
 
 FIRST = book(THE_BANK, [enterprise(n) for n in range(1, 20)], "first")
 SECOND = book(SECOND_BANK, [enterprise(n, scale=100) for n in range(20, 28)], "second")
+WAVERED = book(SECOND_BANK, [enterprise(n, scale=100) for n in range(20, 27)], "wavered")
 REPORTED = envelope.seal(FIRST.table, THE_BANK)
 CORRECTED = book(
     THE_BANK,
@@ -145,6 +146,8 @@ class Quarter:
     names: bool = True
     #: Whether bank-2's person answers before the second version counts its table.
     answers: bool = True
+    #: Whether bank-2 sends another table, which is held, too, before it answers for its first one.
+    wavers: bool = False
     answering: TestSigner = THE_BANK
     #: How many leaves before the table's own entry its challenge's checkpoint ends.
     older: int = 0
@@ -166,6 +169,8 @@ class Quarter:
         head = city.head(len(city.entries) - self.older).note
         second = envelope.seal(SECOND.table, SECOND_BANK)
         self._report(city, second, QUESTION)
+        if self.wavers:
+            self._report(city, envelope.seal(WAVERED.table, SECOND_BANK), QUESTION)
         version = self._run(city, [first], FOR_BUREAU)
         self._challenge(city, head)
         table = lending_pb2.LendingTable()
@@ -209,9 +214,12 @@ class Quarter:
             answered_at_ms=TIME,
         )  # fmt: skip
         given = envelope.seal(answer, TELLER)
-        row = {"document": envelope.digest(sealed), "bank": BANK_2, "state": "COUNTED"}
+        states = {envelope.digest(sealed): "COUNTED"}
+        if self.wavers:
+            states[envelope.digest(envelope.seal(WAVERED.table))] = "CORRECTED"
+        rows = [("lending_tables", {"document": d, "bank": BANK_2, "state": state}) for d, state in states.items()]
         told = _about(SECOND.table) | {"record_count": SECOND.table.rows}
-        leaf = city.log("lending.confirmed", TELLER.holder, [given], [("lending_tables", row)], **told)
+        leaf = city.log("lending.confirmed", TELLER.holder, [given], rows, **told)
         city.acknowledge(given, "lending.confirmed", leaf)
 
     def _challenge(self, city: City, head: bytes) -> None:

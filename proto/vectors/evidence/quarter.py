@@ -101,6 +101,7 @@ def quarter() -> Case:
             one("one fen more in a statistic", "false", {"statistics"}, Quarter(more=1)),
             one("a cell of fewer than three enterprises is shown", "false", {"statistics"}, Quarter(shows=True)),
             one("a second table that does not name the first", "false", {"lending"}, Quarter(names=False)),
+            one("two tables are held, of which neither names the other", "holds", set(), Quarter(wavers=True)),
             one("a held table is counted without an answer", "false", {"statistics"}, Quarter(answers=False)),
             one("a table is counted that was corrected", "false", {"statistics"}, Quarter(stale=True)),
             one("a version without its predecessor", "false", {"statistics"}, Quarter(predecessor=False)),

@@ -26,7 +26,7 @@ from xinyi.v1 import envelope_pb2 as xinyi_dot_v1_dot_envelope__pb2
 from xinyi.v1 import exchange_pb2 as xinyi_dot_v1_dot_exchange__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n xinyi/v1/challenge_service.proto\x12\x08xinyi.v1\x1a\x17xinyi/v1/envelope.proto\x1a\x17xinyi/v1/exchange.proto\"!\n\x11ListTablesRequest\x12\x0c\n\x04\x62\x61nk\x18\x01 \x01(\t\"=\n\x12ListTablesResponse\x12\'\n\x06tables\x18\x01 \x03(\x0b\x32\x17.xinyi.v1.RecordedTable\"P\n\rRecordedTable\x12!\n\x05table\x18\x01 \x01(\x0b\x32\x12.xinyi.v1.Envelope\x12\r\n\x05index\x18\x02 \x01(\x04\x12\r\n\x05state\x18\x03 \x01(\t\"0\n\x10\x43hallengeRequest\x12\x1c\n\x04\x63\x61ll\x18\x01 \x01(\x0b\x32\x0e.xinyi.v1.Call\"5\n\x11\x43hallengeResponse\x12 \n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x10.xinyi.v1.Answer\"*\n\x15ListChallengesRequest\x12\x11\n\tchallenge\x18\x01 \x01(\x0c\"G\n\x16ListChallengesResponse\x12-\n\nchallenges\x18\x01 \x03(\x0b\x32\x19.xinyi.v1.ChallengeStatus\"\x8e\x01\n\x0f\x43hallengeStatus\x12%\n\tchallenge\x18\x01 \x01(\x0b\x32\x12.xinyi.v1.Envelope\x12!\n\x05table\x18\x02 \x01(\x0b\x32\x12.xinyi.v1.Envelope\x12\"\n\x06\x61nswer\x18\x03 \x01(\x0b\x32\x12.xinyi.v1.Envelope\x12\r\n\x05state\x18\x04 \x01(\t\"6\n\x16\x41nswerChallengeRequest\x12\x1c\n\x04\x63\x61ll\x18\x01 \x01(\x0b\x32\x0e.xinyi.v1.Call\";\n\x17\x41nswerChallengeResponse\x12 \n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x10.xinyi.v1.Answer2\xce\x02\n\x10\x43hallengeService\x12G\n\nListTables\x12\x1b.xinyi.v1.ListTablesRequest\x1a\x1c.xinyi.v1.ListTablesResponse\x12\x44\n\tChallenge\x12\x1a.xinyi.v1.ChallengeRequest\x1a\x1b.xinyi.v1.ChallengeResponse\x12S\n\x0eListChallenges\x12\x1f.xinyi.v1.ListChallengesRequest\x1a .xinyi.v1.ListChallengesResponse\x12V\n\x0f\x41nswerChallenge\x12 .xinyi.v1.AnswerChallengeRequest\x1a!.xinyi.v1.AnswerChallengeResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n xinyi/v1/challenge_service.proto\x12\x08xinyi.v1\x1a\x17xinyi/v1/envelope.proto\x1a\x17xinyi/v1/exchange.proto\"?\n\x11ListTablesRequest\x12\x0c\n\x04\x62\x61nk\x18\x01 \x01(\t\x12\x1c\n\x04\x63\x61ll\x18\x02 \x01(\x0b\x32\x0e.xinyi.v1.Call\"=\n\x12ListTablesResponse\x12\'\n\x06tables\x18\x01 \x03(\x0b\x32\x17.xinyi.v1.RecordedTable\"P\n\rRecordedTable\x12!\n\x05table\x18\x01 \x01(\x0b\x32\x12.xinyi.v1.Envelope\x12\r\n\x05index\x18\x02 \x01(\x04\x12\r\n\x05state\x18\x03 \x01(\t\"0\n\x10\x43hallengeRequest\x12\x1c\n\x04\x63\x61ll\x18\x01 \x01(\x0b\x32\x0e.xinyi.v1.Call\"5\n\x11\x43hallengeResponse\x12 \n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x10.xinyi.v1.Answer\"*\n\x15ListChallengesRequest\x12\x11\n\tchallenge\x18\x01 \x01(\x0c\"Y\n\x16ListChallengesResponse\x12-\n\nchallenges\x18\x01 \x03(\x0b\x32\x19.xinyi.v1.ChallengeStatus\x12\x10\n\x08left_out\x18\x02 \x01(\r\"\x8e\x01\n\x0f\x43hallengeStatus\x12%\n\tchallenge\x18\x01 \x01(\x0b\x32\x12.xinyi.v1.Envelope\x12!\n\x05table\x18\x02 \x01(\x0b\x32\x12.xinyi.v1.Envelope\x12\"\n\x06\x61nswer\x18\x03 \x01(\x0b\x32\x12.xinyi.v1.Envelope\x12\r\n\x05state\x18\x04 \x01(\t\"6\n\x16\x41nswerChallengeRequest\x12\x1c\n\x04\x63\x61ll\x18\x01 \x01(\x0b\x32\x0e.xinyi.v1.Call\";\n\x17\x41nswerChallengeResponse\x12 \n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x10.xinyi.v1.Answer2\xce\x02\n\x10\x43hallengeService\x12G\n\nListTables\x12\x1b.xinyi.v1.ListTablesRequest\x1a\x1c.xinyi.v1.ListTablesResponse\x12\x44\n\tChallenge\x12\x1a.xinyi.v1.ChallengeRequest\x1a\x1b.xinyi.v1.ChallengeResponse\x12S\n\x0eListChallenges\x12\x1f.xinyi.v1.ListChallengesRequest\x1a .xinyi.v1.ListChallengesResponse\x12V\n\x0f\x41nswerChallenge\x12 .xinyi.v1.AnswerChallengeRequest\x1a!.xinyi.v1.AnswerChallengeResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,25 +34,25 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'xinyi.v1.challenge_service_
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_LISTTABLESREQUEST']._serialized_start=96
-  _globals['_LISTTABLESREQUEST']._serialized_end=129
-  _globals['_LISTTABLESRESPONSE']._serialized_start=131
-  _globals['_LISTTABLESRESPONSE']._serialized_end=192
-  _globals['_RECORDEDTABLE']._serialized_start=194
-  _globals['_RECORDEDTABLE']._serialized_end=274
-  _globals['_CHALLENGEREQUEST']._serialized_start=276
-  _globals['_CHALLENGEREQUEST']._serialized_end=324
-  _globals['_CHALLENGERESPONSE']._serialized_start=326
-  _globals['_CHALLENGERESPONSE']._serialized_end=379
-  _globals['_LISTCHALLENGESREQUEST']._serialized_start=381
-  _globals['_LISTCHALLENGESREQUEST']._serialized_end=423
-  _globals['_LISTCHALLENGESRESPONSE']._serialized_start=425
-  _globals['_LISTCHALLENGESRESPONSE']._serialized_end=496
-  _globals['_CHALLENGESTATUS']._serialized_start=499
-  _globals['_CHALLENGESTATUS']._serialized_end=641
-  _globals['_ANSWERCHALLENGEREQUEST']._serialized_start=643
-  _globals['_ANSWERCHALLENGEREQUEST']._serialized_end=697
-  _globals['_ANSWERCHALLENGERESPONSE']._serialized_start=699
-  _globals['_ANSWERCHALLENGERESPONSE']._serialized_end=758
-  _globals['_CHALLENGESERVICE']._serialized_start=761
-  _globals['_CHALLENGESERVICE']._serialized_end=1095
+  _globals['_LISTTABLESREQUEST']._serialized_end=159
+  _globals['_LISTTABLESRESPONSE']._serialized_start=161
+  _globals['_LISTTABLESRESPONSE']._serialized_end=222
+  _globals['_RECORDEDTABLE']._serialized_start=224
+  _globals['_RECORDEDTABLE']._serialized_end=304
+  _globals['_CHALLENGEREQUEST']._serialized_start=306
+  _globals['_CHALLENGEREQUEST']._serialized_end=354
+  _globals['_CHALLENGERESPONSE']._serialized_start=356
+  _globals['_CHALLENGERESPONSE']._serialized_end=409
+  _globals['_LISTCHALLENGESREQUEST']._serialized_start=411
+  _globals['_LISTCHALLENGESREQUEST']._serialized_end=453
+  _globals['_LISTCHALLENGESRESPONSE']._serialized_start=455
+  _globals['_LISTCHALLENGESRESPONSE']._serialized_end=544
+  _globals['_CHALLENGESTATUS']._serialized_start=547
+  _globals['_CHALLENGESTATUS']._serialized_end=689
+  _globals['_ANSWERCHALLENGEREQUEST']._serialized_start=691
+  _globals['_ANSWERCHALLENGEREQUEST']._serialized_end=745
+  _globals['_ANSWERCHALLENGERESPONSE']._serialized_start=747
+  _globals['_ANSWERCHALLENGERESPONSE']._serialized_end=806
+  _globals['_CHALLENGESERVICE']._serialized_start=809
+  _globals['_CHALLENGESERVICE']._serialized_end=1143
 # @@protoc_insertion_point(module_scope)

@@ -9,10 +9,12 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ListTablesRequest(_message.Message):
-    __slots__ = ("bank",)
+    __slots__ = ("bank", "call")
     BANK_FIELD_NUMBER: _ClassVar[int]
+    CALL_FIELD_NUMBER: _ClassVar[int]
     bank: str
-    def __init__(self, bank: _Optional[str] = ...) -> None: ...
+    call: _exchange_pb2.Call
+    def __init__(self, bank: _Optional[str] = ..., call: _Optional[_Union[_exchange_pb2.Call, _Mapping]] = ...) -> None: ...
 
 class ListTablesResponse(_message.Message):
     __slots__ = ("tables",)
@@ -49,10 +51,12 @@ class ListChallengesRequest(_message.Message):
     def __init__(self, challenge: _Optional[bytes] = ...) -> None: ...
 
 class ListChallengesResponse(_message.Message):
-    __slots__ = ("challenges",)
+    __slots__ = ("challenges", "left_out")
     CHALLENGES_FIELD_NUMBER: _ClassVar[int]
+    LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
     challenges: _containers.RepeatedCompositeFieldContainer[ChallengeStatus]
-    def __init__(self, challenges: _Optional[_Iterable[_Union[ChallengeStatus, _Mapping]]] = ...) -> None: ...
+    left_out: int
+    def __init__(self, challenges: _Optional[_Iterable[_Union[ChallengeStatus, _Mapping]]] = ..., left_out: _Optional[int] = ...) -> None: ...
 
 class ChallengeStatus(_message.Message):
     __slots__ = ("challenge", "table", "answer", "state")

@@ -62,7 +62,9 @@ class ChallengeServiceServicer:
     """
 
     def ListTables(self, request, context):
-        """Auditor: sealed tables that can be challenged.
+        """Auditor: sealed tables that can be challenged. The call's document is a LogQuery, logged before the answer: party is
+        the bank; period its year and last month, absent for all; kind "lending.counted" for tables that count, "lending"
+        for held and corrected ones as well.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -119,20 +119,24 @@ class AnswerQuestionsResponse(_message.Message):
     def __init__(self, answer: _Optional[_Union[_exchange_pb2.Answer, _Mapping]] = ...) -> None: ...
 
 class ListReportsRequest(_message.Message):
-    __slots__ = ("period", "as_of")
+    __slots__ = ("period", "as_of", "document")
     PERIOD_FIELD_NUMBER: _ClassVar[int]
     AS_OF_FIELD_NUMBER: _ClassVar[int]
+    DOCUMENT_FIELD_NUMBER: _ClassVar[int]
     period: _lending_pb2.LendingPeriod
     as_of: str
-    def __init__(self, period: _Optional[_Union[_lending_pb2.LendingPeriod, _Mapping]] = ..., as_of: _Optional[str] = ...) -> None: ...
+    document: bytes
+    def __init__(self, period: _Optional[_Union[_lending_pb2.LendingPeriod, _Mapping]] = ..., as_of: _Optional[str] = ..., document: _Optional[bytes] = ...) -> None: ...
 
 class ListReportsResponse(_message.Message):
-    __slots__ = ("tables", "batches")
+    __slots__ = ("tables", "batches", "left_out")
     TABLES_FIELD_NUMBER: _ClassVar[int]
     BATCHES_FIELD_NUMBER: _ClassVar[int]
+    LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
     tables: _containers.RepeatedCompositeFieldContainer[TableStatus]
     batches: _containers.RepeatedCompositeFieldContainer[BatchStatus]
-    def __init__(self, tables: _Optional[_Iterable[_Union[TableStatus, _Mapping]]] = ..., batches: _Optional[_Iterable[_Union[BatchStatus, _Mapping]]] = ...) -> None: ...
+    left_out: int
+    def __init__(self, tables: _Optional[_Iterable[_Union[TableStatus, _Mapping]]] = ..., batches: _Optional[_Iterable[_Union[BatchStatus, _Mapping]]] = ..., left_out: _Optional[int] = ...) -> None: ...
 
 class TableStatus(_message.Message):
     __slots__ = ("table", "receipt", "state", "recorded_at_ms", "replaced_by")
@@ -177,25 +181,29 @@ class ListOutcomesRequest(_message.Message):
     def __init__(self, bank: _Optional[str] = ..., batch: _Optional[bytes] = ..., state: _Optional[_Union[_lending_pb2.ReportState, str]] = ..., as_of: _Optional[str] = ...) -> None: ...
 
 class ListOutcomesResponse(_message.Message):
-    __slots__ = ("outcomes", "batch")
+    __slots__ = ("outcomes", "batch", "receipt")
     OUTCOMES_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
+    RECEIPT_FIELD_NUMBER: _ClassVar[int]
     outcomes: _containers.RepeatedCompositeFieldContainer[OutcomeStatus]
     batch: _envelope_pb2.Envelope
-    def __init__(self, outcomes: _Optional[_Iterable[_Union[OutcomeStatus, _Mapping]]] = ..., batch: _Optional[_Union[_envelope_pb2.Envelope, _Mapping]] = ...) -> None: ...
+    receipt: _envelope_pb2.Envelope
+    def __init__(self, outcomes: _Optional[_Iterable[_Union[OutcomeStatus, _Mapping]]] = ..., batch: _Optional[_Union[_envelope_pb2.Envelope, _Mapping]] = ..., receipt: _Optional[_Union[_envelope_pb2.Envelope, _Mapping]] = ...) -> None: ...
 
 class OutcomeStatus(_message.Message):
-    __slots__ = ("outcome", "batch", "state", "question", "true_grade", "recalled")
+    __slots__ = ("outcome", "batch", "state", "question", "true_grade", "recalled", "refused_id")
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     QUESTION_FIELD_NUMBER: _ClassVar[int]
     TRUE_GRADE_FIELD_NUMBER: _ClassVar[int]
     RECALLED_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_ID_FIELD_NUMBER: _ClassVar[int]
     outcome: _records_pb2.SaltedRecord
     batch: bytes
     state: _lending_pb2.ReportState
     question: _lending_pb2.Question
     true_grade: _records_pb2.Grade
     recalled: bool
-    def __init__(self, outcome: _Optional[_Union[_records_pb2.SaltedRecord, _Mapping]] = ..., batch: _Optional[bytes] = ..., state: _Optional[_Union[_lending_pb2.ReportState, str]] = ..., question: _Optional[_Union[_lending_pb2.Question, _Mapping]] = ..., true_grade: _Optional[_Union[_records_pb2.Grade, str]] = ..., recalled: _Optional[bool] = ...) -> None: ...
+    refused_id: str
+    def __init__(self, outcome: _Optional[_Union[_records_pb2.SaltedRecord, _Mapping]] = ..., batch: _Optional[bytes] = ..., state: _Optional[_Union[_lending_pb2.ReportState, str]] = ..., question: _Optional[_Union[_lending_pb2.Question, _Mapping]] = ..., true_grade: _Optional[_Union[_records_pb2.Grade, str]] = ..., recalled: _Optional[bool] = ..., refused_id: _Optional[str] = ...) -> None: ...

@@ -3,15 +3,22 @@ report names everything that had to be interpreted."""
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import hashlib
+import json
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from adapters.bank.cli import app
 from adapters.bank.lending.profile import PROFILES
 from proto.vectors.make import uscc
+from tests.flows.days import Days
 from tests.outcomes import list_outcomes, word
-from tests.programs import ok, run
+from tests.terminal import Outcome, Terminal
 from tests.world import MAKER, city, made_up_records, seal_edition
 from xinyi.days import today
 from xinyi.lending import check_authorisation, check_outcome
@@ -23,6 +30,9 @@ DISBURSED, REPAID, WRITTEN_OFF = (
     lending_pb2.STAGE_DISBURSED, lending_pb2.STAGE_REPAID, lending_pb2.STAGE_WRITTEN_OFF
 )  # fmt: skip
 SAS = date(1960, 1, 1)
+PUBLISHED = date(2015, 1, 5)
+#: The last day that the file tells of.
+LAST = date(2014, 8, 1)
 
 
 def prepared(path: Path) -> tuple[Path, list[dict[str, str]]]:
@@ -40,45 +50,72 @@ def prepared(path: Path) -> tuple[Path, list[dict[str, str]]]:
 
 def moved_profile(path: Path, days: int) -> Path:
     text = (PROFILES / "sba-case.toml").read_text()
-    path.write_text(text.replace("move_days = 14_610", f"move_days = {days}"))
+    path.write_text(text.replace("move_days = 4_018", f"move_days = {days}"))
     return path
 
 
-async def test_every_loan_of_the_public_file_arrives(tmp_path: Path) -> None:
+async def test_every_loan_of_the_public_file_arrives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The edition comes before the first loan, the report behind the last day that the file tells of."""
+    terminal = Terminal(monkeypatch, capsys)
+
+    async def run(*words: object) -> Outcome:
+        return await asyncio.to_thread(terminal, app, *words, "--home", bank.path)
+
+    async def told(*words: object) -> Any:
+        done = await run(*words)
+        assert done.code == 0, done.err
+        return values(done)
+
     async with city(tmp_path) as world:
-        bank = await world.bank("bank-1")
+        days = Days(monkeypatch)
+        days.on(PUBLISHED)
+        bank = await world.bank("bank-1", first=PUBLISHED)
         await world.report_terms(bank, currency="USD", least_plausible=100_000, most_plausible=1_000_000_000)
         subjects = made_up_records(2102)
         for number, subject in enumerate(subjects):
             subject.taxpayer_id = uscc(number)
         edition = seal_edition(world.homes[MAKER], subjects)
         await world.publish(edition)
-        await ok("xinyi-bank", "receive", "--home", bank.path)
+        assert (await run("receive")).code == 0
 
         file, rows = prepared(tmp_path / "loans.csv")
         # The first loan was approved on the day behind that on which the edition came.
-        days = (today() + timedelta(1) - SAS).days - min(int(row["ApprovalDate"]) for row in rows)
-        profile = moved_profile(tmp_path / "moved.toml", days)
-        order = ("report-loans", file, "--profile", profile, "--home", bank.path)
+        moved = (PUBLISHED + timedelta(1) - SAS).days - min(int(row["ApprovalDate"]) for row in rows)
+        profile = moved_profile(tmp_path / "moved.toml", moved)
+        order = ("report-loans", file, "--profile", profile)
 
-        looked_at = (await ok("xinyi-bank", *order, "--dry-run", "--json")).json
+        # While the file's last days have not come, what they tell of did not happen.
+        days.on(date(2030, 6, 1))
+        early = await told(*order, "--dry-run", "--json")
+        assert 0 < early["count"] < 3 * 2102
+        assert "outcome.event_date" in {rule["rule"] for rule in early["quality"]["rules"]}
+
+        days.on(LAST + timedelta(moved + 1))
+        looked_at = await told(*order, "--dry-run", "--json")
         assert looked_at["count"] == 3 * 2102
         quality = looked_at["quality"]
         assert quality["rows"] == 2102 == sum(quality["outcomes"].values())
         assert (quality["outcomes"]["accepted"], quality["outcomes"]["warned"]) == (2091, 11)
         # Paid in full by their status, and yet with a day of charge-off.
         assert [(rule["rule"], rule["rows"]) for rule in quality["rules"]] == [("outcome.status", 11)]
-        check_readings(quality["readings"], rows, days)
+        check_readings(quality["readings"], rows, moved)
 
-        receipt = (await ok("xinyi-bank", *order, "--yes", "--json")).json
+        receipt = await told(*order, "--yes", "--json")
         assert [receipt[name] for name in ("counted", "held", "repeated", "conflicts", "refused")] == [6306, 0, 0, 0, 0]
-        again = await run("xinyi-bank", *order, "--yes", "--json")
-        assert (again.code, again.json) == (Exit.NOTHING, receipt)
+        again = await run(*order, "--yes", "--json")
+        assert (again.code, values(again)) == (Exit.NOTHING, receipt)
 
         listed = await list_outcomes(bank)
         assert {word(status.state) for status in listed} == {"COUNTED"}
         found = [lending_pb2.LendingOutcome.FromString(status.outcome.record) for status in listed]
-        check_events(found, rows, file, edition.digest, days)
+        check_events(found, rows, file, edition.digest, moved)
+
+
+def values(done: Outcome) -> Any:
+    """The program's line, behind whatever the gateway logged in the same process."""
+    return json.loads(done.out.splitlines()[-1])
 
 
 def check_events(

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from adapters.bank.lending.lines import LoanLines
 from adapters.bank.lending.profile import PROFILES
-from adapters.bank.lending.reading import LoanLine, LoanLines, Relied, open_loans
+from adapters.bank.lending.reading import LoanLine, Relied, open_loans
 from adapters.bank.lending.rules import RULES, outcome_word
 from proto.vectors.make import old_number, uscc
 from tests.bank.lending.loan_files import loan, write_csv, write_sqlite, write_xlsx
@@ -72,6 +73,7 @@ def test_the_same_loans_from_every_kind_of_source(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
+REFUSED = {"放款日期": "", "放款金额": "", "贷款余额": "", "五级分类": ""}
 #: What is wrong with a row → the rule it ends under, and the outcome.
 BROKEN = [
     ({"放款金额": "12.345"}, "amount.parts", "rejected"),
@@ -96,6 +98,12 @@ BROKEN = [
     ({"拒贷日期": "2018-03-01"}, "row.refused", "rejected"),
     ({"放款金额": "0"}, "row.granted", "rejected"),
     ({"放款日期": "2017-02-03", "贷款余额": "0"}, "row.nothing", "warned"),
+    ({"放款日期": "2018-04-01"}, "row.after_period", "rejected"),
+    ({**REFUSED, "拒贷日期": "2018-04-01"}, "row.after_period", "rejected"),
+    ({**REFUSED, "拒贷日期": "2017-12-31"}, "row.nothing", "warned"),
+    ({"放款日期": ""}, "row.granted_on", "rejected"),
+    ({"放款日期": "", "放款金额": "0"}, "row.granted_on", "rejected"),
+    ({"放款日期": "", "贷款余额": "0", "拒贷日期": "2017-12-31"}, "row.granted_on", "rejected"),
     ({"纳税信用级别": "A级"}, "grade.unproven", "warned"),
 ]  # fmt: skip
 
@@ -111,8 +119,9 @@ def test_every_row_ends_under_its_rule(tmp_path: Path) -> None:
     lines, report = read(str(source), kept=kept)
     found = rules_of(report)
     # Without editions every row whose cells hold relies on none: that is counted, and no fault.
-    across = {"amount.missing", "row.loan_class", "row.refused", "row.granted"}
-    assert found.pop("reliance.none") == sum(out == "warned" or rule in across for _, rule, out in BROKEN)
+    across = {"amount.missing", "row.loan_class", "row.refused", "row.granted", "row.granted_on"}
+    looked_for = sum(out == "warned" or rule in across for _, rule, out in BROKEN)
+    assert found.pop("reliance.none") + found.pop("reliance.day") == looked_for
     assert found == Counter([rule for _, rule, _ in BROKEN] + ["row.columns"])
     assert all(outcome_word(RULES[rule].outcome) == outcome for _, rule, outcome in BROKEN)
     outcomes = [outcome for _, _, outcome in BROKEN]
@@ -121,8 +130,8 @@ def test_every_row_ends_under_its_rule(tmp_path: Path) -> None:
         "accepted": 0, "warned": outcomes.count("warned"), "quarantined": 0,
         "rejected": outcomes.count("rejected") + 1, "withheld": 1,
     }  # fmt: skip
-    # The one in which nothing happened is left out.
-    assert len(lines) == outcomes.count("warned") - 1
+    # Those in which nothing happened are left out.
+    assert len(lines) == outcomes.count("warned") - found["row.nothing"]
     assert kept.stat().st_mode & 0o077 == 0
     with kept.open(encoding="utf-8-sig", newline="") as file:
         left = list(csv.reader(file))[1:]
@@ -131,6 +140,25 @@ def test_every_row_ends_under_its_rule(tmp_path: Path) -> None:
     assert person[4:] == ["11…"]
     parts = next(row for row in left if row[2].startswith("amount.parts"))
     assert "12.345" in parts
+
+
+def test_no_taxpayer_becomes_a_product(tmp_path: Path) -> None:
+    """A profile that names the wrong column: products are cells, which others read."""
+    text = (PROFILES / "loans.toml").read_text()
+    profile = tmp_path / "own.toml"
+    profile.write_text(text.replace('product = "产品"', 'product = "统一社会信用代码"'))
+    digits = [loan(n) for n in range(1, 60) if uscc(n).isdecimal()]
+    lines, report = read(str(write_csv(tmp_path / "loans.csv", digits)), str(profile))
+    assert (lines, rules_of(report)) == ([], {"loan.product": len(digits)})
+    (broken,) = report["rules"]
+    assert "identifier" in broken["says"]
+
+
+def test_a_file_of_which_no_row_has_all_its_cells(tmp_path: Path) -> None:
+    source = write_csv(tmp_path / "loans.csv", [loan(1)])
+    source.write_text(source.read_text().splitlines()[0] + "\nL-000001,9111")
+    lines, report = read(str(source))
+    assert (lines, rules_of(report)) == ([], {"row.columns": 1})
 
 
 def test_flags_and_amounts_come_from_dates_against_the_period(tmp_path: Path) -> None:

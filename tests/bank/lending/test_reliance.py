@@ -7,8 +7,9 @@ from pathlib import Path
 
 from adapters.bank.chain import Chain as Spooled
 from adapters.bank.lending.events import EventRows
+from adapters.bank.lending.lines import LoanLines
 from adapters.bank.lending.quality import Tally
-from adapters.bank.lending.reading import LoanLines, open_loans
+from adapters.bank.lending.reading import open_loans
 from adapters.bank.lending.reliance import open_reliances
 from adapters.bank.receipts import read_envelope
 from adapters.bank.settings import BankSettings
