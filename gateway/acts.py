@@ -48,10 +48,11 @@ async def perform(
         try:
             judgement = await database.in_thread(judge.run) if judge is not None else None
             done = await reception.door.run(lambda x: work(x, judgement))  # noqa: B023 - awaited
-        except Exception as error:
+        except Overtaken:
             await _drop(reception, judge)
-            if not isinstance(error, Overtaken):
-                raise
+        except Exception:
+            await _drop(reception, judge)
+            raise
         else:
             await _drop(reception, judge)
             return done

@@ -25,6 +25,7 @@ from gateway.rules import outcomes as rules
 from gateway.rules.outcomes import Event, Key, Verdict
 from gateway.rules.reporting import terms_of
 from gateway.store import judgements, lending, tables
+from gateway.store import limits as table_limits
 from gateway.store import outcomes as store
 from gateway.store.db import Database
 from xinyi.margins import ALL, TOTAL, value_of
@@ -270,8 +271,8 @@ class Judge:
     def _counted_tables(self, conn: Connection) -> list[Limits]:
         """As they are once the act is real."""
         found = [
-            Limits(row["year"], row["month"], row["months"], row["currency"], judgements.limits(conn, row["document"]))
-            for row in judgements.counted_tables(conn, self.bank)
+            Limits(t["year"], t["month"], t["months"], t["currency"], table_limits.limits(conn, t["document"]))
+            for t in table_limits.counted_tables(conn, self.bank)
         ]
         if self.table is None:
             return found

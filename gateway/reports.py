@@ -19,8 +19,9 @@ from gateway.reception import Received, Reception
 from gateway.rules import lending as rules
 from gateway.rules.partners import check_right
 from gateway.rules.reporting import check_covers, terms_of
-from gateway.store import editions, judgements, parties, tables
+from gateway.store import editions, parties, tables
 from gateway.store import lending as store
+from gateway.store import limits as table_limits
 from xinyi.days import DAY_MS, day_of
 from xinyi.errors import Invalid, NotEntitled, Unknown
 from xinyi.lending import check_lending_answer, check_lending_table
@@ -95,7 +96,7 @@ def _judge(conn: Connection, reception: Reception, received: Received[lending_pb
     if _find_taken(conn, received.digest) is not None or _look(conn, table, now_ms).questions:
         return None
     period = table.period
-    granted = judgements.limits_of(
+    granted = table_limits.limits_of(
         (margin.dimension, cell.value, cell.sums.granted) for margin in table.margins for cell in margin.cells
     )
     limits = Limits(period.year, period.month, period.months, table.currency, granted)
@@ -205,7 +206,7 @@ def _judge_confirmed(
     if editions.find_answer(conn, received.digest) is not None:
         return None
     row, _ = _find_held(conn, received)
-    granted = judgements.limits(conn, row["document"])
+    granted = table_limits.limits(conn, row["document"])
     limits = Limits(row["year"], row["month"], row["months"], row["currency"], granted)
     return Judge(reception.database, row["bank"], reception.door.now(), table=limits)
 

@@ -26,6 +26,7 @@ from audit.disclosure.history import (
     Contest,
     Disclosure,
     Feed,
+    Findings,
     History,
     Logged,
     Receipt,
@@ -335,7 +336,6 @@ class _Account:
         exchanges.check_remedy(contest.objection.message, correction.manifest.message)
         return replace(contest, decision=decision, decided=logged, correction=correction)
 
-
     # 8
 
     def _reported(self, message: pb.SubjectOutcomes) -> Reported:
@@ -358,20 +358,16 @@ class _Account:
                 raise ProofInvalid("no rows, or not in the batch's order", basis="subject.outcomes")
             day = days.day_of(sealed.issued_at_ms)
             found = tuple(self._outcome(sealed, proven, day) for proven in message.outcomes)
-            findings = {proven.finding.outcome_id: proven.finding for proven in message.outcomes}
+            findings: Findings = {proven.finding.outcome_id: proven.finding for proven in message.outcomes}
             if message.HasField("receipt"):  # in accounts of old
                 findings = self._findings(message.receipt, batch.digest, recorded)
             return Reported(batch, recorded, found, findings)
 
-    def _findings(
-        self, envelope: envelope_pb2.Envelope, batch: bytes, recorded: Logged
-    ) -> dict[str, lending_pb2.OutcomeFinding]:
+    def _findings(self, envelope: envelope_pb2.Envelope, batch: bytes, recorded: Logged) -> Findings:
         receipt = open_sealed(envelope, lending_pb2.OutcomeReceipt, self._keyring)
         signer_of_party(receipt.signers, self._policy.gateway)
-        if receipt.message.batch != batch:
+        if receipt.message.batch != batch or recorded.entry.documents[1] != receipt.digest:
             raise ProofInvalid("the receipt is for another batch", basis="evidence.document")
-        if recorded.entry.documents[1] != receipt.digest:
-            raise ProofInvalid(f"leaf {recorded.index} is of other documents", basis="evidence.document")
         return {finding.outcome_id: finding for finding in receipt.message.findings}
 
     def _outcome(

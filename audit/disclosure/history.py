@@ -51,6 +51,10 @@ def news_of(
     return News.UNCHANGED if same else News.CHANGED
 
 
+#: Outcome id → what became of the row.
+Findings = Mapping[str, lending_pb2.OutcomeFinding]
+
+
 @dataclass(frozen=True)
 class Logged:
     """An entry that stands in the log, and where."""
@@ -168,7 +172,7 @@ class Reported:
     recorded: Logged
     outcomes: tuple[lending_pb2.LendingOutcome, ...]
     #: By outcome id: the gateway's word.
-    findings: Mapping[str, lending_pb2.OutcomeFinding]
+    findings: Findings
 
     @property
     def receipt(self) -> bytes:

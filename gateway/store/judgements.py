@@ -5,7 +5,7 @@ A judgement's own changes are looked at behind those of all acts. Never commits.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -24,17 +24,13 @@ from sqlalchemy import (
     union_all,
 )
 
-from gateway.store.rows import Row, rows
 from gateway.store.tables import (
-    lending_cells,
-    lending_tables,
     outcome_acts,
     outcome_batches,
     outcome_changes,
     outcome_sums,
     outcomes,
 )
-from xinyi.margins import ALL, TOTAL
 from xinyi.v1.lending_pb2 import (
     REPORT_STATE_CONFLICT,
     REPORT_STATE_CORRECTED,
@@ -46,8 +42,6 @@ from xinyi.v1.lending_pb2 import (
 
 #: Values in one IN.
 MOST_VALUES = 500
-#: Dimensions by which single loans are compared with a table.
-_ADDED_UP = (TOTAL, "grade", "guarantee")
 #: Rules whose rows have an index of their own; SQLite uses it where the rule stands in the query itself.
 _EDITION: ColumnElement[str] = literal_column("'outcome.edition'")
 _RECONCILE: ColumnElement[str] = literal_column("'outcome.reconcile'")
@@ -383,27 +377,6 @@ def verdicts(
         changed = _told(judgement).where(tuple_(_c.document, _c.place).in_(some[start : start + MOST_VALUES]))
         found.update({(batch, place): (state, rule) for batch, place, state, rule, _ in conn.execute(changed)})
     return found
-
-
-def counted_tables(conn: Connection, bank: str) -> list[Row]:
-    t = lending_tables.c
-    return rows(conn, select(lending_tables).where(t.bank == bank, t.state == "COUNTED").order_by(t.document))
-
-
-def limits(conn: Connection, document: bytes) -> dict[tuple[str, str], int]:
-    """What a table says was granted: see `limits_of`."""
-    c = lending_cells.c
-    query = select(c.dimension, c.value, c.granted).where(c.document == document, c.dimension.in_(_ADDED_UP))
-    return limits_of((dimension, value, fen) for dimension, value, fen in conn.execute(query))
-
-
-def limits_of(cells: Iterable[tuple[str, str, int]]) -> dict[tuple[str, str], int]:
-    """(dimension, value) → fen granted, for those dimensions that single loans are added up by.
-
-    The total is always told: a table without rows has no cells, and says that nothing was granted.
-    """
-    told = {(dimension, value): fen for dimension, value, fen in cells if dimension in _ADDED_UP}
-    return {(TOTAL, ALL): 0} | told
 
 
 def waits_on_table(conn: Connection, bank: str) -> bool:
