@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import Connection
@@ -24,9 +25,9 @@ from gateway.rules import outcomes as rules
 from gateway.rules.outcomes import Event, Key, Verdict
 from gateway.rules.reporting import terms_of
 from gateway.store import judgements, lending, tables
+from gateway.store import limits as table_limits
 from gateway.store import outcomes as store
 from gateway.store.db import Database
-from gateway.store.rows import Row
 from xinyi.margins import ALL, TOTAL, value_of
 from xinyi.v1 import envelope_pb2, lending_pb2, lending_service_pb2, records_pb2
 from xinyi.v1.lending_pb2 import (
@@ -53,24 +54,48 @@ class Judgement:
     findings: Sequence[lending_pb2.OutcomeFinding]
 
 
+@dataclass(frozen=True)
+class Limits:
+    """What a counted table says was granted, in fen by (dimension, value)."""
+
+    year: int
+    month: int
+    months: int
+    currency: str
+    granted: Mapping[tuple[str, str], int]
+
+    @property
+    def place(self) -> tuple[int, int, int, str]:
+        """Where one table of a bank counts."""
+        return self.year, self.month, self.months, self.currency
+
+    @property
+    def month_names(self) -> set[str]:
+        return {f"{self.year}-{self.month + n:02d}" for n in range(self.months)}
+
+
 @dataclass
 class Judge:
     """One judgement. Blocks: run it in a thread.
 
     Args:
+        begun_at_ms: stands in its identity, so that one that was left can be told from one that is being made.
         document: the batch whose rows are staged; b"" for an answer.
         rows: of the batch.
         confirmed: rows that a person of the bank says are right.
+        table: one that counts from now on, in the place of another.
     """
 
     database: Database
     bank: str
+    begun_at_ms: int
     document: bytes = b""
     rows: int = 0
     confirmed: frozenset[Key] = frozenset()
-    identity: bytes = field(default_factory=lambda: os.urandom(16))
+    table: Limits | None = None
 
     def __post_init__(self) -> None:
+        self.identity = judgements.identity(self.begun_at_ms) + os.urandom(8)
         #: Rows whose question by themselves has become another one, or none.
         self._own: dict[Key, str] = dict.fromkeys(self.confirmed, "")
 
@@ -97,13 +122,19 @@ class Judge:
                 upon,
                 judgements.counts(conn, self.document, self.identity) if self.document else {},
                 judgements.rules(conn, self.document, self.identity) if self.document else {},
-                [_finding(*found) for found in judgements.findings(conn, self.document, self.identity, MOST_FINDINGS)],
+                self._findings(conn) if self.document else [],
             )
 
+    def _findings(self, conn: Connection) -> list[lending_pb2.OutcomeFinding]:
+        found = judgements.findings(conn, self.document, self.identity, MOST_FINDINGS)
+        return [_finding(*one) for one in found]
+
     def drop(self) -> None:
-        """Where another act came first."""
-        with self.database.writing() as conn:
-            judgements.drop_judgement(conn, self.identity)
+        """What an act has made real stays. Only once the door is done with it."""
+        with self.database.reading() as conn:
+            named = judgements.is_named(conn, self.identity)
+        if not named:
+            drop_judgement(self.database, self.identity)
 
     # ── copies ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -132,23 +163,31 @@ class Judge:
         """Rows that waited for an edition: what is in question now. Their loans are judged anew."""
         editions, loans = Editions(), set()
         with self.database.reading() as conn:
-            waiting, changes = judgements.read_rows(
-                conn, self.bank, self.document, self.identity, judgements.held_by(rules.EDITION)
-            )
-            told = _by_row(changes)
-            for row in waiting:
-                verdicts = told[row.document, row.place]
-                if rules.own_rule(row.rule, verdicts) != rules.EDITION or _is_copy(row, verdicts):
-                    continue
-                outcome = _outcome_of(conn, row)
-                relied = Relied.of(outcome)
-                assert relied is not None  # or it would not wait
-                fault = find_fault(conn, editions, relied, outcome.loan.reliance.commitment, outcome.event_date)
-                if fault != rules.EDITION:
-                    own = fault or rules.find_implausible(outcome, _terms(conn, row.document))
+            waited = judgements.editions_waited_for(conn, self.bank, self.document, self.identity)
+            come = [digest for digest in waited if editions.find(conn, digest) is not None]
+            for page in judgements.rows_waiting(conn, self.bank, self.document, self.identity, come):
+                for row, outcome in self._outcomes(page):
+                    relied = Relied.of(outcome)
+                    assert relied is not None  # or it would not wait
+                    with self.database.reading() as other:
+                        fault = find_fault(
+                            other, editions, relied, outcome.loan.reliance.commitment, outcome.event_date
+                        )
+                        own = fault or rules.find_implausible(outcome, _terms(other, row.document))
                     self._own[row.document, row.place] = own
                     loans.add(row.loan)
         return loans
+
+    def _outcomes(self, rows: Sequence[Any]) -> Iterator[tuple[Any, lending_pb2.LendingOutcome]]:
+        """Rows in the order of their chunks, with their content: each chunk is read once."""
+        for (document, number), of_chunk in groupby(rows, lambda row: (row.document, row.place // CHUNK_RECORDS)):
+            with self.database.reading() as conn:
+                data = store.find_chunk(conn, document, number)
+            assert data is not None  # staged before its rows were judged
+            records = records_pb2.Chunk.FromString(data).records
+            for row in of_chunk:
+                record = records[row.place % CHUNK_RECORDS].record
+                yield row, lending_pb2.LendingOutcome.FromString(record)
 
     # ── loans ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -215,22 +254,29 @@ class Judge:
     # ── the bank's tables ──────────────────────────────────────────────────────────────────────────────
 
     def _reconcile(self) -> bool:
-        """Rows beyond what the bank's counted tables say, by date, are in question. Whether anything changed.
-
-        A table that is counted between here and the door is looked at with the bank's next act.
-        """
+        """Rows beyond what the bank's counted tables say, by date, are in question. Whether anything changed."""
         with self.database.reading() as conn:
             again = judgements.waits_on_table(conn, self.bank)
             by_currency: dict[str, list[tuple[set[str], rules.Room]]] = defaultdict(list)
             full: set[str] = set()
-            for table in judgements.counted_tables(conn, self.bank):
-                months, room = _months(table), rules.Room(judgements.limits(conn, table["document"]))
-                by_currency[table["currency"]].append((months, room))
-                granted = judgements.granted(conn, self.bank, months, table["currency"], self.identity)
-                if again or _overflows(judgements.limits(conn, table["document"]), granted):
-                    full.add(table["currency"])
+            for table in self._counted_tables(conn):
+                months = table.month_names
+                by_currency[table.currency].append((months, rules.Room(table.granted)))
+                granted = judgements.granted(conn, self.bank, months, table.currency, self.identity)
+                if again or _overflows(table.granted, granted):
+                    full.add(table.currency)
         changed = [self._fit(currency, by_currency[currency]) for currency in sorted(full)]
         return any(changed)
+
+    def _counted_tables(self, conn: Connection) -> list[Limits]:
+        """As they are once the act is real."""
+        found = [
+            Limits(t["year"], t["month"], t["months"], t["currency"], table_limits.limits(conn, t["document"]))
+            for t in table_limits.counted_tables(conn, self.bank)
+        ]
+        if self.table is None:
+            return found
+        return [other for other in found if other.place != self.table.place] + [self.table]
 
     def _fit(self, currency: str, rooms: list[tuple[set[str], rules.Room]]) -> bool:
         months, changed = set().union(*(months for months, _ in rooms)), False
@@ -284,6 +330,14 @@ class Judge:
                 insert_rows(conn, tables.outcome_sums, rows, "replace")
 
 
+def drop_judgement(database: Database, identity: bytes) -> None:
+    """One that no act names, nor will. Page by page: other writers never wait long."""
+    more = True
+    while more:
+        with database.writing() as conn:
+            more = judgements.drop_changes(conn, identity, PAGE)
+
+
 _NO_ROOM: Verdict = (REPORT_STATE_HELD, rules.RECONCILE)
 
 
@@ -306,14 +360,6 @@ def _is_copy(row: Any, verdicts: Sequence[Verdict]) -> bool:
     return state not in rules.STANDING
 
 
-def _outcome_of(conn: Connection, row: Any) -> lending_pb2.LendingOutcome:
-    """A row's content, from its chunk."""
-    data = store.find_chunk(conn, row.document, row.place // CHUNK_RECORDS)
-    assert data is not None  # staged before its rows were judged
-    record = records_pb2.Chunk.FromString(data).records[row.place % CHUNK_RECORDS].record
-    return lending_pb2.LendingOutcome.FromString(record)
-
-
 def _terms(conn: Connection, document: bytes) -> lending_service_pb2.ReportingTerms:
     """What the agreement of a batch wants."""
     batch, intake = store.find_batch(conn, document), store.find_intake(conn, document)
@@ -326,10 +372,6 @@ def _terms(conn: Connection, document: bytes) -> lending_service_pb2.ReportingTe
     row = lending.find_terms(conn, agreement)
     assert row is not None  # checked when the batch began, and never taken away
     return terms_of(row)
-
-
-def _months(table: Row) -> set[str]:
-    return {f"{table['year']}-{table['month'] + n:02d}" for n in range(table["months"])}
 
 
 def _cells(grade: int, guarantee: int) -> list[tuple[str, str]]:

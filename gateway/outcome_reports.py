@@ -7,7 +7,9 @@ from collections.abc import Awaitable, Callable
 import structlog
 from sqlalchemy import Connection
 
+from audit.bulk import insert_rows
 from audit.outcomes import check_batch_tree
+from gateway.acts import next_act, perform
 from gateway.exchange import Exchange
 from gateway.judgement import Judge, Judgement
 from gateway.reception import Received, Reception
@@ -18,7 +20,7 @@ from gateway.rules.reporting import terms_of
 from gateway.store import editions, judgements, lending, parties, tables
 from gateway.store import outcomes as store
 from xinyi.days import day_of
-from xinyi.errors import Conflict, Invalid, NotEntitled, Unavailable, Unknown
+from xinyi.errors import Conflict, Invalid, NotEntitled, Unknown
 from xinyi.lending import BEGUN_WITHIN_MS, check_issue, check_outcome_batch
 from xinyi.server import Caller
 from xinyi.v1 import envelope_pb2, exchange_pb2, lending_pb2
@@ -34,14 +36,8 @@ from xinyi.v1.lending_pb2 import (
 #: Acknowledgement, then OutcomeReceipt: both sealed, both given again to whoever sends the same batch again.
 Taken = tuple[envelope_pb2.Envelope, envelope_pb2.Envelope]
 Acceptor = Callable[[Reception, Received[lending_pb2.LendingAnswer]], Awaitable[exchange_pb2.Answer]]
-#: How often a batch is judged anew because another act of its bank came first.
-MOST_JUDGED = 8
 
 log = structlog.get_logger()
-
-
-class _Overtaken(Exception):
-    """Another act of the bank came between a judgement and the door."""
 
 
 async def open_batch(
@@ -83,7 +79,8 @@ async def begin(reception: Reception, received: Received[lending_pb2.OutcomeBatc
                 "envelope": received.envelope.SerializeToString(),
                 "begun_at_ms": now_ms,
             }
-            store.note_intake(conn, row)
+            # A second Begin says when it was begun last, also one at the same time.
+            insert_rows(conn, tables.outcome_intakes, [row], "replace")
         return store.staged(conn, received.digest)[0]
 
     return await reception.database.write(work)
@@ -96,17 +93,13 @@ async def commit(reception: Reception, received: Received[lending_pb2.OutcomeBat
     """
     batch = received.message
     await reception.database.read(lambda conn: _check_complete(conn, received))
-    for _ in range(MOST_JUDGED):
-        judge = Judge(reception.database, batch.bank, received.digest, batch.count)
-        judgement = await reception.database.in_thread(judge.run)
-        try:
-            taken = await reception.door.run(lambda x: _commit(x, reception, received, judgement))  # noqa: B023 - awaited
-        except _Overtaken:
-            await reception.database.in_thread(judge.drop)
-        else:
-            log.info("outcomes.recorded", bank=batch.bank, batch=received.digest.hex(), rows=batch.count)
-            return taken
-    raise Unavailable("other batches of this bank keep coming first: commit it again", basis="batch.overtaken")
+    taken = await perform(
+        reception,
+        lambda _: Judge(reception.database, batch.bank, reception.door.now(), received.digest, batch.count),
+        lambda x, judgement: _commit(x, reception, received, judgement),
+    )
+    log.info("outcomes.recorded", bank=batch.bank, batch=received.digest.hex(), rows=batch.count)
+    return taken
 
 
 def _check_complete(conn: Connection, received: Received[lending_pb2.OutcomeBatch]) -> None:
@@ -129,7 +122,7 @@ def _check_place(conn: Connection, batch: lending_pb2.OutcomeBatch, now_ms: int)
 
 
 def _commit(
-    x: Exchange, reception: Reception, received: Received[lending_pb2.OutcomeBatch], judgement: Judgement
+    x: Exchange, reception: Reception, received: Received[lending_pb2.OutcomeBatch], judgement: Judgement | None
 ) -> Taken:
     if (taken := _find_taken(x.conn, received.digest)) is not None:
         return taken
@@ -137,7 +130,8 @@ def _commit(
     # Once more: an upload that lay too long is dropped, and may have been meanwhile.
     _check_complete(x.conn, received)
     _check_place(x.conn, batch, x.now_ms)
-    sequence = _next_act(x, batch.bank, received.digest, judgement)
+    sequence = next_act(x, batch.bank, received.digest, judgement)
+    assert judgement is not None  # or there is no act
     count = judgement.counts.get
     receipt = x.seal(
         lending_pb2.OutcomeReceipt(
@@ -179,22 +173,6 @@ def _commit(
     return reception.acknowledge(x, received.digest, "outcomes.recorded", leaf), receipt
 
 
-def _next_act(x: Exchange, bank: str, document: bytes, judgement: Judgement) -> int:
-    """Writes the act that makes a judgement real; returns its place. Raises _Overtaken."""
-    if store.last_act(x.conn, bank) != judgement.upon:
-        raise _Overtaken
-    sequence = judgement.upon + 1
-    act = {
-        "bank": bank,
-        "sequence": sequence,
-        "document": document,
-        "judgement": judgement.identity,
-        "recorded_at_ms": x.now_ms,
-    }
-    x.add(tables.outcome_acts, act)
-    return sequence
-
-
 # Answers
 
 
@@ -209,18 +187,18 @@ async def accept_outcome_answer(
 ) -> exchange_pb2.Answer:
     """A person of the bank confirms rows that are held. Raises Invalid, NotEntitled, Unknown, Conflict, Unavailable."""
     sealed = await reception.find_answer(received.digest)
-    for _ in range(MOST_JUDGED if sealed is None else 0):
-        named = await reception.database.read(lambda conn: _find_named(conn, received))
-        judge = Judge(reception.database, received.caller.party, confirmed=named)
-        judgement = await reception.database.in_thread(judge.run)
-        try:
-            sealed = await reception.door.run(lambda x: _confirm(x, reception, received, judgement))  # noqa: B023 - awaited
-            log.info("outcomes.confirmed", bank=received.caller.party, rows=len(named))
-            break
-        except _Overtaken:
-            await reception.database.in_thread(judge.drop)
     if sealed is None:
-        raise Unavailable("batches of this bank keep coming first: answer again", basis="batch.overtaken")
+        sealed = await perform(
+            reception,
+            lambda conn: Judge(
+                reception.database,
+                received.caller.party,
+                reception.door.now(),
+                confirmed=_find_named(conn, received),
+            ),
+            lambda x, judgement: _confirm(x, reception, received, judgement),
+        )
+        log.info("outcomes.confirmed", bank=received.caller.party, rows=len(received.message.outcome_ids))
     return await reception.answer(sealed, received.head)
 
 
@@ -241,7 +219,7 @@ def _find_named(
 
 
 def _confirm(
-    x: Exchange, reception: Reception, received: Received[lending_pb2.LendingAnswer], judgement: Judgement
+    x: Exchange, reception: Reception, received: Received[lending_pb2.LendingAnswer], judgement: Judgement | None
 ) -> envelope_pb2.Envelope:
     if (known := editions.find_answer(x.conn, received.digest)) is not None:
         return known
@@ -250,7 +228,7 @@ def _confirm(
     batch = store.find_batch(x.conn, answer.document)
     if batch is None or batch["bank"] != party:
         raise Unknown("this bank reported no such batch", basis="lending_answer.document")
-    _next_act(x, party, received.digest, judgement)
+    next_act(x, party, received.digest, judgement)
     leaf = x.log(
         "outcomes.confirmed",
         actor=received.caller.holder,

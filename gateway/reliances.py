@@ -22,6 +22,7 @@ from gateway.store.rows import Row
 from xinyi.days import day_of
 from xinyi.errors import Unavailable
 from xinyi.grade_columns import GradeColumns
+from xinyi.lending import true_grade
 from xinyi.v1 import exchange_pb2, lending_pb2
 
 #: Chunks whose records are kept at hand, each about 120 KiB.
@@ -184,14 +185,14 @@ def true_grades(
             continue
         if one.manifest_digest not in behind:
             behind[one.manifest_digest] = _corrections(conn, known, edition, until_ms)
-        truth = Truth(recalled=False, grade=one.grade)
+        told = []
         for correction in behind[one.manifest_digest]:
             same = correction.row["blinding_key"] == edition.row["blinding_key"]
             key = one.blinded_key if same else correction.blind(one.taxpayer_id.encode())
-            told = known.record(conn, correction, key)
-            if told is not None and told[2] in (0, one.evaluation_year):
-                truth = Truth(told[1] != one.grade, told[1])
-        found[one.manifest_digest, one.blinded_key] = truth
+            if (record := known.record(conn, correction, key)) is not None:
+                told.append(record[1:])
+        grade = true_grade(one.grade, one.evaluation_year, told)
+        found[one.manifest_digest, one.blinded_key] = Truth(grade != one.grade, grade)
     return found
 
 

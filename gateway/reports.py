@@ -1,19 +1,27 @@
-"""A bank's table of a period comes in, whichever way it travelled; and its answer where the table is held."""
+"""A bank's table of a period comes in, whichever way it travelled; and its answer where the table is held.
+
+A table that counts is an act of the bank: the single loans that it reported are judged beside it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
 from sqlalchemy import Connection
 
+from gateway.acts import next_act, perform
 from gateway.exchange import Exchange
+from gateway.judgement import Judge, Judgement, Limits
 from gateway.reception import Received, Reception
 from gateway.rules import lending as rules
 from gateway.rules.partners import check_right
 from gateway.rules.reporting import check_covers, terms_of
 from gateway.store import editions, parties, tables
 from gateway.store import lending as store
+from gateway.store import limits as table_limits
 from xinyi.days import DAY_MS, day_of
 from xinyi.errors import Invalid, NotEntitled, Unknown
 from xinyi.lending import check_lending_answer, check_lending_table
@@ -43,7 +51,11 @@ async def accept_table(
         raise Invalid("the table is from the future: its clock is wrong", basis="table.issued_at")
     taken = await reception.database.read(lambda conn: _find_taken(conn, received.digest))
     if taken is None:
-        taken = await reception.door.run(lambda x: _take(x, reception, received))
+        taken = await perform(
+            reception,
+            lambda conn: _judge(conn, reception, received),
+            lambda x, judgement: _take(x, reception, received, judgement),
+        )
     acknowledgement, receipt = taken
     return await reception.answer(acknowledgement, received.head), receipt
 
@@ -53,20 +65,52 @@ def _find_taken(conn: Connection, document: bytes) -> Taken | None:
     return None if known is None or row is None else (known, editions.get_document(conn, row["receipt"]))
 
 
-def _take(x: Exchange, reception: Reception, received: Received[lending_pb2.LendingTable]) -> Taken:
-    if (taken := _find_taken(x.conn, received.digest)) is not None:
-        return taken
-    table, today = received.message, day_of(x.now_ms)
-    check_right(parties.find_party(x.conn, table.bank), "report")
-    check_covers(parties.find_agreement(x.conn, table.agreement_id), table.bank, table.period, today)
-    terms_row = store.find_terms(x.conn, table.agreement_id)
+@dataclass(frozen=True)
+class _Looked:
+    """What a table meets."""
+
+    standing: list[Row]
+    #: The one that it corrects.
+    named: Row | None
+    questions: Sequence[lending_pb2.Question]
+
+
+def _look(conn: Connection, table: lending_pb2.LendingTable, now_ms: int) -> _Looked:
+    """Raises Invalid, NotEntitled, Unknown, Conflict where the table is not taken in."""
+    today = day_of(now_ms)
+    check_right(parties.find_party(conn, table.bank), "report")
+    check_covers(parties.find_agreement(conn, table.agreement_id), table.bank, table.period, today)
+    terms_row = store.find_terms(conn, table.agreement_id)
     terms = terms_of(terms_row) if terms_row is not None else None
     rules.check_terms(table, terms, today)
     assert terms is not None  # check_terms refused otherwise
-    standing = store.standing(x.conn, table.bank, table.period, table.currency)
-    named = store.find_table(x.conn, table.corrects) if table.corrects else None
+    standing = store.standing(conn, table.bank, table.period, table.currency)
+    named = store.find_table(conn, table.corrects) if table.corrects else None
     rules.check_place(table, named, standing)
-    questions = rules.find_questions(table, terms)
+    return _Looked(standing, named, rules.find_questions(table, terms))
+
+
+def _judge(conn: Connection, reception: Reception, received: Received[lending_pb2.LendingTable]) -> Judge | None:
+    """Of the bank's single loans, beside a table that will count."""
+    table, now_ms = received.message, reception.door.now()
+    if _find_taken(conn, received.digest) is not None or _look(conn, table, now_ms).questions:
+        return None
+    period = table.period
+    granted = table_limits.limits_of(
+        (margin.dimension, cell.value, cell.sums.granted) for margin in table.margins for cell in margin.cells
+    )
+    limits = Limits(period.year, period.month, period.months, table.currency, granted)
+    return Judge(reception.database, table.bank, now_ms, table=limits)
+
+
+def _take(
+    x: Exchange, reception: Reception, received: Received[lending_pb2.LendingTable], judgement: Judgement | None
+) -> Taken:
+    if (taken := _find_taken(x.conn, received.digest)) is not None:
+        return taken
+    table = received.message
+    looked = _look(x.conn, table, x.now_ms)
+    standing, named, questions = looked.standing, looked.named, looked.questions
     state = rules.HELD if questions else rules.COUNTED
     receipt = x.seal(
         lending_pb2.TableReceipt(
@@ -94,6 +138,7 @@ def _take(x: Exchange, reception: Reception, received: Received[lending_pb2.Lend
         "counted_slot": None,
     }
     if state == rules.COUNTED:
+        next_act(x, table.bank, received.digest, judgement)
         row = _counted(x, row, standing)
     elif named is not None and named["state"] == rules.HELD:
         _replace(x, named, row)
@@ -121,7 +166,11 @@ async def accept_table_answer(
     """A person of the bank confirms a held table. Raises Invalid, NotEntitled, Unknown, Conflict."""
     sealed = await reception.find_answer(received.digest)
     if sealed is None:
-        sealed = await reception.door.run(lambda x: _confirm(x, reception, received))
+        sealed = await perform(
+            reception,
+            lambda conn: _judge_confirmed(conn, reception, received),
+            lambda x, judgement: _confirm(x, reception, received, judgement),
+        )
     return await reception.answer(sealed, received.head)
 
 
@@ -136,19 +185,40 @@ async def open_answer(
     return received
 
 
+def _find_held(
+    conn: Connection, received: Received[lending_pb2.LendingAnswer]
+) -> tuple[Row, Sequence[lending_pb2.Question]]:
+    """The table that is answered for, and what is asked of it. Raises NotEntitled, Unknown, Conflict, Invalid."""
+    answer, party = received.message, received.caller.party
+    check_right(parties.find_party(conn, party), "report")
+    row = store.find_table(conn, answer.document)
+    if row is None or row["bank"] != party:
+        raise Unknown("this bank reported no such table", basis="lending_answer.document")
+    receipt = editions.get_document(conn, row["receipt"])
+    questions = lending_pb2.TableReceipt.FromString(receipt.payload).questions
+    rules.check_answer(answer, row, questions)
+    return row, questions
+
+
+def _judge_confirmed(
+    conn: Connection, reception: Reception, received: Received[lending_pb2.LendingAnswer]
+) -> Judge | None:
+    if editions.find_answer(conn, received.digest) is not None:
+        return None
+    row, _ = _find_held(conn, received)
+    granted = table_limits.limits(conn, row["document"])
+    limits = Limits(row["year"], row["month"], row["months"], row["currency"], granted)
+    return Judge(reception.database, row["bank"], reception.door.now(), table=limits)
+
+
 def _confirm(
-    x: Exchange, reception: Reception, received: Received[lending_pb2.LendingAnswer]
+    x: Exchange, reception: Reception, received: Received[lending_pb2.LendingAnswer], judgement: Judgement | None
 ) -> envelope_pb2.Envelope:
     if (known := editions.find_answer(x.conn, received.digest)) is not None:
         return known
     answer, party = received.message, received.caller.party
-    check_right(parties.find_party(x.conn, party), "report")
-    row = store.find_table(x.conn, answer.document)
-    if row is None or row["bank"] != party:
-        raise Unknown("this bank reported no such table", basis="lending_answer.document")
-    receipt = editions.get_document(x.conn, row["receipt"])
-    questions = lending_pb2.TableReceipt.FromString(receipt.payload).questions
-    rules.check_answer(answer, row, questions)
+    row, questions = _find_held(x.conn, received)
+    next_act(x, party, received.digest, judgement)
     period = lending_pb2.LendingPeriod(year=row["year"], month=row["month"], months=row["months"])
     standing = store.standing(x.conn, party, period, row["currency"])
     row = _counted(x, row | {"answer": x.document(received.envelope)}, standing)

@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -21,8 +22,9 @@ from audit.outcomes import prove as prove_outcome
 from audit.records import CHUNK_RECORDS, blinder, commitment
 from gateway import states
 from gateway.bucket_paths import BucketPaths
+from gateway.rules.outcomes import question
 from gateway.rules.reporting import terms_of
-from gateway.store import disclosures, lending, outcomes, tables
+from gateway.store import disclosures, judgements, lending, outcomes, tables
 from gateway.store import editions as store
 from gateway.store.rows import Row
 from xinyi.errors import DigestMismatch, Unavailable
@@ -182,7 +184,7 @@ class Inquiry:
             batch = outcomes.find_batch(self._then, document)
             assert batch is not None  # its rows are real
             if self._asked.recipient in ("", batch["bank"]) and self._shows(batch):
-                yield self._outcomes_of(batch, [row.place for row in of_batch])
+                yield self._outcomes_of(batch, list(of_batch))
 
     def _shows(self, batch: Row) -> bool:
         """Whether the one who asks may see single loans of a batch."""
@@ -191,21 +193,29 @@ class Inquiry:
         terms = lending.find_terms(self._then, batch["agreement_id"])
         return terms is not None and terms_of(terms).outcomes_to_bureau
 
-    def _outcomes_of(self, batch: Row, places: list[int]) -> pb.SubjectOutcomes:
+    def _outcomes_of(self, batch: Row, rows: Sequence[Any]) -> pb.SubjectOutcomes:
+        """Without the batch's receipt: it names rows of other borrowers, too."""
         digest = batch["document"]
-        documents = self._documents([digest, batch["receipt"]])
+        documents = self._documents([digest])
         sealed = lending_pb2.OutcomeBatch.FromString(documents[digest].payload)
         told = pb.SubjectOutcomes(
             batch=documents[digest],
-            receipt=documents[batch["receipt"]],
             entries=self._prove(list(self._acknowledged({digest: documents[digest]}).values())),
         )
-        for place in places:
+        changed = judgements.verdicts(self._then, [(digest, row.place) for row in rows], b"")
+        for row in rows:
+            place = row.place
             chunk = outcomes.find_chunk(self._then, digest, place // CHUNK_RECORDS)
             if chunk is None:
                 raise Unavailable("rows of a batch are missing at the gateway", basis="batch.chunks")
             salted, path = prove_outcome(sealed, chunk, place)
-            told.outcomes.append(pb.ProvenOutcome(outcome=salted, index=place, path=path))
+            state, rule = changed.get((digest, place), (row.state, row.rule))
+            finding = None
+            if state != lending_pb2.REPORT_STATE_COUNTED:
+                finding = lending_pb2.OutcomeFinding(
+                    outcome_id=row.outcome_id, state=state, question=question(rule)
+                )
+            told.outcomes.append(pb.ProvenOutcome(outcome=salted, index=place, path=path, finding=finding))
         return told
 
     # ── documents and entries ──────────────────────────────────────────────────────────────────────────

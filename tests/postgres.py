@@ -132,10 +132,15 @@ class Server:
     def _admin(self) -> psycopg.Connection[tuple[object, ...]]:
         return psycopg.connect(_text(self._url), autocommit=True)
 
-    def create(self, template: str = "") -> str:
-        """URL of a fresh database: empty, or a copy of one to which nobody is connected."""
+    def create(self, template: str = "", *, locale: str = "") -> str:
+        """URL of a fresh database: empty, or a copy of one to which nobody is connected.
+
+        Args: locale — of ICU, by which the database sorts and compares; the server's own is C.
+        """
         name = f"xinyi_test_{secrets.token_hex(6)}"
         like = f" TEMPLATE {make_url(template).database}" if template else ""
+        if locale:
+            like = f" TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE '{locale}'"
         with self._admin() as conn:
             conn.execute(f"CREATE DATABASE {name}{like}")
         return _text(self._url.set(database=name))

@@ -53,8 +53,8 @@ ZONES = {
     "store": _zone("gateway.store", "wire", "sqlalchemy"),
     "migrations": _zone("gateway.store.migrations", "store log edge", "alembic sqlalchemy"),
     "core": _zone(
-        "gateway.reports gateway.exchange gateway.row_cache gateway.delivery gateway.reception gateway.refusals "
-        "gateway.receipts "
+        "gateway.acts gateway.reports gateway.exchange gateway.row_cache gateway.delivery gateway.reception "
+        "gateway.refusals gateway.receipts "
         "gateway.intake gateway.metrics gateway.work gateway.states gateway.preparation gateway.recalls "
         "gateway.catchup gateway.polls gateway.disputes gateway.row_answers gateway.watching "
         "gateway.judgement gateway.outcome_intake gateway.outcome_listing gateway.outcome_reports gateway.reliances "

@@ -26,6 +26,7 @@ from audit.disclosure.history import (
     Contest,
     Disclosure,
     Feed,
+    Findings,
     History,
     Logged,
     Receipt,
@@ -335,7 +336,6 @@ class _Account:
         exchanges.check_remedy(contest.objection.message, correction.manifest.message)
         return replace(contest, decision=decision, decided=logged, correction=correction)
 
-
     # 8
 
     def _reported(self, message: pb.SubjectOutcomes) -> Reported:
@@ -347,22 +347,28 @@ class _Account:
             exchanges.check_signer(batch, sealed.issued_by, sealed.bank)
             if self._question.product or self._question.recipient not in ("", sealed.bank):
                 raise Invalid("it is not what was asked for", basis="subject.outcomes")
-            receipt = open_sealed(message.receipt, lending_pb2.OutcomeReceipt, self._keyring)
-            signer_of_party(receipt.signers, self._policy.gateway)
-            if receipt.message.batch != batch.digest:
-                raise ProofInvalid("the receipt is for another batch", basis="evidence.document")
             if len(message.entries) != 1:
                 raise ProofInvalid("it is not shown where the log tells of it", basis="evidence.entries")
             recorded = self._places.logged(message.entries[0])
             check_kind(recorded, "outcomes.recorded")
-            if list(recorded.entry.documents) != [batch.digest, receipt.digest]:
+            if len(recorded.entry.documents) != 2 or recorded.entry.documents[0] != batch.digest:
                 raise ProofInvalid(f"leaf {recorded.index} is of other documents", basis="evidence.document")
             places = [proven.index for proven in message.outcomes]
             if not places or places != sorted(set(places)):
                 raise ProofInvalid("no rows, or not in the batch's order", basis="subject.outcomes")
             day = days.day_of(sealed.issued_at_ms)
             found = tuple(self._outcome(sealed, proven, day) for proven in message.outcomes)
-            return Reported(batch, receipt, recorded, found)
+            findings: Findings = {proven.finding.outcome_id: proven.finding for proven in message.outcomes}
+            if message.HasField("receipt"):  # in accounts of old
+                findings = self._findings(message.receipt, batch.digest, recorded)
+            return Reported(batch, recorded, found, findings)
+
+    def _findings(self, envelope: envelope_pb2.Envelope, batch: bytes, recorded: Logged) -> Findings:
+        receipt = open_sealed(envelope, lending_pb2.OutcomeReceipt, self._keyring)
+        signer_of_party(receipt.signers, self._policy.gateway)
+        if receipt.message.batch != batch or recorded.entry.documents[1] != receipt.digest:
+            raise ProofInvalid("the receipt is for another batch", basis="evidence.document")
+        return {finding.outcome_id: finding for finding in receipt.message.findings}
 
     def _outcome(
         self, batch: lending_pb2.OutcomeBatch, proven: pb.ProvenOutcome, day: date
@@ -372,6 +378,8 @@ class _Account:
         check_authorisation(outcome.authorisation, day)
         if outcome.taxpayer_id != self._question.identifier:
             raise ProofInvalid("a row is not about the subject", basis="subject.outcomes")
+        if proven.HasField("finding") and proven.finding.outcome_id != outcome.outcome_id:
+            raise ProofInvalid("what became of a row is told of another one", basis="subject.outcomes")
         return outcome
 
 

@@ -165,7 +165,7 @@ def reported_json(reported: Reported) -> list[Json]:
         {
             "bank": batch.bank,
             "batch": reported.batch.digest.hex(),
-            "receipt": reported.receipt.digest.hex(),
+            "receipt": reported.receipt.hex(),
             "number": batch.number,
             "agreement_id": batch.agreement_id,
             "issued_by": batch.issued_by,

@@ -6,7 +6,7 @@ Two axes of time: *valid* is when a decision applies (dates in the record), *kno
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import groupby
@@ -49,6 +49,10 @@ def news_of(
     if before is None:
         return News.NEW
     return News.UNCHANGED if same else News.CHANGED
+
+
+#: Outcome id → what became of the row.
+Findings = Mapping[str, lending_pb2.OutcomeFinding]
 
 
 @dataclass(frozen=True)
@@ -165,13 +169,19 @@ class Reported:
     """Single loans of the subject that a bank reported in one batch, with the subject's authorisation."""
 
     batch: Opened[lending_pb2.OutcomeBatch]
-    receipt: Opened[lending_pb2.OutcomeReceipt]
     recorded: Logged
     outcomes: tuple[lending_pb2.LendingOutcome, ...]
+    #: By outcome id: the gateway's word.
+    findings: Findings
+
+    @property
+    def receipt(self) -> bytes:
+        """Digest of the gateway's receipt for the batch, as the log names it. It tells of other borrowers' rows."""
+        return self.recorded.entry.documents[1]
 
     def finding(self, outcome_id: str) -> lending_pb2.OutcomeFinding | None:
-        """What the receipt says of a row of the batch; None where it was counted, or beyond what a receipt names."""
-        return next((found for found in self.receipt.message.findings if found.outcome_id == outcome_id), None)
+        """What became of a row of the batch; None where it is counted."""
+        return self.findings.get(outcome_id)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 Goes: an upload that was begun and left, so many days ago, of an edition or of a bank's single loans, and the records
 of an edition that was cancelled as long ago. Rows, documents and entries stay, banks' tables and batches among them,
-and nothing of an edition that may still be, or was, published.
+and nothing of an edition that may still be, or was, published. Judgements that no act ever named go without an entry:
+they were never real.
 """
 
 from __future__ import annotations
@@ -13,10 +14,14 @@ from functools import partial
 import structlog
 from sqlalchemy import Connection, exists, select
 
+from audit.records import CHUNK_RECORDS
 from gateway.app import Gateway
 from gateway.exchange import Exchange
+from gateway.judgement import drop_judgement
 from gateway.store import editions as store
+from gateway.store import judgements
 from gateway.store import outcomes as batches
+from gateway.store.db import Database
 from gateway.store.tables import (
     buckets,
     chunks,
@@ -39,18 +44,32 @@ class Purged:
 
 
 def purge(gateway: Gateway, *, days: int) -> Purged:
-    """One exchange each, so that a serving gateway is never held up for long. After a crash: run it again."""
+    """One exchange each, so that a serving gateway is never held up for long. After a crash: run it again.
+
+    Args: days — at least 1: a judgement that is a day old is not being made any more.
+    """
     before = gateway.clock() - days * DAY_MS
     holder = gateway.holder
     with gateway.database.reading() as conn:
         left, cancelled, loans = _left(conn, before), _cancelled(conn, before), _left_batches(conn, before)
+        unnamed = judgements.left(conn, before)
     run = gateway.door.run_sync
     uploads = [run(partial(_drop_upload, digest=digest, before=before, actor=holder)) for digest in left]
-    uploads += [run(partial(_drop_batch, digest=digest, before=before, actor=holder)) for digest in loans]
+    for digest in loans:
+        count = _drop_rows(gateway.database, digest, before)
+        uploads.append(run(partial(_drop_batch, digest=digest, before=before, actor=holder, count=count)))
+    for identity in unnamed:
+        drop_judgement(gateway.database, identity)
     records = [run(partial(_drop_records, digest=digest, actor=holder)) for digest in cancelled]
     gone = [count for count in uploads if count is not None]
     done = Purged(len(gone), len(records), sum(gone) + sum(records))
-    log.info("store.purged", uploads=done.uploads, editions=done.editions, chunks=done.chunks)
+    log.info(
+        "store.purged",
+        uploads=done.uploads,
+        editions=done.editions,
+        chunks=done.chunks,
+        judgements=len(unnamed),
+    )
     return done
 
 
@@ -84,13 +103,26 @@ def _drop_upload(x: Exchange, digest: bytes, before: int, actor: str) -> int | N
     return count
 
 
-def _drop_batch(x: Exchange, digest: bytes, before: int, actor: str) -> int | None:
-    """The same of single loans: rows that a bank sent and never made real."""
+def _drop_rows(database: Database, digest: bytes, before: int) -> int:
+    """Rows that a bank sent and never made real, chunk by chunk, outside the door; how many chunks went.
+
+    A crash leaves the first ones, and the intake: the next run goes on.
+    """
+    count, more = 0, True
+    while more:
+        with database.writing() as conn:
+            more = batches.drop_last_chunk(conn, digest, before, CHUNK_RECORDS)
+        count += more
+    return count
+
+
+def _drop_batch(x: Exchange, digest: bytes, before: int, actor: str, count: int) -> int | None:
+    """What is left of it: that it was begun. None where it was taken up again meanwhile."""
     intake = batches.find_intake(x.conn, digest)
     if intake is None or intake["begun_at_ms"] >= before or batches.find_batch(x.conn, digest) is not None:
         return None
-    count, _ = batches.staged(x.conn, digest)
     x.log("outcomes.abandoned", actor=actor, counterparty=intake["bank"], detail=f"{count} chunks")
+    # Chunks that were on their way all the time.
     for table in (outcomes, outcome_chunks, outcome_intakes):
         x.remove(table, digest)
     return count

@@ -16,6 +16,7 @@ from sqlalchemy import (
     case,
     delete,
     func,
+    literal_column,
     or_,
     select,
     tuple_,
@@ -23,10 +24,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from gateway.store.rows import Row, rows
 from gateway.store.tables import (
-    lending_cells,
-    lending_tables,
     outcome_acts,
     outcome_batches,
     outcome_changes,
@@ -35,6 +33,7 @@ from gateway.store.tables import (
 )
 from xinyi.v1.lending_pb2 import (
     REPORT_STATE_CONFLICT,
+    REPORT_STATE_CORRECTED,
     REPORT_STATE_COUNTED,
     REPORT_STATE_REFUSED,
     REPORT_STATE_REPEATED,
@@ -43,15 +42,43 @@ from xinyi.v1.lending_pb2 import (
 
 #: Values in one IN.
 MOST_VALUES = 500
+#: Rules whose rows have an index of their own; SQLite uses it where the rule stands in the query itself.
+_EDITION: ColumnElement[str] = literal_column("'outcome.edition'")
+_RECONCILE: ColumnElement[str] = literal_column("'outcome.reconcile'")
 _o, _c, _a = outcomes.c, outcome_changes.c, outcome_acts.c
 #: Rows that do not stand for their id.
 _COPIES = (REPORT_STATE_REPEATED, REPORT_STATE_CONFLICT)
 
 
-def drop_judgement(conn: Connection, judgement: bytes) -> None:
-    """One that no act made real, nor will."""
-    for table in (outcome_changes, outcome_sums):
-        conn.execute(delete(table).where(table.c.judgement == judgement))
+def identity(at_ms: int) -> bytes:
+    """How the identities of judgements begin that were begun at a moment: earlier ones sort before it."""
+    return at_ms.to_bytes(8, "big")
+
+
+def is_named(conn: Connection, judgement: bytes) -> bool:
+    """Whether an act has made it real."""
+    return conn.execute(select(_a.sequence).where(_a.judgement == judgement)).first() is not None
+
+
+def left(conn: Connection, before_ms: int) -> list[bytes]:
+    """Judgements that were begun before a moment, and that no act names."""
+    parts = [
+        select(table.c.judgement)
+        .where(table.c.judgement < identity(before_ms))
+        .where(~select(_a.sequence).where(_a.judgement == table.c.judgement).exists())
+        for table in (outcome_changes, outcome_sums)
+    ]
+    return list(conn.execute(union(*parts)).scalars())
+
+
+def drop_changes(conn: Connection, judgement: bytes, most: int) -> bool:
+    """Drops so many changes of a judgement that is not real; with the last of them its sums. Whether more are left."""
+    some = select(_c.document, _c.place).where(_c.judgement == judgement).limit(most)
+    gone = delete(outcome_changes).where(_c.judgement == judgement, tuple_(_c.document, _c.place).in_(some))
+    if conn.execute(gone).rowcount == most:
+        return True
+    conn.execute(delete(outcome_sums).where(outcome_sums.c.judgement == judgement))
+    return False
 
 
 # Rows and how they stand
@@ -103,9 +130,37 @@ def by_corrects(ids: Collection[str]) -> ColumnElement[bool]:
     return _o.corrects.in_(ids)
 
 
-def held_by(rule: str) -> ColumnElement[bool]:
-    """Rows that were in question by themselves when they came."""
-    return _o.rule == rule
+def _waiting(bank: str, document: bytes, judgement: bytes) -> ColumnElement[bool]:
+    """Rows that were held for an edition when they came, and that nothing has settled since."""
+    settled = (
+        select(_c.place)
+        .join(outcome_acts, _a.judgement == _c.judgement, isouter=True)
+        .where(_c.document == _o.document, _c.place == _o.place)
+        .where(or_(_a.sequence.is_not(None), _c.judgement == judgement))
+        # What a correction takes the place of waits still: it may be needed again.
+        .where(_c.state != REPORT_STATE_CORRECTED, _c.rule != _EDITION)
+    )
+    return and_(_real(bank, document), _o.rule == _EDITION, ~settled.exists())
+
+
+def editions_waited_for(conn: Connection, bank: str, document: bytes, judgement: bytes) -> list[bytes]:
+    """Manifest digests, each once."""
+    waiting = _waiting(bank, document, judgement)
+    return list(conn.execute(select(_o.manifest_digest).where(waiting).distinct()).scalars())
+
+
+def rows_waiting(
+    conn: Connection, bank: str, document: bytes, judgement: bytes, editions: Collection[bytes]
+) -> Iterator[Sequence[Any]]:
+    """Rows that wait for one of these editions, in the order of their chunks. In pages."""
+    some = list(editions)
+    for start in range(0, len(some), MOST_VALUES):
+        query = (
+            select(outcomes)
+            .where(_waiting(bank, document, judgement), _o.manifest_digest.in_(some[start : start + MOST_VALUES]))
+            .order_by(_o.document, _o.place)
+        )
+        yield from conn.execute(query.execution_options(yield_per=MOST_VALUES)).partitions()
 
 
 def loans_of(conn: Connection, keys: Collection[tuple[bytes, int]]) -> Iterator[str]:
@@ -230,27 +285,25 @@ def findings(
     """(outcome id, state, rule, first) of rows of a batch that are not counted, and of all others that a judgement
     changed; ascending by id, the first ones.
     """
+    same = and_(_o.document == _c.document, _o.place == _c.place)
+    change = select(_c.place).where(_c.judgement == judgement, same)
     own = (
-        select(_o.outcome_id, _o.document, _o.place, _o.state, _o.rule)
-        .where(_o.document == document, _o.state != REPORT_STATE_COUNTED)
+        select(_o.outcome_id, _o.state, _o.rule)
+        .where(_o.document == document, _o.state != REPORT_STATE_COUNTED, ~change.exists())
         .order_by(_o.place)
         .limit(most)
     )
     changed = (
-        select(_o.outcome_id, _c.document, _c.place, _c.state, _c.rule, _c.first)
-        .join(outcomes, and_(_o.document == _c.document, _o.place == _c.place))
-        .where(_c.judgement == judgement)
+        select(_o.outcome_id, _c.state, _c.rule, _c.first)
+        .join(outcomes, same)
+        .where(_c.judgement == judgement, or_(_c.document != document, _c.state != REPORT_STATE_COUNTED))
         .order_by(_o.outcome_id)
-        .limit(2 * most)
+        .limit(most)
     )
-    found: dict[tuple[bytes, int], tuple[str, int, str, bytes | None]]
-    found = {(batch, place): (name, state, rule, None) for name, batch, place, state, rule in conn.execute(own)}
-    for name, batch, place, state, rule, first_batch in conn.execute(changed):
-        if batch == document and state == REPORT_STATE_COUNTED:
-            found.pop((batch, place), None)
-        else:
-            found[batch, place] = (name, state, rule, first_batch)
-    return sorted(found.values(), key=lambda row: (row[0], row[1], row[3] or b""))[:most]
+    found: list[tuple[str, int, str, bytes | None]]
+    found = [(name, state, rule, None) for name, state, rule in conn.execute(own)]
+    found += [(name, state, rule, batch) for name, state, rule, batch in conn.execute(changed)]
+    return sorted(found, key=lambda row: (row[0], row[1], row[3] or b""))[:most]
 
 
 def sums(conn: Connection, document: bytes, judgement: bytes) -> list[tuple[str, str, int, int, int]]:
@@ -326,26 +379,18 @@ def verdicts(
     return found
 
 
-def counted_tables(conn: Connection, bank: str) -> list[Row]:
-    t = lending_tables.c
-    return rows(conn, select(lending_tables).where(t.bank == bank, t.state == "COUNTED").order_by(t.document))
-
-
-def limits(conn: Connection, document: bytes) -> dict[tuple[str, str], int]:
-    """(dimension, value) → fen granted by a table, for those dimensions that single loans are added up by."""
-    c = lending_cells.c
-    query = select(c.dimension, c.value, c.granted).where(
-        c.document == document, c.dimension.in_(("total", "grade", "guarantee"))
-    )
-    return {(dimension, value): fen for dimension, value, fen in conn.execute(query)}
-
-
 def waits_on_table(conn: Connection, bank: str) -> bool:
-    """Whether a row was ever held because a table says less."""
+    """Whether a row is held because a table says less."""
+    later, later_act = outcome_changes.alias(), outcome_acts.alias()
+    overtaken = (
+        select(later.c.place)
+        .join(later_act, later_act.c.judgement == later.c.judgement)
+        .where(later.c.document == _c.document, later.c.place == _c.place, later_act.c.sequence > _a.sequence)
+    )
     query = (
         select(_c.place)
         .join(outcome_acts, and_(_a.judgement == _c.judgement, _a.bank == bank))
-        .where(_c.rule == "outcome.reconcile")
+        .where(_c.rule == _RECONCILE, ~overtaken.exists())
         .limit(1)
     )
     return conn.execute(query).first() is not None

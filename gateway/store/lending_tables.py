@@ -17,6 +17,9 @@ from sqlalchemy import (
 
 from audit.log import metadata
 
+#: Compared and sorted as Python does, code point by code point, whatever the database's own collation is.
+_NAME = String().with_variant(String(collation="C"), "postgresql")
+
 # What an agreement wants reported, and gives.
 reporting_terms = Table(
     "reporting_terms",
@@ -111,10 +114,10 @@ outcomes = Table(
     Column("document", LargeBinary, primary_key=True),  # of the batch
     Column("place", Integer, primary_key=True),
     Column("bank", String, nullable=False),
-    Column("outcome_id", String, nullable=False),
+    Column("outcome_id", _NAME, nullable=False),
     # Of a row that was refused the id alone is kept: all that follows is empty.
     Column("taxpayer_id", String, nullable=False),
-    Column("loan", String, nullable=False),  # the bank's reference
+    Column("loan", _NAME, nullable=False),  # the bank's reference
     Column("content", LargeBinary, nullable=False),  # SHA-256 of the record
     Column("stage", Integer, nullable=False),
     Column("event_date", String, nullable=False),
@@ -125,7 +128,7 @@ outcomes = Table(
     Column("evaluation_year", Integer, nullable=False),
     Column("manifest_digest", LargeBinary),
     Column("blinded_key", LargeBinary),
-    Column("corrects", String),
+    Column("corrects", _NAME),
     Column("voids", Integer, nullable=False),  # 1 where nothing takes the place of what it corrects
     Column("closes", Integer, nullable=False),  # 1 where nothing is owed behind it
     # As the row stands by itself: COUNTED, HELD or REFUSED, and by which rule. What the others of its bank make of it
@@ -141,16 +144,23 @@ _CORRECTING = outcomes.c.corrects.is_not(None)
 Index("outcomes_correcting", outcomes.c.corrects, sqlite_where=_CORRECTING, postgresql_where=_CORRECTING)
 
 _UNKNOWN = outcomes.c.rule == "outcome.edition"
-Index("outcomes_of_unknown_editions", outcomes.c.bank, sqlite_where=_UNKNOWN, postgresql_where=_UNKNOWN)
+Index(
+    "outcomes_of_unknown_editions",
+    outcomes.c.bank,
+    outcomes.c.manifest_digest,
+    sqlite_where=_UNKNOWN,
+    postgresql_where=_UNKNOWN,
+)
 
-# What changed which rows of a bank are counted: batches, and answers to questions, one behind the other. Derived from
-# their documents in this order. An act makes real what one judgement came to, which was staged before.
+# What changed which rows of a bank are counted: batches, tables that count, and answers to questions, one behind the
+# other. Derived from their documents in this order. An act makes real what one judgement came to, which was staged
+# before.
 outcome_acts = Table(
     "outcome_acts",
     metadata,
     Column("bank", String, primary_key=True),
     Column("sequence", Integer, primary_key=True),  # 1, 2, ...
-    Column("document", LargeBinary, nullable=False, unique=True),  # digest of the OutcomeBatch or LendingAnswer
+    Column("document", LargeBinary, nullable=False, unique=True),  # digest of the batch, table or answer
     Column("judgement", LargeBinary, nullable=False, unique=True),
     Column("recorded_at_ms", BigInteger, nullable=False),
 )
@@ -168,6 +178,10 @@ outcome_changes = Table(
     Column("first", LargeBinary),  # REPEATED and CONFLICT: the batch that has the row that stands
 )
 Index("outcome_changes_of_row", outcome_changes.c.document, outcome_changes.c.place)
+_NO_ROOM = outcome_changes.c.rule == "outcome.reconcile"
+Index(
+    "outcome_changes_without_room", outcome_changes.c.judgement, sqlite_where=_NO_ROOM, postgresql_where=_NO_ROOM
+)
 
 # What a judgement adds to, or takes from, what a bank's counted rows disbursed in a month.
 outcome_sums = Table(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, func, insert, select
+from sqlalchemy import Connection, and_, delete, func, select
 
 from gateway.store.rows import Row, first, rows
 from gateway.store.tables import (
@@ -46,12 +46,6 @@ def find_intake(conn: Connection, document: bytes) -> Row | None:
     return first(conn, select(outcome_intakes).where(outcome_intakes.c.document == document))
 
 
-def note_intake(conn: Connection, row: Row) -> None:
-    """A second Begin of the same batch says when it was begun last."""
-    conn.execute(delete(outcome_intakes).where(outcome_intakes.c.document == row["document"]))
-    conn.execute(insert(outcome_intakes), [row])
-
-
 def staged(conn: Connection, document: bytes) -> tuple[int, str]:
     """How many chunks are staged (they are staged in order), and the last outcome id among them."""
     c = outcome_chunks.c
@@ -59,6 +53,25 @@ def staged(conn: Connection, document: bytes) -> tuple[int, str]:
     count: int = conn.execute(query).scalar_one()
     last = select(_o.outcome_id).where(_o.document == document).order_by(_o.place.desc()).limit(1)
     return count, conn.execute(last).scalar() or ""
+
+
+def drop_last_chunk(conn: Connection, document: bytes, before_ms: int, chunk_rows: int) -> bool:
+    """Of an upload that was begun before a moment and left, with its rows: what is here stays its beginning.
+
+    False where nothing is left, or it was taken up again: whoever begins it meanwhile waits for us, or we for them.
+
+    Args: chunk_rows — of every chunk but the batch's last.
+    """
+    i, c = outcome_intakes.c, outcome_chunks.c
+    old = select(i.document).where(i.document == document, i.begun_at_ms < before_ms).with_for_update()
+    if conn.execute(old).first() is None or find_batch(conn, document) is not None:
+        return False
+    last = conn.execute(select(func.max(c.number)).where(c.document == document)).scalar()
+    if last is None:
+        return False
+    conn.execute(delete(outcomes).where(_o.document == document, _o.place >= last * chunk_rows))
+    conn.execute(delete(outcome_chunks).where(c.document == document, c.number == last))
+    return True
 
 
 def find_chunk(conn: Connection, document: bytes, number: int) -> bytes | None:
@@ -144,9 +157,11 @@ def count_states(conn: Connection, batch: Row, until_ms: int) -> dict[int, int]:
 
 
 def rows_of_taxpayer(conn: Connection, identifier: str) -> Sequence[Any]:
-    """Rows about a taxpayer in batches that were recorded: batch, place; by batch and place."""
+    """Rows about a taxpayer in batches that were recorded: batch, place, id, and how each stands by itself; by batch
+    and place.
+    """
     query = (
-        select(_o.document, _o.place)
+        select(_o.document, _o.place, _o.outcome_id, _o.state, _o.rule)
         .join(outcome_batches, outcome_batches.c.document == _o.document)
         .where(_o.taxpayer_id == identifier, _o.state != REPORT_STATE_REFUSED)
         .order_by(outcome_batches.c.recorded_at_ms, _o.document, _o.place)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import calendar
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date
 from functools import lru_cache
 from itertools import pairwise
@@ -199,6 +199,21 @@ def _check_reliance(reliance: lending_pb2.Reliance) -> None:
         raise Invalid("a digest has 32 bytes", basis="loan.reliance")
     if reliance.grade not in _GRADES or not FIRST_YEAR <= reliance.evaluation_year <= LAST_YEAR:
         raise Invalid("the grade or the year of evaluation is missing or unknown", basis="loan.reliance")
+
+
+def true_grade(grade: int, evaluation_year: int, told: Iterable[tuple[int, int]]) -> int:
+    """What is true of a grade that was relied on; 0 where the taxpayer is not among the records any more.
+
+    A correction that tells another evaluation year speaks of another decision, and leaves this one as it was.
+
+    Args:
+        told: (grade, evaluation year) by each CORRECTION behind it, the oldest first; the grade is 0 where it says
+            that the taxpayer is gone.
+    """
+    for corrected, year in told:
+        if not corrected or year == evaluation_year:
+            grade = corrected
+    return grade
 
 
 def check_firm_lending(firm: lending_pb2.FirmLending) -> None:

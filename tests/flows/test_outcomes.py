@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -15,8 +18,8 @@ from adapters.party.home import Home
 from audit import records
 from audit.outcomes import check_outcome, prove
 from gateway.rules import outcomes as rules
+from gateway.store import judgements, tables
 from gateway.store import outcomes as store
-from gateway.store import tables
 from tests.lending import (
     WAN,
     YUAN,
@@ -31,6 +34,7 @@ from tests.outcomes import (
     DISBURSED,
     Batch,
     batch_of,
+    begin_batch,
     list_outcomes,
     outcome,
     send_batch,
@@ -38,6 +42,7 @@ from tests.outcomes import (
     standing,
     word,
 )
+from tests.postgres import Server
 from tests.programs import ok
 from tests.world import CITY, SealedEdition, World, city, made_up_uscc
 from xinyi.channel import errors_restored
@@ -227,9 +232,24 @@ async def test_what_was_relied_on(tmp_path: Path, database_url: str) -> None:
             ("O000006", "HELD", "outcome.before_edition"),
             ("O000008", "HELD", "outcome.reliance"),
         ]
+        # All are in question when they are staged, one of them still when the batch is judged.
+        small = row(10, relied_on(first, 10))
+        small.amount = 5 * YUAN
+        rows = [row(7, relied_on(late, 7)), row(9, relied_on(late, 9)), small]
+        staged = batch_of(bank, rows, "2", issued_at_ms=issued)
+        assert await begin_batch(bank, staged, 1) == 0
         await world.publish(late)
-        second = await send_outcomes(world, bank, [row(7, relied_on(late, 7))], "2", issued_at_ms=issued)
-        assert second.findings == [("O000002", "COUNTED", "")]
+        second = await send_batch(world, bank, staged)
+        assert second.counts == (2, 1, 0, 0, 0)
+        told = [("O000002", "COUNTED", ""), ("O000010", "HELD", "outcome.plausible_amount")]
+        assert second.findings == told
+        with world.gateway.database.reading() as conn:
+            acts = tables.outcome_acts.c
+            judgement = conn.execute(select(acts.judgement).where(acts.document == staged.digest)).scalar_one()
+            # A receipt that has no room for more names the row that is held, too.
+            assert [name for name, *_ in judgements.findings(conn, staged.digest, judgement, 2)] == [
+                outcome_id for outcome_id, *_ in told
+            ]
         assert (await standing(bank))["O000002"] == COUNTED
 
 
@@ -328,9 +348,57 @@ async def test_reconciled_with_the_table(tmp_path: Path, database_url: str) -> N
         ]
         larger = [*firms_of([500 * WAN] * 3), *firms_of([])]
         await send_table(world, bank, corrected(bank, table.digest, larger))
+        assert (await standing(bank))["O000004"] == COUNTED
         second = await send_outcomes(world, bank, [outcome(6, STAGE_APPLIED)], "2")
-        assert second.findings == [("O000004", "COUNTED", "")]
+        assert second.findings == []
         assert granted(world) == 4 * 500 * WAN - 500 * WAN + 9_000 * WAN
+
+
+async def test_tables_and_batches_in_any_order(tmp_path: Path, database_url: str) -> None:
+    """Which rows count of more than a table says is the same whether the table comes before, between or behind them,
+    corrects another one, or is held and confirmed; also where it comes at the same time.
+    """
+    rows = [outcome(n, day=f"2018-0{1 + n % 3}-10") for n in range(1, 9)]
+    by_date = sorted(rows, key=lambda row: (row.event_date, row.outcome_id))
+    counting = {row.outcome_id for row in by_date[:4]}
+
+    async with city(tmp_path, database_url=database_url) as world:
+
+        async def counted_rows(bank: Home) -> set[str]:
+            return {name for name, state in (await standing(bank)).items() if state == COUNTED}
+
+        for number, order in enumerate(permutations("tab")):
+            bank, _ = await reporting_bank(world, f"bank-{number}")
+            say: dict[str, Callable[[], Awaitable[object]]] = {
+                "t": partial(send_table, world, bank, table_of(bank, firms_of([500 * WAN] * 4))),
+                "a": partial(send_outcomes, world, bank, rows[:4], "a"),
+                "b": partial(send_outcomes, world, bank, rows[4:], "b"),
+            }
+            for name in order:
+                await say[name]()
+            assert await counted_rows(bank) == counting, order
+            assert granted(world, bank.party) == 2_000 * WAN
+
+        # More, in fen where 万元 were meant: held, and compared with nothing until a person confirms it.
+        bank, person = await reporting_bank(world, "bank-8")
+        one = await send_table(world, bank, table_of(bank, firms_of([500 * WAN] * 9)))
+        await asyncio.gather(*(send_outcomes(world, bank, rows[n::3], f"n{n}") for n in range(3)))
+        assert len(await counted_rows(bank)) == 8
+        small = await send_table(world, bank, corrected(bank, one.digest, firms_of([500 * YUAN])))
+        assert small.state == "HELD"
+        assert len(await counted_rows(bank)) == 8
+        day = day_of(world.clock()).isoformat()
+        world.clock.advance(days=1)
+        await answer_questions(world, person, small.digest)
+        assert await counted_rows(bank) == set()
+        assert len([s for s in (await standing(bank, as_of=day)).values() if s == COUNTED]) == 8
+        right = await send_table(world, bank, corrected(bank, small.digest, firms_of([500 * WAN] * 4)))
+        assert right.state == "COUNTED"
+        assert await counted_rows(bank) == counting
+        # A table without rows says that nothing was granted.
+        await send_table(world, bank, corrected(bank, right.digest, []))
+        assert await counted_rows(bank) == set()
+        assert granted(world, bank.party) == 0
 
 
 async def test_what_the_gateway_does_not_take(tmp_path: Path) -> None:
@@ -456,3 +524,23 @@ async def test_batches_at_once(tmp_path: Path, database_url: str) -> None:
         assert sum(s.receipt.counted for s in sent) == 120
         assert sum(s.receipt.repeated for s in sent) == 80
         assert granted(world) == 120 * 500 * WAN
+
+
+@pytest.mark.postgresql
+async def test_a_database_that_sorts_otherwise(tmp_path: Path, postgresql_server: Server) -> None:
+    """Which of two rows comes first is told by code points, also where the database puts a before B."""
+    url = postgresql_server.create(locale="en-US")
+    try:
+        async with city(tmp_path, database_url=url) as world:
+            bank, _ = await reporting_bank(world)
+            await send_table(world, bank, table_of(bank, firms_of([500 * WAN])))
+            rows = [outcome(1, outcome_id="a"), outcome(2, outcome_id="B")]
+            sent = await send_outcomes(world, bank, rows)
+            assert sent.findings == [("a", "HELD", "outcome.reconcile")]
+            # On one day and of one stage: by id, the repayment to nothing first.
+            last = outcome(3, STAGE_REPAID, "2018-05-01", outcome_id="C", loan="L3", amount=500 * WAN, balance=0)
+            part = outcome(3, STAGE_REPAID, "2018-05-01", outcome_id="b", loan="L3", amount=WAN)
+            second = await send_outcomes(world, bank, [last, part], "2")
+            assert second.findings == [("b", "HELD", "outcome.transition")]
+    finally:
+        postgresql_server.drop(url)

@@ -99,7 +99,7 @@ async def test_a_table_counts_once_however_often_it_comes(tmp_path: Path, databa
         assert list(entry.documents) == [first.digest, envelope.digest(first.sealed)]
         assert (entry.period.year, entry.period.month, entry.record_count) == (2018, 3, 3)
         assert (entry.actor, entry.counterparty) == (bank.settings.holder, bank.party)
-        assert [change.table for change in entry.changes] == ["lending_tables"]
+        assert [change.table for change in entry.changes] == ["outcome_acts", "lending_tables"]
         cells = {(row["dimension"], row["value"]): row for row in rows_of(world, tables.lending_cells)}
         total = cells["total", "all"]
         assert (total["loans"], total["firms"], total["granted"]) == (3, 3, sum(AMOUNTS))

@@ -10,6 +10,7 @@ from sqlalchemy import delete, func, select
 
 from adapters.party.gateway import GatewayClient
 from gateway.exchange import Exchange
+from gateway.judgement import Judge
 from gateway.office.purging import Purged, purge
 from gateway.store import tables
 from tests.chain import Chain
@@ -122,8 +123,8 @@ async def test_single_loans_that_were_begun_and_left_go(tmp_path: Path, database
         bank = await world.bank("bank-1")
         await world.report_terms(bank)
         kept = await send_outcomes(world, bank, [outcome(1)], number="real")
-        left = batch_of(bank, map(outcome, range(2, 1100)), number="left")
-        assert await begin_batch(bank, left, 1) == 0
+        left = batch_of(bank, map(outcome, range(2, 3100)), number="left")
+        assert await begin_batch(bank, left, 3) == 0
         world.clock.advance(days=31)
         again = batch_of(bank, map(outcome, range(2000, 3100)), number="again", issued_at_ms=world.clock())
         assert await begin_batch(bank, again, 1) == 0
@@ -133,14 +134,46 @@ async def test_single_loans_that_were_begun_and_left_go(tmp_path: Path, database
             with world.gateway.database.reading() as conn:
                 return {row[0]: row[1] for row in conn.execute(query)}
 
-        assert rows() == {kept.digest: 1, left.digest: 1024, again.digest: 1024}
-        assert await asyncio.to_thread(purge, world.gateway, days=30) == Purged(1, 0, 1)
+        assert rows() == {kept.digest: 1, left.digest: 3072, again.digest: 1024}
+        assert await asyncio.to_thread(purge, world.gateway, days=30) == Purged(1, 0, 3)
         assert rows() == {kept.digest: 1, again.digest: 1024}
         left = batch_of(bank, map(outcome, range(2, 1100)), number="left", issued_at_ms=world.clock())
         assert await begin_batch(bank, left, 2) == 0, "who comes back after all begins anew"
         assert (await send_batch(world, bank, again)).counts[0] == 1100
         verdict = await verified(world, "export")
         assert (verdict.code, verdict.json["verdict"]) == (0, "holds"), verdict.out
+
+
+async def test_judgements_that_no_act_named_go(tmp_path: Path, database_url: str) -> None:
+    """What a refused commit came to goes with it; what a crash left, with the purge, once it is old. Of what is real
+    nothing goes.
+    """
+    async with city(tmp_path, database_url=database_url) as world:
+        bank = await world.bank("bank-1")
+        await world.report_terms(bank)
+        rows = [outcome(1), outcome(2)]
+        await send_outcomes(world, bank, rows, number="one")
+
+        def kept() -> set[bytes]:
+            found = [select(t.c.judgement).distinct() for t in (tables.outcome_changes, tables.outcome_sums)]
+            with world.gateway.database.reading() as conn:
+                return {one for query in found for one in conn.execute(query).scalars()}
+
+        again = batch_of(bank, rows, number="two")
+        real = kept()
+        assert len(real) == 1
+        assert await begin_batch(bank, again, 1) == 0
+        left = Judge(world.gateway.database, bank.party, world.clock(), again.digest, 2)
+        await asyncio.to_thread(left.run)
+        await asyncio.gather(*(send_batch(world, bank, again) for _ in range(3)))
+        real = kept() - {left.identity}
+        assert len(real) == 2
+
+        assert await asyncio.to_thread(purge, world.gateway, days=1) == Purged(0, 0, 0)
+        assert kept() == real | {left.identity}
+        world.clock.advance(days=31)
+        assert await asyncio.to_thread(purge, world.gateway, days=30) == Purged(0, 0, 0)
+        assert kept() == real
 
 
 async def test_an_upload_that_was_taken_up_again_stays(tmp_path: Path) -> None:

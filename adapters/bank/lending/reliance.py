@@ -32,6 +32,7 @@ from audit.records import verify_chunk
 from xinyi import files
 from xinyi.days import day_of
 from xinyi.errors import Unavailable
+from xinyi.lending import true_grade
 from xinyi.v1 import exchange_pb2, lending_pb2
 
 _SCHEMA = """
@@ -210,12 +211,13 @@ class ProductReliances:
             assert span is not None
             assert reliance is not None
             later = [
-                one
+                (one.grade, one.evaluation_year)
                 for one in told.get(name, ())
                 if self._editions[one.sequence].known_on >= day and first_wrong[one.sequence] <= span.newest
             ]
-            if later and (later[-1].grade, later[-1].evaluation_year) != (reliance.grade, reliance.evaluation_year):
-                found[place] = Relied("reliance.recalled", reliance, True, later[-1].grade, found[place].since)
+            grade = true_grade(reliance.grade, reliance.evaluation_year, later)
+            if grade != reliance.grade:
+                found[place] = Relied("reliance.recalled", reliance, True, grade, found[place].since)
         return found
 
     def _told(self, names: Iterable[str], where: str, *values: object) -> dict[str, list[_Told]]:

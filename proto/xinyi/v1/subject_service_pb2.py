@@ -24,32 +24,33 @@ _sym_db = _symbol_database.Default()
 
 from xinyi.v1 import envelope_pb2 as xinyi_dot_v1_dot_envelope__pb2
 from xinyi.v1 import exchange_pb2 as xinyi_dot_v1_dot_exchange__pb2
+from xinyi.v1 import lending_pb2 as xinyi_dot_v1_dot_lending__pb2
 from xinyi.v1 import records_pb2 as xinyi_dot_v1_dot_records__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1exinyi/v1/subject_service.proto\x12\x08xinyi.v1\x1a\x17xinyi/v1/envelope.proto\x1a\x17xinyi/v1/exchange.proto\x1a\x16xinyi/v1/records.proto\"g\n\x12\x46indSubjectRequest\x12\x1c\n\x04\x63\x61ll\x18\x01 \x01(\x0b\x32\x0e.xinyi.v1.Call\x12\x12\n\nidentifier\x18\x02 \x01(\t\x12\x0c\n\x04salt\x18\x03 \x01(\x0c\x12\x11\n\trecipient\x18\x04 \x01(\t\"\x85\x02\n\x13\x46indSubjectResponse\x12+\n\x07\x65\x64ition\x18\x01 \x01(\x0b\x32\x18.xinyi.v1.SubjectEditionH\x00\x12-\n\x08\x64\x65livery\x18\x02 \x01(\x0b\x32\x19.xinyi.v1.SubjectDeliveryH\x00\x12/\n\tobjection\x18\x03 \x01(\x0b\x32\x1a.xinyi.v1.SubjectObjectionH\x00\x12)\n\x08\x65vidence\x18\x04 \x01(\x0b\x32\x15.xinyi.v1.LogEvidenceH\x00\x12-\n\x08outcomes\x18\x05 \x01(\x0b\x32\x19.xinyi.v1.SubjectOutcomesH\x00\x42\x07\n\x05\x66ound\"J\n\x0bProvenEntry\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x0c\n\x04salt\x18\x02 \x01(\x0c\x12\x0f\n\x07opening\x18\x03 \x01(\x0c\x12\r\n\x05proof\x18\x04 \x03(\x0c\"\xe7\x01\n\x0eSubjectEdition\x12$\n\x08manifest\x18\x01 \x01(\x0b\x32\x12.xinyi.v1.Envelope\x12$\n\x08\x61pproval\x18\x02 \x01(\x0b\x32\x12.xinyi.v1.Envelope\x12\x14\n\x0c\x62linding_key\x18\x03 \x01(\x0c\x12\x0e\n\x06\x62ucket\x18\x04 \x01(\x0c\x12\x13\n\x0b\x62ucket_path\x18\x05 \x03(\x0c\x12&\n\x06record\x18\x06 \x01(\x0b\x32\x16.xinyi.v1.SaltedRecord\x12&\n\x07\x65ntries\x18\x07 \x03(\x0b\x32\x15.xinyi.v1.ProvenEntry\"\x85\x01\n\x0fSubjectDelivery\x12$\n\x08\x64\x65livery\x18\x01 \x01(\x0b\x32\x12.xinyi.v1.Envelope\x12$\n\x08receipts\x18\x02 \x03(\x0b\x32\x12.xinyi.v1.Envelope\x12&\n\x07\x65ntries\x18\x03 \x03(\x0b\x32\x15.xinyi.v1.ProvenEntry\"\x87\x01\n\x10SubjectObjection\x12%\n\tobjection\x18\x01 \x01(\x0b\x32\x12.xinyi.v1.Envelope\x12$\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0b\x32\x12.xinyi.v1.Envelope\x12&\n\x07\x65ntries\x18\x03 \x03(\x0b\x32\x15.xinyi.v1.ProvenEntry\"\xac\x01\n\x0fSubjectOutcomes\x12!\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\x12.xinyi.v1.Envelope\x12#\n\x07receipt\x18\x02 \x01(\x0b\x32\x12.xinyi.v1.Envelope\x12)\n\x08outcomes\x18\x03 \x03(\x0b\x32\x17.xinyi.v1.ProvenOutcome\x12&\n\x07\x65ntries\x18\x04 \x03(\x0b\x32\x15.xinyi.v1.ProvenEntry\"U\n\rProvenOutcome\x12\'\n\x07outcome\x18\x01 \x01(\x0b\x32\x16.xinyi.v1.SaltedRecord\x12\r\n\x05index\x18\x02 \x01(\x04\x12\x0c\n\x04path\x18\x03 \x03(\x0c\x32^\n\x0eSubjectService\x12L\n\x0b\x46indSubject\x12\x1c.xinyi.v1.FindSubjectRequest\x1a\x1d.xinyi.v1.FindSubjectResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1exinyi/v1/subject_service.proto\x12\x08xinyi.v1\x1a\x17xinyi/v1/envelope.proto\x1a\x17xinyi/v1/exchange.proto\x1a\x16xinyi/v1/lending.proto\x1a\x16xinyi/v1/records.proto\"g\n\x12\x46indSubjectRequest\x12\x1c\n\x04\x63\x61ll\x18\x01 \x01(\x0b\x32\x0e.xinyi.v1.Call\x12\x12\n\nidentifier\x18\x02 \x01(\t\x12\x0c\n\x04salt\x18\x03 \x01(\x0c\x12\x11\n\trecipient\x18\x04 \x01(\t\"\x85\x02\n\x13\x46indSubjectResponse\x12+\n\x07\x65\x64ition\x18\x01 \x01(\x0b\x32\x18.xinyi.v1.SubjectEditionH\x00\x12-\n\x08\x64\x65livery\x18\x02 \x01(\x0b\x32\x19.xinyi.v1.SubjectDeliveryH\x00\x12/\n\tobjection\x18\x03 \x01(\x0b\x32\x1a.xinyi.v1.SubjectObjectionH\x00\x12)\n\x08\x65vidence\x18\x04 \x01(\x0b\x32\x15.xinyi.v1.LogEvidenceH\x00\x12-\n\x08outcomes\x18\x05 \x01(\x0b\x32\x19.xinyi.v1.SubjectOutcomesH\x00\x42\x07\n\x05\x66ound\"J\n\x0bProvenEntry\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x0c\n\x04salt\x18\x02 \x01(\x0c\x12\x0f\n\x07opening\x18\x03 \x01(\x0c\x12\r\n\x05proof\x18\x04 \x03(\x0c\"\xe7\x01\n\x0eSubjectEdition\x12$\n\x08manifest\x18\x01 \x01(\x0b\x32\x12.xinyi.v1.Envelope\x12$\n\x08\x61pproval\x18\x02 \x01(\x0b\x32\x12.xinyi.v1.Envelope\x12\x14\n\x0c\x62linding_key\x18\x03 \x01(\x0c\x12\x0e\n\x06\x62ucket\x18\x04 \x01(\x0c\x12\x13\n\x0b\x62ucket_path\x18\x05 \x03(\x0c\x12&\n\x06record\x18\x06 \x01(\x0b\x32\x16.xinyi.v1.SaltedRecord\x12&\n\x07\x65ntries\x18\x07 \x03(\x0b\x32\x15.xinyi.v1.ProvenEntry\"\x85\x01\n\x0fSubjectDelivery\x12$\n\x08\x64\x65livery\x18\x01 \x01(\x0b\x32\x12.xinyi.v1.Envelope\x12$\n\x08receipts\x18\x02 \x03(\x0b\x32\x12.xinyi.v1.Envelope\x12&\n\x07\x65ntries\x18\x03 \x03(\x0b\x32\x15.xinyi.v1.ProvenEntry\"\x87\x01\n\x10SubjectObjection\x12%\n\tobjection\x18\x01 \x01(\x0b\x32\x12.xinyi.v1.Envelope\x12$\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0b\x32\x12.xinyi.v1.Envelope\x12&\n\x07\x65ntries\x18\x03 \x03(\x0b\x32\x15.xinyi.v1.ProvenEntry\"\xac\x01\n\x0fSubjectOutcomes\x12!\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\x12.xinyi.v1.Envelope\x12#\n\x07receipt\x18\x02 \x01(\x0b\x32\x12.xinyi.v1.Envelope\x12)\n\x08outcomes\x18\x03 \x03(\x0b\x32\x17.xinyi.v1.ProvenOutcome\x12&\n\x07\x65ntries\x18\x04 \x03(\x0b\x32\x15.xinyi.v1.ProvenEntry\"\x80\x01\n\rProvenOutcome\x12\'\n\x07outcome\x18\x01 \x01(\x0b\x32\x16.xinyi.v1.SaltedRecord\x12\r\n\x05index\x18\x02 \x01(\x04\x12\x0c\n\x04path\x18\x03 \x03(\x0c\x12)\n\x07\x66inding\x18\x04 \x01(\x0b\x32\x18.xinyi.v1.OutcomeFinding2^\n\x0eSubjectService\x12L\n\x0b\x46indSubject\x12\x1c.xinyi.v1.FindSubjectRequest\x1a\x1d.xinyi.v1.FindSubjectResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'xinyi.v1.subject_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FINDSUBJECTREQUEST']._serialized_start=118
-  _globals['_FINDSUBJECTREQUEST']._serialized_end=221
-  _globals['_FINDSUBJECTRESPONSE']._serialized_start=224
-  _globals['_FINDSUBJECTRESPONSE']._serialized_end=485
-  _globals['_PROVENENTRY']._serialized_start=487
-  _globals['_PROVENENTRY']._serialized_end=561
-  _globals['_SUBJECTEDITION']._serialized_start=564
-  _globals['_SUBJECTEDITION']._serialized_end=795
-  _globals['_SUBJECTDELIVERY']._serialized_start=798
-  _globals['_SUBJECTDELIVERY']._serialized_end=931
-  _globals['_SUBJECTOBJECTION']._serialized_start=934
-  _globals['_SUBJECTOBJECTION']._serialized_end=1069
-  _globals['_SUBJECTOUTCOMES']._serialized_start=1072
-  _globals['_SUBJECTOUTCOMES']._serialized_end=1244
-  _globals['_PROVENOUTCOME']._serialized_start=1246
-  _globals['_PROVENOUTCOME']._serialized_end=1331
-  _globals['_SUBJECTSERVICE']._serialized_start=1333
-  _globals['_SUBJECTSERVICE']._serialized_end=1427
+  _globals['_FINDSUBJECTREQUEST']._serialized_start=142
+  _globals['_FINDSUBJECTREQUEST']._serialized_end=245
+  _globals['_FINDSUBJECTRESPONSE']._serialized_start=248
+  _globals['_FINDSUBJECTRESPONSE']._serialized_end=509
+  _globals['_PROVENENTRY']._serialized_start=511
+  _globals['_PROVENENTRY']._serialized_end=585
+  _globals['_SUBJECTEDITION']._serialized_start=588
+  _globals['_SUBJECTEDITION']._serialized_end=819
+  _globals['_SUBJECTDELIVERY']._serialized_start=822
+  _globals['_SUBJECTDELIVERY']._serialized_end=955
+  _globals['_SUBJECTOBJECTION']._serialized_start=958
+  _globals['_SUBJECTOBJECTION']._serialized_end=1093
+  _globals['_SUBJECTOUTCOMES']._serialized_start=1096
+  _globals['_SUBJECTOUTCOMES']._serialized_end=1268
+  _globals['_PROVENOUTCOME']._serialized_start=1271
+  _globals['_PROVENOUTCOME']._serialized_end=1399
+  _globals['_SUBJECTSERVICE']._serialized_start=1401
+  _globals['_SUBJECTSERVICE']._serialized_end=1495
 # @@protoc_insertion_point(module_scope)

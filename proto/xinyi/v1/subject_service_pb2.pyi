@@ -1,5 +1,6 @@
 from xinyi.v1 import envelope_pb2 as _envelope_pb2
 from xinyi.v1 import exchange_pb2 as _exchange_pb2
+from xinyi.v1 import lending_pb2 as _lending_pb2
 from xinyi.v1 import records_pb2 as _records_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
@@ -98,11 +99,13 @@ class SubjectOutcomes(_message.Message):
     def __init__(self, batch: _Optional[_Union[_envelope_pb2.Envelope, _Mapping]] = ..., receipt: _Optional[_Union[_envelope_pb2.Envelope, _Mapping]] = ..., outcomes: _Optional[_Iterable[_Union[ProvenOutcome, _Mapping]]] = ..., entries: _Optional[_Iterable[_Union[ProvenEntry, _Mapping]]] = ...) -> None: ...
 
 class ProvenOutcome(_message.Message):
-    __slots__ = ("outcome", "index", "path")
+    __slots__ = ("outcome", "index", "path", "finding")
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     INDEX_FIELD_NUMBER: _ClassVar[int]
     PATH_FIELD_NUMBER: _ClassVar[int]
+    FINDING_FIELD_NUMBER: _ClassVar[int]
     outcome: _records_pb2.SaltedRecord
     index: int
     path: _containers.RepeatedScalarFieldContainer[bytes]
-    def __init__(self, outcome: _Optional[_Union[_records_pb2.SaltedRecord, _Mapping]] = ..., index: _Optional[int] = ..., path: _Optional[_Iterable[bytes]] = ...) -> None: ...
+    finding: _lending_pb2.OutcomeFinding
+    def __init__(self, outcome: _Optional[_Union[_records_pb2.SaltedRecord, _Mapping]] = ..., index: _Optional[int] = ..., path: _Optional[_Iterable[bytes]] = ..., finding: _Optional[_Union[_lending_pb2.OutcomeFinding, _Mapping]] = ...) -> None: ...

@@ -68,7 +68,9 @@ def test_the_edition_that_was_held_on_the_day_of_the_loan(offers: Offers, tmp_pa
     editions.append(chain.full([*firms(0, 5), *firms(10, 1400)]))
     for edition in editions:
         offers.receive(edition)
-    editions.append(chain.correction(editions[1].digest, [*firms(20, 21, B)], gone=[uscc(21)]))
+    (other_year,) = firms(22, 23, B)
+    other_year.evaluation_year = 2017
+    editions.append(chain.correction(editions[1].digest, [*firms(20, 21, B), other_year], gone=[uscc(21)]))
     receive_recall(offers, editions[3])
     land(bank, url)
     for edition, day in zip(editions, days, strict=True):
@@ -84,6 +86,8 @@ def test_the_edition_that_was_held_on_the_day_of_the_loan(offers: Offers, tmp_pa
     assert found(bank, (20, first), (20, second), (20, third), (20, told), (20, told + timedelta(1))) == [
         stands, *[("reliance.recalled", A, True, B)] * 3, ("", B, False, 0),
     ]  # fmt: skip
+    # Of another evaluation year it tells another decision: the one that was relied on stands.
+    assert found(bank, (22, third)) == [stands]
     assert found(bank, (21, third), (21, told + timedelta(1))) == [
         ("reliance.recalled", A, True, GONE), ("reliance.gone", 0, False, 0),
     ]  # fmt: skip

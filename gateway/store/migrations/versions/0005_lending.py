@@ -108,14 +108,15 @@ def upgrade() -> None:
         sa.Column("data", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("document", "number", name=op.f("pk_outcome_chunks")),
     )
+    name = sa.String().with_variant(sa.String(collation="C"), "postgresql")
     op.create_table(
         "outcomes",
         sa.Column("document", sa.LargeBinary(), nullable=False),
         sa.Column("place", sa.Integer(), nullable=False),
         sa.Column("bank", sa.String(), nullable=False),
-        sa.Column("outcome_id", sa.String(), nullable=False),
+        sa.Column("outcome_id", name, nullable=False),
         sa.Column("taxpayer_id", sa.String(), nullable=False),
-        sa.Column("loan", sa.String(), nullable=False),
+        sa.Column("loan", name, nullable=False),
         sa.Column("content", sa.LargeBinary(), nullable=False),
         sa.Column("stage", sa.Integer(), nullable=False),
         sa.Column("event_date", sa.String(), nullable=False),
@@ -126,7 +127,7 @@ def upgrade() -> None:
         sa.Column("evaluation_year", sa.Integer(), nullable=False),
         sa.Column("manifest_digest", sa.LargeBinary(), nullable=True),
         sa.Column("blinded_key", sa.LargeBinary(), nullable=True),
-        sa.Column("corrects", sa.String(), nullable=True),
+        sa.Column("corrects", name, nullable=True),
         sa.Column("voids", sa.Integer(), nullable=False),
         sa.Column("closes", sa.Integer(), nullable=False),
         sa.Column("state", sa.Integer(), nullable=False),
@@ -143,7 +144,11 @@ def upgrade() -> None:
     )
     unknown = sa.text("rule = 'outcome.edition'")
     op.create_index(
-        "outcomes_of_unknown_editions", "outcomes", ["bank"], sqlite_where=unknown, postgresql_where=unknown
+        "outcomes_of_unknown_editions",
+        "outcomes",
+        ["bank", "manifest_digest"],
+        sqlite_where=unknown,
+        postgresql_where=unknown,
     )
     op.create_table(
         "outcome_acts",
@@ -167,6 +172,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("judgement", "document", "place", name=op.f("pk_outcome_changes")),
     )
     op.create_index("outcome_changes_of_row", "outcome_changes", ["document", "place"])
+    no_room = sa.text("rule = 'outcome.reconcile'")
+    op.create_index(
+        "outcome_changes_without_room",
+        "outcome_changes",
+        ["judgement"],
+        sqlite_where=no_room,
+        postgresql_where=no_room,
+    )
     op.create_table(
         "outcome_sums",
         sa.Column("judgement", sa.LargeBinary(), nullable=False),
