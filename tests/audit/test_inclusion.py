@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from audit import log as logs
+from audit import merkle
 from audit.bulk import insert_rows
 from audit.inclusion import Prover
 from audit.keys import FileSigner, generate_private_key
@@ -31,6 +32,7 @@ def test_many_proofs_are_those_of_one_at_a_time(tmp_path: Path, database_url: st
     log = Log(engine, logs.HeadStore(head_engine, ORIGIN, key), ORIGIN, signer)
     log.start()
     prover, leaves = Prover(), []
+    before = None
     for count in (1, 1, 1, 4, 120, 129, 1, 3, 290):
         rows = [logs.new_entry(bytes([n % 256]) * 32, b"%d" % (len(leaves) + n)) for n in range(count)]
         with engine.begin() as conn:
@@ -44,6 +46,11 @@ def test_many_proofs_are_those_of_one_at_a_time(tmp_path: Path, database_url: st
                 one = log.prove(conn, leaf)
                 assert one is not None
                 assert (found.index, found.proof) == (one.index, one.proof)
+            if before is not None:  # a head that was signed before its last tile was complete
+                for found in prover.prove(conn, before, leaves[: before.size][-3:]):
+                    hashed = merkle.leaf_hash(leaves[found.index])
+                    merkle.check_inclusion(hashed, found.index, before.size, found.proof, before.root)
+        before = head
 
     pending = logs.new_entry(b"\1" * 32, b"pending")
     with engine.begin() as conn:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import shutil
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from examples import generate
 from gateway.office import catalogue
 from tests.programs import Outcome, ok, run
 from tests.world import APPROVER, MAKER, OPERATOR, World, city, receipt_for
+from xinyi.days import today
 from xinyi.v1 import exchange_pb2
 
 pytestmark = pytest.mark.processes
@@ -163,7 +163,7 @@ async def test_the_twelfth_bank_is_named(tmp_path: Path) -> None:
         for number, bank in enumerate(banks, 1):
             stages = (RECEIVED, PARTIAL if number == 5 else ACCEPTED) if number < 12 else (RECEIVED,)
             await take(world, bank, *stages, product="grade-a")
-        [shown] = await bureau.status("--late-after", datetime.now(UTC).date())
+        [shown] = await bureau.status("--late-after", today())
         assert shown["late"] == [banks[11].party]
         [before] = await bureau.status("--late-after", "2018-02-11")
         assert len(before["late"]) == 12
@@ -238,7 +238,7 @@ async def test_a_wrong_grade_is_corrected_recalled_and_the_loans_on_it_found(tmp
         wrong = await bureau.published(listed(tmp_path / "april.csv", rows), "2018-04")
         for bank in banks:
             await take(world, bank, RECEIVED, ACCEPTED, APPLIED, product="grade-all")
-        today = datetime.now(UTC).date().isoformat()
+        granted_on = today().isoformat()
         right = [[*row[:3], "B", row[4]] for row in rows[:61]]
         stranger = next(generate.rows(1, 99))
         file = listed(tmp_path / "may.csv", [*right, [*stranger[:3], "B", stranger[4]]])
@@ -257,9 +257,9 @@ async def test_a_wrong_grade_is_corrected_recalled_and_the_loans_on_it_found(tmp
             writer.writerow(["bank", "loan", "taxpayer_id", "granted_on"])
             # The whole party, or its name in this city.
             names = [bank.party if n % 2 else bank.party.split("/")[1] for n, bank in enumerate(banks)]
-            writer.writerows([names[n % 12], f"L{n}", rows[n * 6][0], today] for n in range(9))
+            writer.writerows([names[n % 12], f"L{n}", rows[n * 6][0], granted_on] for n in range(9))
             # Nobody's business: a firm that was right, one granted before the bank knew.
-            writer.writerow([banks[0].party, "right", rows[100][0], today])
+            writer.writerow([banks[0].party, "right", rows[100][0], granted_on])
             writer.writerow([banks[0].party, "before", rows[0][0], "2018-04-25"])
         told = (
             await ok("xinyi-bureau", "recall", report["manifest"], "--loans", loans, *bureau.maker, "--json")

@@ -162,7 +162,8 @@ async def test_rows_without_consent_are_not_stored(tmp_path: Path) -> None:
         silent = outcome(7_771, loan="SECRET-LOAN-1", consent=False)
         expired = outcome(7_772, loan="SECRET-LOAN-2")
         expired.authorisation.valid_to = "2018-10-31"
-        later = outcome(7_773, day="2018-11-02", loan="SECRET-LOAN-3")
+        tomorrow = day_of(world.clock()) + timedelta(days=1)
+        later = outcome(7_773, day=tomorrow.isoformat(), loan="SECRET-LOAN-3")
         batch = batch_of(bank, [outcome(1), silent, expired, later])
         sent = await send_batch(world, bank, batch)
         assert sent.counts == (1, 0, 0, 0, 3)
