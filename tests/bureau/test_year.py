@@ -275,7 +275,7 @@ async def test_a_wrong_grade_is_corrected_recalled_and_the_loans_on_it_found(tmp
             ("elsewhere/bank", rows[0][0], "loans.bank"),
             (banks[0].party, rows[0][0][:-1], "loans.taxpayer_id"),
         ):
-            loans.write_text(f"bank,loan,taxpayer_id,granted_on\n{bank},L1,{taxpayer},{today}\n")
+            loans.write_text(f"bank,loan,taxpayer_id,granted_on\n{bank},L1,{taxpayer},{granted_on}\n")
             refused = await run("xinyi-bureau", "recall", report["manifest"], "--loans", loans, *bureau.maker)
             assert (refused.code, basis in refused.err, "loans.csv, row 2" in refused.err) == (3, True, True)
             assert taxpayer not in refused.err
