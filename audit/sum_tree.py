@@ -13,7 +13,7 @@ shape is that of RFC 6962: an odd last subtree rises unchanged, none is duplicat
 Sums are lanes of 63 bits, packed into one integer: lane i begins at bit 64·i, its highest bit is always 0. So adding
 two nodes is one addition, nothing is negative, and no lane runs over into the next one unseen.
 
-A path shows the sums of the subtrees beside it, the lowest of which is one row: see docs/decisions.
+A path shows the sums of the subtrees beside it, the lowest of which is one leaf (docs/decisions/0022).
 """
 
 from __future__ import annotations

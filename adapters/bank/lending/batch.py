@@ -4,8 +4,7 @@
     lending/outcomes/<number>/          sealed: from the rename on it is sent as it is, salts and all
         batch.dsse, chunks.db           what goes out, chunk by chunk
         quality.json                    what became of the source's rows
-        acknowledgement.dsse, receipt.dsse, receipt.tlog-proof
-        refusal.dsse                    it was refused as a whole, for good: another number is taken
+        what the gateway answered (answers.py); refused for good, another number is taken
     lending/outcomes/left-out-<number>.csv  rows of the source that are not in it, with what to do about each
 
 Knows nothing of the network.
@@ -13,36 +12,31 @@ Knows nothing of the network.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
-import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from adapters.bank.lending.answers import Answers, locked, making, read_envelope
 from adapters.bank.lending.events import EventRows
 from adapters.party.home import Home
 from adapters.tables.reading import Table
 from audit import merkle, outcomes
-from audit.checkpoint import TlogProof
 from audit.envelope import digest, parse_strict, seal
 from audit.records import CHUNK_RECORDS, SALT_BYTES, chunk_entry
 from xinyi import files
-from xinyi.errors import Contradiction, Unavailable
+from xinyi.errors import Contradiction
 from xinyi.fields import check_name
 from xinyi.lending import check_outcome_batch
-from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2, lending_pb2
+from xinyi.v1 import edition_pb2, envelope_pb2, lending_pb2
 
-BATCH, CHUNKS, RECEIPT, ACKNOWLEDGEMENT, REFUSAL = (
-    "batch.dsse", "chunks.db", "receipt.dsse", "acknowledgement.dsse", "refusal.dsse"
-)  # fmt: skip
-QUALITY, PROOF = "quality.json", "receipt.tlog-proof"
+BATCH, CHUNKS, QUALITY = "batch.dsse", "chunks.db", "quality.json"
 _ROWS = "rows.db"
 #: A scratch file: nobody reads it after a crash. Sorting spills into the folder, not into memory.
 _EVENTS = """CREATE TABLE events (
@@ -56,14 +50,13 @@ _SCRATCH = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_si
 
 
 @dataclass(frozen=True)
-class KeptBatch:
-    path: Path
+class KeptBatch(Answers):
     sealed: envelope_pb2.Envelope
     message: lending_pb2.OutcomeBatch
 
     @classmethod
     def open(cls, path: Path) -> KeptBatch:
-        sealed = _read(path / BATCH)
+        sealed = read_envelope(path / BATCH)
         return cls(path, sealed, parse_strict(sealed.payload, lending_pb2.OutcomeBatch))
 
     @property
@@ -72,24 +65,7 @@ class KeptBatch:
 
     @property
     def receipt(self) -> lending_pb2.OutcomeReceipt | None:
-        """As it was verified when it came."""
-        path = self.path / RECEIPT
-        return parse_strict(_read(path).payload, lending_pb2.OutcomeReceipt) if path.exists() else None
-
-    @property
-    def refused(self) -> bool:
-        return (self.path / REFUSAL).exists()
-
-    @property
-    def leaf(self) -> bytes:
-        """That the acknowledgement names."""
-        return parse_strict(_read(self.path / ACKNOWLEDGEMENT).payload, exchange_pb2.Acknowledgement).leaf
-
-    @property
-    def log_index(self) -> int | None:
-        """Of its entry in the gateway's log; None before the proof was there."""
-        path = self.path / PROOF
-        return TlogProof.decode(path.read_bytes()).index if path.exists() else None
+        return self.read_receipt(lending_pb2.OutcomeReceipt)
 
     def quality(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((self.path / QUALITY).read_text(encoding="utf-8"))
@@ -99,20 +75,6 @@ class KeptBatch:
         with closing(sqlite3.connect(f"file:{self.path / CHUNKS}?mode=ro", uri=True)) as connection:
             yield from connection.execute("SELECT number, data FROM chunks WHERE number >= ? ORDER BY number", (start,))
 
-    def answered(self, acknowledgement: envelope_pb2.Envelope, receipt: envelope_pb2.Envelope) -> None:
-        """Keeps what was verified. The receipt comes last: with it, all is there."""
-        self._keep(ACKNOWLEDGEMENT, acknowledgement.SerializeToString(deterministic=True))
-        self._keep(RECEIPT, receipt.SerializeToString(deterministic=True))
-
-    def proven(self, proof: TlogProof) -> None:
-        self._keep(PROOF, proof.encode())
-
-    def refuse(self, refusal: bytes) -> None:
-        self._keep(REFUSAL, refusal)
-
-    def _keep(self, name: str, data: bytes) -> None:
-        files.write_atomically(self.path / name, data)
-
 
 class KeptBatches:
     def __init__(self, home: Home) -> None:
@@ -120,15 +82,8 @@ class KeptBatches:
         self._home = home
         files.make_directory(self.path)
 
-    @contextmanager
-    def lock(self) -> Iterator[None]:
-        """For one batch at a time. Raises Unavailable where another one is being made."""
-        with (self.path / "lock").open("a") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise Unavailable("another batch of this home is being made", basis="batch.lock") from None
-            yield
+    def lock(self) -> AbstractContextManager[None]:
+        return locked(self.path, "batch.lock")
 
     def left_out(self, number: str) -> Path:
         return self.path / f"left-out-{number}.csv"
@@ -147,7 +102,7 @@ class KeptBatches:
             )
         if kept.refused:
             raise Contradiction(
-                f"batch {number} was refused as a whole ({path / REFUSAL}): put right what it says and give the file "
+                f"batch {number} was refused as a whole ({kept.refusal}): put right what it says and give the file "
                 "another number",
                 basis="batch.number",
             )
@@ -158,16 +113,8 @@ class KeptBatches:
         found = [KeptBatch.open(path.parent) for path in self.path.glob(f"*/{BATCH}") if path.parent.suffix != ".part"]
         return sorted(found, key=lambda kept: (kept.message.issued_at_ms, kept.path.name))
 
-    @contextmanager
-    def making(self, number: str) -> Iterator[Path]:
-        """An empty folder, gone at the end unless `keep` took it. Call under the lock."""
-        place = self.path / f"{number}.part"
-        shutil.rmtree(place, ignore_errors=True)
-        files.make_directory(place)
-        try:
-            yield place
-        finally:
-            shutil.rmtree(place, ignore_errors=True)
+    def making(self, number: str) -> AbstractContextManager[Path]:
+        return making(self.path / f"{number}.part")
 
     def keep(self, place: Path, batch: lending_pb2.OutcomeBatch, quality: dict[str, Any]) -> KeptBatch:
         """Seals the batch and gives the folder its name. A crash before leaves nothing sealed that anybody saw; a
@@ -326,7 +273,3 @@ def _write(
 
 def stage_word(stage: int) -> str:
     return lending_pb2.Stage.Name(stage).removeprefix("STAGE_").lower()
-
-
-def _read(path: Path) -> envelope_pb2.Envelope:
-    return parse_strict(path.read_bytes(), envelope_pb2.Envelope)

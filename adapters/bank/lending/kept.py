@@ -3,45 +3,39 @@
     lending/.making/                     being made; whatever lies here counts for nothing
     lending/<digest>/table.dsse          sealed: from the rename on it is sent, and never made anew
     lending/<digest>/rows.db             its leaves in the tree's order; what a challenge opens
-    lending/<digest>/acknowledgement.dsse, receipt.dsse, receipt.tlog-proof
-    lending/<digest>/refusal.dsse        it was refused for good: it is not sent again, and its rows are gone
+    lending/<digest>/…                   what the gateway answered (answers.py); refused for good, its rows are gone
 
 Knows nothing of the network.
 """
 
 from __future__ import annotations
 
-import fcntl
 import re
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from adapters.bank.lending.answers import Answers, locked, making, read_envelope
 from adapters.bank.lending.building import ROWS
 from adapters.party.home import Home
-from audit.checkpoint import TlogProof
 from audit.envelope import digest, parse_strict, seal
 from audit.keys import Signer
 from xinyi import files
-from xinyi.errors import Unavailable, Unknown
-from xinyi.v1 import edition_pb2, envelope_pb2, exchange_pb2, lending_pb2
+from xinyi.errors import Unknown
+from xinyi.v1 import edition_pb2, envelope_pb2, lending_pb2
 
-TABLE, RECEIPT, ACKNOWLEDGEMENT, REFUSAL = "table.dsse", "receipt.dsse", "acknowledgement.dsse", "refusal.dsse"
-PROOF = "receipt.tlog-proof"
+TABLE = "table.dsse"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
-class KeptTable:
-    path: Path
+class KeptTable(Answers):
     sealed: envelope_pb2.Envelope
     message: lending_pb2.LendingTable
 
     @classmethod
     def open(cls, path: Path) -> KeptTable:
-        sealed = _read(path / TABLE)
+        sealed = read_envelope(path / TABLE)
         return cls(path, sealed, parse_strict(sealed.payload, lending_pb2.LendingTable))
 
     @property
@@ -50,67 +44,23 @@ class KeptTable:
 
     @property
     def receipt(self) -> lending_pb2.TableReceipt | None:
-        """As it was verified when it came."""
-        path = self.path / RECEIPT
-        return parse_strict(_read(path).payload, lending_pb2.TableReceipt) if path.exists() else None
-
-    @property
-    def refused(self) -> bool:
-        return (self.path / REFUSAL).exists()
-
-    @property
-    def log_index(self) -> int | None:
-        """Of its entry in the gateway's log; None before the proof was there."""
-        path = self.path / PROOF
-        return TlogProof.decode(path.read_bytes()).index if path.exists() else None
-
-    @property
-    def leaf(self) -> bytes:
-        """That the acknowledgement names."""
-        return parse_strict(_read(self.path / ACKNOWLEDGEMENT).payload, exchange_pb2.Acknowledgement).leaf
-
-    def answered(self, acknowledgement: envelope_pb2.Envelope, receipt: envelope_pb2.Envelope) -> None:
-        """Keeps what was verified. The receipt comes last: with it, all is there."""
-        self._keep(ACKNOWLEDGEMENT, acknowledgement.SerializeToString(deterministic=True))
-        self._keep(RECEIPT, receipt.SerializeToString(deterministic=True))
-
-    def proven(self, proof: TlogProof) -> None:
-        self._keep(PROOF, proof.encode())
+        return self.read_receipt(lending_pb2.TableReceipt)
 
     def refuse(self, refusal: bytes) -> None:
         """For good: the next report is a new table. Nobody can ask for these rows."""
-        self._keep(REFUSAL, refusal)
+        super().refuse(refusal)
         (self.path / ROWS).unlink(missing_ok=True)
-
-    def _keep(self, name: str, data: bytes) -> None:
-        files.write_atomically(self.path / name, data)
 
 
 class KeptTables:
     def __init__(self, home: Home) -> None:
         self.path = home.path / "lending"
 
-    @contextmanager
-    def lock(self) -> Iterator[None]:
-        """For one report at a time. Raises Unavailable where another one is being made."""
-        files.make_directory(self.path)
-        with (self.path / "lock").open("a") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise Unavailable("another report of this home is being made", basis="report.lock") from None
-            yield
+    def lock(self) -> AbstractContextManager[None]:
+        return locked(self.path, "report.lock")
 
-    @contextmanager
-    def making(self) -> Iterator[Path]:
-        """An empty folder, gone at the end unless `keep` took it. Call under the lock."""
-        place = self.path / ".making"
-        shutil.rmtree(place, ignore_errors=True)
-        files.make_directory(place)
-        try:
-            yield place
-        finally:
-            shutil.rmtree(place, ignore_errors=True)
+    def making(self) -> AbstractContextManager[Path]:
+        return making(self.path / ".making")
 
     def keep(self, place: Path, table: lending_pb2.LendingTable, *signers: Signer) -> KeptTable:
         """Seals the table and gives the folder its name. A crash before leaves nothing sealed that anybody saw; a
@@ -178,7 +128,3 @@ class KeptTables:
             f"{digits!r} names {len(found) or 'none'} of the tables in {self.path}: give all 64 digits",
             basis="table.corrects",
         )
-
-
-def _read(path: Path) -> envelope_pb2.Envelope:
-    return parse_strict(path.read_bytes(), envelope_pb2.Envelope)
