@@ -17,9 +17,10 @@ from typing import Any, NamedTuple
 from adapters.bureau import decisions
 from adapters.bureau.decisions import Decision, Decisions
 from adapters.bureau.persons import is_personal_name, mask
-from adapters.bureau.rules import ACCEPTED, WARNED, WITHHELD, outcome_of
+from adapters.bureau.rules import outcome_of
 from adapters.tables.identity import KINDS, find_doubtful, identify
 from adapters.tables.profile import Profile
+from adapters.tables.rules import ACCEPTED, WARNED, WITHHELD
 from xinyi import checks, identifiers
 from xinyi.errors import Invalid
 from xinyi.fields import LAST_YEAR, is_text

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from adapters.bureau.assessment import Assessed
-from adapters.bureau.rules import ACCEPTED, RULES, outcome_of, outcome_word
+from adapters.bureau.rules import RULES, outcome_of
 from adapters.tables.reading import Table
+from adapters.tables.rules import ACCEPTED, outcome_word
 from xinyi.v1 import edition_pb2
 
 #: (row number, outcome, rules, cells)

@@ -23,12 +23,13 @@ from adapters.bureau.content import Content, Judge
 from adapters.bureau.merging import merge
 from adapters.bureau.organisations import marks_of, sharing
 from adapters.bureau.quality import Tally
-from adapters.bureau.rules import ACCEPTED, KEPT, LOST, RULES, WARNED
+from adapters.bureau.rules import KEPT, LOST, RULES
 from adapters.bureau.runs import read_parts, write_run
 from adapters.bureau.serialised import grade_of, identifier_of, is_gone
 from adapters.bureau.states import State
 from adapters.tables.profile import Profile
 from adapters.tables.reading import Piece
+from adapters.tables.rules import ACCEPTED, WARNED
 from audit import records
 from xinyi.fields import LAST_YEAR
 from xinyi.v1 import edition_pb2

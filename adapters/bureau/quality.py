@@ -7,21 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from adapters.bureau.assessment import Assessed, Draft
-from adapters.bureau.rules import (
-    ACCEPTED,
-    LOST,
-    QUARANTINED,
-    REJECTED,
-    RULE_SET,
-    RULES,
-    WARNED,
-    WITHHELD,
-    outcome_of,
-    outcome_word,
-)
+from adapters.bureau.rules import LOST, RULE_SET, RULES, outcome_of
+from adapters.tables.rules import ACCEPTED, OUTCOMES, WARNED, outcome_word
 from xinyi.v1 import edition_pb2, records_pb2
-
-OUTCOMES = (ACCEPTED, WARNED, QUARANTINED, REJECTED, WITHHELD)
 
 #: What an identifier is → in words.
 GROUPS = {

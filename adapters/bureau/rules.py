@@ -7,45 +7,17 @@ be right as it stands. WITHHELD: about a natural person; nothing but row, rule a
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from adapters.tables.rules import ACCEPTED, QUARANTINED, READING_RULES, REJECTED, WARNED, WITHHELD, Rule
 from xinyi.v1 import edition_pb2
 
 RULE_SET = "grade-rules/3"
-
-ACCEPTED = edition_pb2.ROW_OUTCOME_ACCEPTED
-WARNED = edition_pb2.ROW_OUTCOME_WARNED
-QUARANTINED = edition_pb2.ROW_OUTCOME_QUARANTINED
-REJECTED = edition_pb2.ROW_OUTCOME_REJECTED
-WITHHELD = edition_pb2.ROW_OUTCOME_WITHHELD
-
-
-@dataclass(frozen=True)
-class Rule:
-    outcome: edition_pb2.RowOutcome
-    #: What is wrong, and what to do about it, for the bureau's operator.
-    says: str
 
 #: Of the first row about a taxpayer that stood before, where no row about it decides anything.
 KEPT, LOST = "record.kept", "record.lost"
 
 RULES = {
-    "row.columns": Rule(REJECTED, "the row has another number of cells than the heading"),
-    "id.missing": Rule(REJECTED, "no identifier"),
-    "id.spreadsheet_number": Rule(REJECTED, "a spreadsheet made a number of the identifier: format as text"),
-    "id.normalised": Rule(
-        WARNED, "full-width characters, blanks or lower case in the identifier were mended"
-    ),
-    "id.uscc_form": Rule(REJECTED, "18 characters, but not the form of a USCC"),
-    "id.uscc_check": Rule(REJECTED, "the check character of the USCC is wrong"),
-    "id.uscc_organisation": Rule(WARNED, "the USCC holds, the organisation code inside it does not"),
-    "id.old_number": Rule(WARNED, "old 15-character taxpayer number"),
-    "id.two_readings": Rule(WARNED, "old taxpayer number that could also be read as a registration number"),
-    "id.ambiguous": Rule(QUARANTINED, "taxpayer number or registration number: the column does not say"),
-    "id.registration_number": Rule(QUARANTINED, "a registration number in a column of taxpayer numbers"),
-    "id.taxpayer_number": Rule(QUARANTINED, "a taxpayer number in a column of registration numbers"),
-    "id.fifteen_check": Rule(REJECTED, "15 characters that are no taxpayer and no registration number"),
-    "id.length": Rule(REJECTED, "neither 15 nor 18 characters"),
+    **READING_RULES,
     "person.identifier": Rule(WITHHELD, "the identifier is, or may be, a natural person's"),
     "person.name": Rule(WITHHELD, "the name is, or may be, a natural person's"),
     "name.missing": Rule(REJECTED, "no name"),
@@ -82,8 +54,3 @@ OF_STATE |= {KEPT, LOST}
 def outcome_of(rules: Iterable[str]) -> edition_pb2.RowOutcome:
     """The gravest outcome of the rules a row broke; the numbers of RowOutcome ascend with gravity."""
     return max((RULES[rule].outcome for rule in rules), default=ACCEPTED)
-
-
-def outcome_word(outcome: edition_pb2.RowOutcome) -> str:
-    """ "accepted", "warned", …"""
-    return edition_pb2.RowOutcome.Name(outcome).removeprefix("ROW_OUTCOME_").lower()

@@ -7,8 +7,8 @@ from datetime import date
 from pathlib import Path
 
 from adapters.tables import opening
-from adapters.tables.profile import Profile
-from adapters.tables.reading import Table, open_table
+from adapters.tables.profile import Profile, find_profile
+from adapters.tables.reading import Table
 from xinyi import days
 from xinyi.errors import UsageInvalid
 from xinyi.fields import FIRST_YEAR
@@ -18,26 +18,12 @@ from xinyi.v1 import edition_pb2
 PROFILES = Path(__file__).parent / "profiles"
 
 
-def open_source(file: Path, profile: str, encoding: str) -> Table:
-    return open_table(file, find_profile(profile), encoding=encoding)
-
-
 def opened(
     source: str, profile: str, encoding: str = "", *, table: str = "", query: Path | None = None
 ) -> AbstractContextManager[Table]:
     """As `adapters.tables.opening.opened`."""
-    return opening.opened(
-        source, find_profile(profile), encoding, table=table, query=query, secret=SOURCE_PASSWORD
-    )
-
-
-def find_profile(name: str) -> Profile:
-    """A profile file, or one of those that come with the program, by name. Raises Invalid."""
-    shipped = {path.stem: path for path in PROFILES.glob("*.toml")}
-    path = shipped.get(name, Path(name))
-    if not name or not path.is_file():
-        raise UsageInvalid(f"no profile {name!r}; shipped: {', '.join(sorted(shipped))}", basis="profile.file")
-    return Profile.load(path)
+    found = find_profile(profile, PROFILES, Profile)
+    return opening.opened(source, found, encoding, table=table, query=query, secret=SOURCE_PASSWORD)
 
 
 def check_coverage(profile: Profile, *, changes: bool) -> None:

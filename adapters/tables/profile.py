@@ -11,11 +11,11 @@ import hashlib
 import re
 import tomllib
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, TypeVar
 
 from pydantic import Field, PrivateAttr, ValidationError
 
-from xinyi.errors import Invalid
+from xinyi.errors import Invalid, UsageInvalid
 from xinyi.settings import Section
 
 #: As what the source declares a column of identifiers.
@@ -120,3 +120,15 @@ class Profile(Section):
             except ValueError:
                 continue
         raise ValueError("no date format of the profile fits")
+
+
+P = TypeVar("P", bound=Profile)
+
+
+def find_profile(name: str, shipped: Path, kind: type[P]) -> P:
+    """A profile file, or one of those in the folder that comes with the program, by name. Raises Invalid."""
+    known = {path.stem: path for path in shipped.glob("*.toml")}
+    path = known.get(name, Path(name))
+    if not name or not path.is_file():
+        raise UsageInvalid(f"no profile {name!r}; shipped: {', '.join(sorted(known))}", basis="profile.file")
+    return kind.load(path)

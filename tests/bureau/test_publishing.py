@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from adapters.bureau import inspection, publishing, reviewing, sources, standing, submission
+from adapters.bureau import inspection, publishing, reviewing, standing, submission
 from adapters.bureau.editions import Edition, Editions
 from adapters.party.gateway import GatewayClient
 from adapters.party.home import Home
 from examples import generate
+from tests.flows.parties import open_source
 from tests.world import APPROVER, MAKER, World, city, receipt_for
 from xinyi.errors import Conflict, DigestMismatch, ExchangeError, NotEntitled, VerificationError
 from xinyi.terminal import Exit
@@ -56,7 +57,7 @@ async def publish(
 
     def run() -> publishing.Published:
         with GatewayClient(home) as client:
-            table = sources.open_source(file, profile, "")
+            table = open_source(file, profile)
             return publishing.publish(home, client, table, "grade-a", period, progress)
 
     return await asyncio.to_thread(run)
@@ -308,10 +309,10 @@ async def test_an_approver_counts_the_source_file_himself(tmp_path: Path) -> Non
     async with city(tmp_path) as world:
         file = made_up(tmp_path / "city.csv", 30)
         manifest = (await publish(world, file)).edition.manifest
-        same = inspection.inspect(sources.open_source(file, "city-grades", ""), lambda n: None)
+        same = inspection.inspect(open_source(file, "city-grades"), lambda n: None)
         inspection.check_against(manifest, same)
         file.write_bytes(file.read_bytes().replace(b"2018", b"2017", 1))
-        other = inspection.inspect(sources.open_source(file, "city-grades", ""), lambda n: None)
+        other = inspection.inspect(open_source(file, "city-grades"), lambda n: None)
         with pytest.raises(DigestMismatch):
             inspection.check_against(manifest, other)
 

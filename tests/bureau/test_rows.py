@@ -17,13 +17,15 @@ from adapters.bureau.assessment import Assessor
 from adapters.bureau.building import FULL, describe
 from adapters.bureau.persons import is_personal_name, mask
 from adapters.bureau.rows import Rows
-from adapters.bureau.rules import RULES, WITHHELD
+from adapters.bureau.rules import RULES
 from adapters.bureau.runs import read_parts, together, write_run
 from adapters.tables.profile import Profile
 from adapters.tables.reading import open_table
+from adapters.tables.rules import WITHHELD
 from audit import records
 from examples import generate
 from proto.vectors.make import old_number, uscc
+from tests.flows.parties import open_source
 from xinyi import checks
 from xinyi.errors import Invalid, UsageInvalid
 from xinyi.identifiers import organisation_check_character, uscc_check_character
@@ -76,7 +78,7 @@ def inspected(tmp_path: Path, lines: list[list[str]]) -> Rows:
 
 def test_the_2018_list_is_classified_to_the_last_row(tmp_path: Path) -> None:
     """The acceptance figures of the bundled list, and what became of each group."""
-    table = sources.open_source(JIANGXI, "jiangxi-2018", "")
+    table = open_source(JIANGXI, "jiangxi-2018")
     report = describe(inspection.inspect(table, lambda n: None, mend=tmp_path / "mend.csv"))
     groups = {
         g["group"]: (g["rows"], {o: n for o, n in g["outcomes"].items() if n}) for g in report["identifiers"]
@@ -387,7 +389,7 @@ def test_generated_cities_hold_clean_rows_alone(tmp_path: Path) -> None:
     generate.write(one, 12_000, 3)
     generate.write(two, 12_000, 3)
     assert one.read_bytes() == two.read_bytes()
-    rows = inspection.inspect(sources.open_source(one, "city-grades", ""), lambda n: None)
+    rows = inspection.inspect(open_source(one, "city-grades"), lambda n: None)
     assert (rows.tally.rows, rows.tally.records, dict(rows.tally.rules)) == (12_000, 12_000, {})
     assert rows.organisations.found() == []
 

@@ -28,6 +28,8 @@ from adapters.bureau.submission import list_editions
 from adapters.party.gateway import GatewayClient
 from adapters.party.home import Home
 from adapters.tables.landing import SqlTarget
+from adapters.tables.profile import Profile, find_profile
+from adapters.tables.reading import Table, open_table
 from audit import buckets, records
 from tests.chain import serialised
 from tests.world import APPROVER, MAKER, World
@@ -50,6 +52,11 @@ Truth = dict[str, Cells]
 #: (new, changed or gone; identifier; cells)
 Change = tuple[str, str, Cells]
 NOTHING: Cells = ("", "", "", "")
+
+
+def open_source(file: Path, profile: str) -> Table:
+    """As the bureau's commands open a file; it is closed with the test's process."""
+    return open_table(file, find_profile(profile, sources.PROFILES, Profile), encoding="")
 
 
 def profile(folder: Path, *, changes: bool) -> Path:
@@ -143,7 +150,7 @@ class Bureau:
 
         def work(client: GatewayClient) -> publishing.Published:
             told = profile(self.folder, changes=kind != FULL and not whole)
-            table = sources.open_source(file, str(told), "")
+            table = open_source(file, str(told))
             month = sources.parse_period(period)
             return publishing.publish(
                 self.maker, client, table, self.product, month, lambda *_: None, kind=kind, **of_kind

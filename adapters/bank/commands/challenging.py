@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from adapters.bank.commands.options import check_askable
+from adapters.bank.commands.options import check_askable, confirmed
 from adapters.bank.ending import end
 from adapters.party.terminal import HomeOption, JsonOption
-from xinyi.terminal import notices, outcome, print_json, progress, table
+from xinyi.terminal import Exit, notices, outcome, print_json, progress, table
 
 if TYPE_CHECKING:
     from adapters.bank.lending.opening import Draft
@@ -89,8 +89,9 @@ def open_rows(
             draft = _draft(opened, drawn)
             _say(draft)
             check_askable(yes=yes)
-            if not yes:
-                typer.confirm("Open them?", abort=True, err=True)
+            if not yes and not confirmed("Open them?"):
+                notices.print("not agreed: nothing was opened")
+                raise typer.Exit(Exit.NOTHING)
             answer = opening.keep(opened, draft)
         _write(output, answer.opening.SerializeToString(deterministic=True))
         send_answer(gateway, answer.answer)

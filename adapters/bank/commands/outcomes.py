@@ -47,6 +47,7 @@ def report_loans(
     from adapters.bank.lending.events import EventRows
     from adapters.bank.lending.reading import open_loans
     from adapters.bank.lending.reliance import open_reliances
+    from adapters.bank.lending.reporting import prove
     from xinyi.days import today
     from xinyi.errors import Unknown, UsageInvalid
 
@@ -69,7 +70,7 @@ def report_loans(
         rows = EventRows(loans, reliances, today())
         named = batch.number_of(loans.table, number)
         left_out = batches.left_out(named)
-        kept = batches.find(named, batch.source_of(rows))
+        kept = batches.find(named, loans.source())
         if kept is None:
             wanted = "" if dry_run else _choose(opened, agreement)
             making = bar.add_task("chunks", total=None)
@@ -98,8 +99,7 @@ def report_loans(
         if not done:
             sending = bar.add_task("chunks sent", total=len(kept.message.chunk_roots))
             submission.send(client, kept, lambda sent: bar.update(sending, completed=sent))
-        if kept.log_index is None and (proof := LendingClient(client).prove(kept.leaf, wait_s=wait)) is not None:
-            kept.proven(proof)
+        prove(kept, LendingClient(client), wait_s=wait)
     presentation.show_receipt(kept, as_json=as_json)
     end(not done, "this batch was reported before: nothing was done")
 

@@ -132,6 +132,7 @@ def reports(
     """
     from adapters.bank.client import BankClient
     from adapters.bank.lending import presentation, standing
+    from adapters.bank.lending.batch import KeptBatches
     from adapters.bank.lending.client import LendingClient
     from adapters.bank.lending.kept import KeptTables
     from adapters.bank.lending.reporting import prove
@@ -142,7 +143,7 @@ def reports(
     with BankClient(opened) as client:
         way = LendingClient(client)
         found = standing.reports(way, parse_period(period) if period else None, as_of)
-        for kept in KeptTables(opened).unproven():
+        for kept in (*KeptTables(opened).unproven(), *KeptBatches(opened).unproven()):
             prove(kept, way, wait_s=0)
     if as_json:
         print_json(asdict(found))

@@ -9,7 +9,7 @@ import hashlib
 import time
 from collections.abc import Sequence
 
-from adapters.bank.lending.client import LendingClient
+from adapters.bank.lending.client import LendingClient, is_final
 from audit.envelope import parse_strict, seal
 from audit.keys import is_person
 from xinyi import files
@@ -51,8 +51,9 @@ def answer(client: LendingClient, document: bytes, reason: str, outcomes: Sequen
         files.write_atomically(kept, sealed.SerializeToString(deterministic=True))
     try:
         acknowledgement = client.answer_questions(sealed)
-    except Refused:
-        kept.unlink()  # a later attempt is another document
+    except Refused as error:
+        if error.sealed and is_final(error):
+            kept.unlink()  # a later attempt is another document
         raise
     files.write_atomically(
         kept.with_suffix(".acknowledgement.dsse"),

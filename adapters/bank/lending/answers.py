@@ -57,6 +57,11 @@ class Answers:
         path = self.path / _PROOF
         return TlogProof.decode(path.read_bytes()).index if path.exists() else None
 
+    @property
+    def unproven(self) -> bool:
+        """Receipted, but without a proof of the log yet."""
+        return (self.path / _RECEIPT).exists() and not (self.path / _PROOF).exists()
+
     def answered(self, acknowledgement: envelope_pb2.Envelope, receipt: envelope_pb2.Envelope) -> None:
         """Keeps what was verified. The receipt comes last: with it, all is there."""
         self._keep(_ACKNOWLEDGEMENT, acknowledgement.SerializeToString(deterministic=True))

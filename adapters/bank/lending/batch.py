@@ -25,20 +25,21 @@ from typing import Any
 
 from adapters.bank.lending.answers import Answers, locked, making, read_envelope
 from adapters.bank.lending.events import EventRows
+from adapters.bank.lending.scratch import open_scratch
 from adapters.party.home import Home
 from adapters.tables.reading import Table
 from audit import merkle, outcomes
 from audit.envelope import digest, parse_strict, seal
 from audit.records import CHUNK_RECORDS, SALT_BYTES, chunk_entry
 from xinyi import files
-from xinyi.errors import Contradiction
+from xinyi.errors import Contradiction, Unavailable
 from xinyi.fields import check_name
 from xinyi.lending import check_outcome_batch
 from xinyi.v1 import edition_pb2, envelope_pb2, lending_pb2
 
 BATCH, CHUNKS, QUALITY = "batch.dsse", "chunks.db", "quality.json"
 _ROWS = "rows.db"
-#: A scratch file: nobody reads it after a crash. Sorting spills into the folder, not into memory.
+_CACHE_KIB = 16_384
 _EVENTS = """CREATE TABLE events (
     id TEXT, line INTEGER, stage INTEGER, amount INTEGER, salt BLOB, record BLOB, taxpayer TEXT, consent BLOB
 )"""
@@ -46,7 +47,6 @@ _EVENTS = """CREATE TABLE events (
 _SHARED = """SELECT DISTINCT line FROM events WHERE consent IN (
     SELECT consent FROM events GROUP BY consent HAVING COUNT(DISTINCT taxpayer) > 1
 ) ORDER BY line"""
-_SCRATCH = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -16384; PRAGMA temp_store = FILE;"
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,6 @@ class KeptBatches:
     def __init__(self, home: Home) -> None:
         self.path = home.path / "lending" / "outcomes"
         self._home = home
-        files.make_directory(self.path)
 
     def lock(self) -> AbstractContextManager[None]:
         return locked(self.path, "batch.lock")
@@ -112,6 +111,9 @@ class KeptBatches:
         """Oldest first."""
         found = [KeptBatch.open(path.parent) for path in self.path.glob(f"*/{BATCH}") if path.parent.suffix != ".part"]
         return sorted(found, key=lambda kept: (kept.message.issued_at_ms, kept.path.name))
+
+    def unproven(self) -> list[KeptBatch]:
+        return [kept for kept in self.all() if kept.unproven]
 
     def making(self, number: str) -> AbstractContextManager[Path]:
         return making(self.path / f"{number}.part")
@@ -149,14 +151,17 @@ def make(
 
     Args: place — of `KeptBatches.making`; made — is told how many chunks are made.
 
-    Raises Invalid for a number that is none.
+    Raises Invalid for a number that is none, Unavailable where the disk is full.
     """
-    with closing(sqlite3.connect(place / _ROWS, isolation_level=None)) as scratch:
-        scratch.executescript(_SCRATCH + _EVENTS)
-        _take(scratch, rows)
-        roots, stages = _chunks(scratch, rows, place / CHUNKS, made)
-        for (line,) in scratch.execute(_SHARED):
-            rows.file.tally.recount(line, "authorisation.shared")
+    try:
+        with closing(open_scratch(place / _ROWS, _CACHE_KIB)) as scratch:
+            scratch.execute(_EVENTS)
+            _take(scratch, rows)
+            roots, stages = _chunks(scratch, rows, place / CHUNKS, made)
+            for (line,) in scratch.execute(_SHARED):
+                rows.file.tally.recount(line, "authorisation.shared")
+    except sqlite3.OperationalError as error:
+        raise Unavailable(f"the events cannot be put in order in {place}: {error}", basis="batch.disk") from error
     (place / _ROWS).unlink()
     count = sum(events for events, _ in stages.values())
     batch = lending_pb2.OutcomeBatch(
@@ -166,7 +171,7 @@ def make(
         count=count,
         root=merkle.root(roots) if roots else b"",
         chunk_roots=roots,
-        source=source_of(rows),
+        source=rows.file.source(),
         issued_by=home.settings.holder,
         issued_at_ms=time.time_ns() // 1_000_000,
     )
@@ -181,17 +186,6 @@ def number_of(table: Table, number: str = "") -> str:
         check_name(number, "batch.number")
         return number
     return f"loans-{hashlib.sha256(table.sha256 + table.profile.sha256).hexdigest()[:16]}"
-
-
-def source_of(rows: EventRows) -> edition_pb2.SourceFile:
-    table = rows.file.table
-    return edition_pb2.SourceFile(
-        sha256=table.sha256,
-        size_bytes=table.size_bytes,
-        encoding=table.encoding,
-        profile_sha256=table.profile.sha256,
-        coverage=edition_pb2.SOURCE_COVERAGE_WHOLE,
-    )
 
 
 def _take(scratch: sqlite3.Connection, rows: EventRows) -> None:
@@ -221,9 +215,8 @@ def _chunks(
     """(chunk roots, stages). Where an id stands twice, rows that have it are taken out, and all is done anew: that is
     rare, and a search beforehand would cost every file as much."""
     while True:
-        place.unlink(missing_ok=True)
-        with closing(sqlite3.connect(place, isolation_level=None)) as chunks:
-            chunks.executescript(_SCRATCH + "CREATE TABLE chunks (number INTEGER PRIMARY KEY, data BLOB NOT NULL)")
+        with closing(open_scratch(place, _CACHE_KIB)) as chunks:
+            chunks.execute("CREATE TABLE chunks (number INTEGER PRIMARY KEY, data BLOB NOT NULL)")
             repeated = _write(scratch, chunks, made)
         if not repeated:
             break

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
+from adapters.bank.lending.scratch import open_scratch
 from adapters.bank.lending.staging import Leaf, Staging, unpack_counted
 from audit.lending_tree import PAGE, LendingTree, page_of
 from audit.sum_tree import Lanes
@@ -66,10 +66,7 @@ class _Rows:
         self._path = path
 
     def __enter__(self) -> _Rows:
-        self._path.unlink(missing_ok=True)
-        self._db = sqlite3.connect(self._path, isolation_level=None)
-        for setting in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -4096"):
-            self._db.execute(f"PRAGMA {setting}")
+        self._db = open_scratch(self._path, 4096)
         self._db.execute(_CREATE)
         self._db.execute("BEGIN")
         return self

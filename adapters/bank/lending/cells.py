@@ -15,7 +15,7 @@ from typing import Any
 from adapters.bank.lending import profile as profiles
 from adapters.bank.lending.profile import LoanProfile
 from adapters.bank.lending.quality import Tally
-from adapters.bank.lending.rules import OF_FIELD
+from adapters.bank.lending.rules import OF_WORD
 from xinyi.errors import Invalid
 from xinyi.fields import check_name
 from xinyi.lending import CURRENCIES, MAX_SUM, check_product, check_reference
@@ -259,7 +259,7 @@ def _words(field: str, profile: LoanProfile, known: dict[str, Any]) -> Callable[
     def read(text: str) -> tuple[Any, str]:
         word = profile.word(field, text)
         if word not in known:
-            raise Broken(OF_FIELD[field])
+            raise Broken(OF_WORD[field])
         return known[word], f"{text!r} is {word}" if word != text else ""
 
     return read

@@ -83,8 +83,12 @@ class LendingClient:
 
     def answer_questions(self, sealed: envelope_pb2.Envelope) -> Opened[exchange_pb2.Acknowledgement]:
         call = self._gateway.wrap(sealed)
-        with errors_restored():
-            response = self._stub().AnswerQuestions(pb.AnswerQuestionsRequest(call=call), timeout=UNARY_DEADLINE_S)
+        try:
+            with errors_restored():
+                response = self._stub().AnswerQuestions(pb.AnswerQuestionsRequest(call=call), timeout=UNARY_DEADLINE_S)
+        except ExchangeError as error:
+            self._gateway.refusal(error)  # what is kept as evidence must be the gateway's own
+            raise
         return self._gateway.accept(response.answer, sealed)
 
     def _stub(self) -> LendingServiceStub:

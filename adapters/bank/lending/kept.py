@@ -111,8 +111,7 @@ class KeptTables:
         ]
 
     def unproven(self) -> list[KeptTable]:
-        """Receipted, but without a proof of the log yet."""
-        return [kept for kept in self.all() if kept.receipt is not None and kept.log_index is None]
+        return [kept for kept in self.all() if kept.unproven]
 
     def digest_of(self, digits: str) -> bytes:
         """The digest of one of these tables, by its first digits; all 64 of any table, as another machine may have

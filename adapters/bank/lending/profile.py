@@ -161,12 +161,3 @@ def _fields_of(event: EventProfile) -> set[str]:
     if any(expression.endswith(" + term") for expression in event.date):
         dates.add("term")
     return dates | set(event.when) | {field for field in (event.amount, event.balance, event.credit_line) if field}
-
-
-def find_profile(name: str) -> LoanProfile:
-    """A profile file, or one of those that come with the program, by name. Raises Invalid."""
-    shipped = {path.stem: path for path in PROFILES.glob("*.toml")}
-    path = shipped.get(name, Path(name))
-    if not name or not path.is_file():
-        raise UsageInvalid(f"no profile {name!r}; shipped: {', '.join(sorted(shipped))}", basis="profile.file")
-    return LoanProfile.load(path)

@@ -12,16 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from adapters.bank.lending.rules import (
-    ACCEPTED,
-    OUTCOMES,
-    RULE_SET,
-    RULES,
-    WARNED,
-    WITHHELD,
-    outcome_of,
-    outcome_word,
-)
+from adapters.bank.lending.rules import RULE_SET, RULES, outcome_of
+from adapters.tables.rules import ACCEPTED, OUTCOMES, WARNED, WITHHELD, outcome_word
 from xinyi import files
 from xinyi.v1 import edition_pb2
 
@@ -76,11 +68,6 @@ class Tally:
         """Values that were interpreted. Args: how — quotes the profile, never a row."""
         if rows:
             self.readings[field, how] += rows
-
-    @property
-    def reported(self) -> int:
-        """Rows that go on."""
-        return self.outcomes[ACCEPTED] + self.outcomes[WARNED]
 
     def sealed(self) -> list[edition_pb2.RuleCount]:
         """As a table states it."""

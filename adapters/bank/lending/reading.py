@@ -18,14 +18,16 @@ from adapters.bank.lending import cells
 from adapters.bank.lending import profile as profiles
 from adapters.bank.lending.profile import LoanProfile
 from adapters.bank.lending.quality import KeptRows, Tally
-from adapters.bank.lending.rules import ACCEPTED, RULES, WARNED, outcome_of
+from adapters.bank.lending.rules import RULES, outcome_of
 from adapters.tables import opening
 from adapters.tables.identity import KINDS, find_doubtful, identify
+from adapters.tables.profile import find_profile
 from adapters.tables.reading import Table
+from adapters.tables.rules import ACCEPTED, WARNED
 from xinyi import identifiers
 from xinyi.errors import Invalid
 from xinyi.settings import LOANS_PASSWORD
-from xinyi.v1 import lending_pb2, records_pb2
+from xinyi.v1 import edition_pb2, lending_pb2, records_pb2
 
 _USCC = records_pb2.IDENTIFIER_KIND_USCC
 
@@ -120,6 +122,16 @@ class LoanFile:
             self._fixed[name] = column[word]
             if word in column.broken:
                 raise Invalid(f"profile {profile.name}: {word!r} is no value of {name}", basis="profile.fixed")
+
+    def source(self) -> edition_pb2.SourceFile:
+        table = self.table
+        return edition_pb2.SourceFile(
+            sha256=table.sha256,
+            size_bytes=table.size_bytes,
+            encoding=table.encoding,
+            profile_sha256=table.profile.sha256,
+            coverage=edition_pb2.SOURCE_COVERAGE_WHOLE,
+        )
 
     def blocks(self) -> Iterator[Block]:
         """Rows that are empty, or have not as many cells as the heading, are counted and left out."""
@@ -230,7 +242,7 @@ def open_loans(
 
     Raises Invalid, UsageInvalid; Unavailable where a database is.
     """
-    found = profiles.find_profile(profile)
+    found = find_profile(profile, profiles.PROFILES, LoanProfile)
     with ExitStack() as stack:
         made = opening.opened(source, found, encoding, table=table, query=query, secret=LOANS_PASSWORD)
         opened = stack.enter_context(made)

@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 from adapters.bank.chain import CORRECTION, FULL, Chain, Link
 from adapters.bank.lending.reading import Relied
+from adapters.bank.lending.scratch import spill_into
 from adapters.bank.package import Trust, verify_package
 from adapters.bank.receipts import ACCEPTED, APPLIED, PARTIAL, RECEIVED, Receipts
 from adapters.bank.settings import BankSettings
@@ -97,6 +98,7 @@ class ProductReliances:
         self._by_period = by_period
         self._connection = sqlite3.connect(path, timeout=30, isolation_level=None)
         self._connection.executescript(_SETTINGS + _SCHEMA)
+        spill_into(self._connection, folder)
         self._editions: dict[int, _Edition] = {}
         self._spans: dict[str, _Span | None] = {}
         #: (sequence, first edition that was wrong) of every CORRECTION.

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from adapters.bank.lending.answers import Answers
 from adapters.bank.lending.building import build
 from adapters.bank.lending.client import Way, is_final
 from adapters.bank.lending.kept import KeptTable, KeptTables
@@ -123,7 +124,7 @@ class Rows(Protocol):
         ...
 
     def source(self) -> edition_pb2.SourceFile:
-        """Known once all were given."""
+        """Known from the start."""
         ...
 
     def rules(self) -> Iterable[edition_pb2.RuleCount]:
@@ -206,7 +207,7 @@ def send(kept: KeptTable, way: Way, *, wait_s: float = 0) -> lending_pb2.TableRe
     return answered.receipt.message
 
 
-def prove(kept: KeptTable, way: Way, *, wait_s: float) -> int | None:
+def prove(kept: Answers, way: Way, *, wait_s: float) -> int | None:
     """Index of its entry in the log, the proof kept; None where the log has not published it in time."""
     if kept.log_index is None and (proof := way.prove(kept.leaf, wait_s=wait_s)) is not None:
         kept.proven(proof)

@@ -7,49 +7,19 @@ it stands, or may not leave. WITHHELD: about a natural person; nothing but row, 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 
+from adapters.tables.rules import ACCEPTED, QUARANTINED, READING_RULES, REJECTED, WARNED, WITHHELD, Rule
 from xinyi.v1 import edition_pb2
 
 RULE_SET = "loan-rules/1"
-
-ACCEPTED = edition_pb2.ROW_OUTCOME_ACCEPTED
-WARNED = edition_pb2.ROW_OUTCOME_WARNED
-QUARANTINED = edition_pb2.ROW_OUTCOME_QUARANTINED
-REJECTED = edition_pb2.ROW_OUTCOME_REJECTED
-WITHHELD = edition_pb2.ROW_OUTCOME_WITHHELD
-OUTCOMES = (ACCEPTED, WARNED, QUARANTINED, REJECTED, WITHHELD)
 
 #: A single loan may leave the bank with the borrower's consent alone.
 CONSENT = "outcome.authorisation"
 CONSENT_BASIS = "征信业管理条例 art. 29 ¶2"
 
-
-@dataclass(frozen=True)
-class Rule:
-    outcome: edition_pb2.RowOutcome
-    #: What is wrong, and what to do about it, for the bank's operator.
-    says: str
-    #: Article it rests on, where it is one of law.
-    basis: str = ""
-
-
 RULES = {
-    "row.columns": Rule(REJECTED, "the row has another number of cells than the heading"),
-    "id.missing": Rule(REJECTED, "no identifier"),
-    "id.spreadsheet_number": Rule(REJECTED, "a spreadsheet made a number of the identifier: format as text"),
-    "id.normalised": Rule(WARNED, "full-width characters, blanks or lower case in the identifier were mended"),
-    "id.uscc_form": Rule(REJECTED, "18 characters, but not the form of a USCC"),
-    "id.uscc_check": Rule(REJECTED, "the check character of the USCC is wrong"),
-    "id.uscc_organisation": Rule(WARNED, "the USCC holds, the organisation code inside it does not"),
-    "id.old_number": Rule(WARNED, "old 15-character taxpayer number"),
-    "id.two_readings": Rule(WARNED, "old taxpayer number that could also be read as a registration number"),
-    "id.ambiguous": Rule(QUARANTINED, "taxpayer number or registration number: the column does not say"),
-    "id.registration_number": Rule(QUARANTINED, "a registration number in a column of taxpayer numbers"),
-    "id.taxpayer_number": Rule(QUARANTINED, "a taxpayer number in a column of registration numbers"),
-    "id.fifteen_check": Rule(REJECTED, "15 characters that are no taxpayer and no registration number"),
-    "id.length": Rule(REJECTED, "neither 15 nor 18 characters"),
+    **READING_RULES,
     "person.identifier": Rule(WITHHELD, "the identifier is, or may be, a natural person's: leave its loans out"),
     "loan.reference": Rule(
         REJECTED,
@@ -134,15 +104,11 @@ RULES = {
     "outcome.corrects": Rule(REJECTED, "what it corrects or voids is missing, no event's id, or its own"),
 }  # fmt: skip
 
-#: field → the rule that a cell breaks which cannot be read
-OF_FIELD = {
-    "reference": "loan.reference", "product": "loan.product", "guarantee": "loan.guarantee",
-    "industry": "loan.industry", "district": "loan.district", "first_time": "loan.first_time", "rate": "loan.rate",
-    "term": "loan.term", "branch": "loan.branch", "currency": "loan.currency", "grade": "grade.unknown",
+#: Field of words → the rule that a cell breaks whose word no profile knows.
+OF_WORD = {
+    "guarantee": "loan.guarantee", "first_time": "loan.first_time", "grade": "grade.unknown",
     "newly_granted": "flag.word", "voids": "flag.word", "refused": "flag.word", "loan_class": "row.loan_class",
     "stage": "outcome.stage",
-    "outcome_id": "outcome.id", "corrects": "outcome.corrects", "reason_code": "outcome.reason_code",
-    "days_overdue": "outcome.days_overdue",
 }  # fmt: skip
 
 
@@ -154,8 +120,3 @@ def outcome_of(rules: Iterable[str]) -> edition_pb2.RowOutcome:
 @lru_cache(maxsize=4096)
 def _gravest(rules: tuple[str, ...]) -> edition_pb2.RowOutcome:
     return max((RULES[rule].outcome for rule in rules), default=ACCEPTED)
-
-
-def outcome_word(outcome: edition_pb2.RowOutcome) -> str:
-    """ "accepted", "warned", …"""
-    return edition_pb2.RowOutcome.Name(outcome).removeprefix("ROW_OUTCOME_").lower()

@@ -26,14 +26,7 @@ class LoanRows:
         self._file.leave_out(line, rule)
 
     def source(self) -> edition_pb2.SourceFile:
-        table = self._file.table
-        return edition_pb2.SourceFile(
-            sha256=table.sha256,
-            size_bytes=table.size_bytes,
-            encoding=table.encoding,
-            profile_sha256=table.profile.sha256,
-            coverage=edition_pb2.SOURCE_COVERAGE_WHOLE,
-        )
+        return self._file.source()
 
     def rules(self) -> list[edition_pb2.RuleCount]:
         return self._file.tally.sealed()

@@ -6,7 +6,6 @@ It holds taxpayers: private as everything in a home, and gone once the table is 
 from __future__ import annotations
 
 import os
-import sqlite3
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from adapters.bank.lending.reading import LoanLine
+from adapters.bank.lending.scratch import open_scratch
 from audit.lending_tree import SALT_BYTES, commitment
 from audit.records import varint
 from xinyi.errors import Invalid
@@ -63,12 +63,7 @@ class Staging:
         self._form = _form(len(self.dimensions))
 
     def __enter__(self) -> Staging:
-        # What the database puts into files of its own while it sorts lies beside it, not in a folder of all.
-        os.putenv("SQLITE_TMPDIR", str(self._path.parent))
-        self._path.unlink(missing_ok=True)
-        self._db = sqlite3.connect(self._path, isolation_level=None)
-        for setting in ("journal_mode = OFF", "synchronous = OFF", f"cache_size = -{_CACHE_KIB}"):
-            self._db.execute(f"PRAGMA {setting}")
+        self._db = open_scratch(self._path, _CACHE_KIB)
         self._db.execute(
             "CREATE TABLE rows (taxpayer TEXT, kind INTEGER, reference TEXT, line INTEGER, record BLOB, counted BLOB)"
         )

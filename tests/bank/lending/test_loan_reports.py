@@ -45,7 +45,7 @@ async def test_what_has_no_consent_stays_and_the_rest_arrives(tmp_path: Path) ->
         event(8),
         event(8, 发生日期="2018-03-02"),
         event(9, 授权书摘要=f"{6:064x}", 阶段="申请", 发生金额="", 余额="", 五级分类=""),
-        event(10, 发生日期=(today() + timedelta(1)).isoformat()),
+        event(10, 发生日期=(today() + timedelta(2)).isoformat()),
     ]
     file = write_csv(tmp_path / "events.csv", rows, "gb18030")
     async with city(tmp_path) as world:

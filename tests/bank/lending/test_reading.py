@@ -12,7 +12,8 @@ import pytest
 from adapters.bank.lending.lines import LoanLines
 from adapters.bank.lending.profile import PROFILES
 from adapters.bank.lending.reading import LoanLine, Relied, open_loans
-from adapters.bank.lending.rules import RULES, outcome_word
+from adapters.bank.lending.rules import RULES
+from adapters.tables.rules import outcome_word
 from proto.vectors.make import old_number, uscc
 from tests.bank.lending.loan_files import loan, write_csv, write_sqlite, write_xlsx
 from xinyi.errors import Invalid, UsageInvalid

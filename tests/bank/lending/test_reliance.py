@@ -114,7 +114,8 @@ def test_the_edition_counts_and_not_the_rows_word(offers: Offers, tmp_path: Path
     edition = offers.edition(subjects=firms(0, 10))
     offers.receive(edition)
     land(bank, f"sqlite:///{tmp_path / 'bank.db'}")
-    day = today().isoformat()
+    now = today()
+    day = now.isoformat()
     rows = [
         loan(1, 放款日期=day, 纳税信用级别="B级"),
         loan(2, 放款日期=day, 纳税信用级别="A级"),
@@ -128,11 +129,11 @@ def test_the_edition_counts_and_not_the_rows_word(offers: Offers, tmp_path: Path
             return [line.row for line in LoanLines(file, period, reliances)], file.tally
 
     # The application of a loan came before the edition that the grant relied on.
-    before = (today() - timedelta(3)).isoformat()
+    before = (now - timedelta(3)).isoformat()
     events = [event(1, 阶段="申请", 发生日期=before, 放款日期=day), event(1, 发生日期=day, 放款日期=day)]
     told = str(write_csv(tmp_path / "events.csv", events))
     with open_reliances(bank) as reliances, open_loans(told, "loan-events") as file:
-        found = [outcome for row in EventRows(file, reliances, today()) for outcome in row.outcomes]
+        found = [outcome for row in EventRows(file, reliances, now) for outcome in row.outcomes]
         readings = file.tally.readings
     assert [outcome.loan.HasField("reliance") for outcome in found] == [False, True]
     assert readings["reliance", "of no grade: the event lies before the edition came"] == 1
