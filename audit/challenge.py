@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from audit import merkle
 from audit.envelope import digest, parse_strict
-from audit.lending_tree import VerifiedFirm, verify_firm
+from audit.lending_tree import SealedTable, VerifiedFirm, verify_firm
 from audit.record_proof import check_approved
 from audit.records import commitment, leaf
 from audit.sampling import draw, fewest_found
@@ -151,7 +151,8 @@ def verify_opening(drawn: Drawn, opening: lending_pb2.Opening, policy: Policy) -
         raise DigestMismatch("the opening is for another challenge or table")
     # 2
     with _nothing_else():
-        firms = [verify_firm(drawn.table, firm) for firm in opening.firms]
+        table = SealedTable.of(drawn.table)
+        firms = [verify_firm(table, firm) for firm in opening.firms]
     # 3
     _check_drawn(drawn, firms)
     # 4

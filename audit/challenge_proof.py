@@ -18,6 +18,7 @@ from audit.entry_proof import EntryProof
 from audit.envelope import MAX_PAYLOAD_BYTES, Opened, digest, open_sealed
 from audit.exchanges import check_signer
 from audit.keys import Keyring, party_of
+from audit.lending_exchanges import INTAKES
 from audit.verification.findings import EvidenceMissing
 from audit.verification.policy import DOCUMENT, Policy
 from xinyi.errors import DigestMismatch, EncodingInvalid, ProofInvalid
@@ -25,8 +26,6 @@ from xinyi.v1 import envelope_pb2, exchange_pb2, lending_pb2
 
 M = TypeVar("M", bound=Message)
 
-#: What the log says when it takes in a table.
-INTAKES = ("lending.counted", "lending.held")
 #: What it says when a bank answered.
 ANSWERED = "challenge.answered"
 _DOCUMENTS = ("table", "challenge")

@@ -133,7 +133,7 @@ def replace_private_key(path: Path, waiting: Path, old: str) -> None:
     kept.unlink(missing_ok=True)
     kept.hardlink_to(path)
     waiting.replace(path)
-    files.sync_directory(path.parent)
+    files.sync(path.parent)
 
 
 _NAME = r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?"

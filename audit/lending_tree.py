@@ -18,8 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from bisect import bisect_right
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 
@@ -171,35 +170,48 @@ def opened_firm(index: int, salt: bytes, record: bytes, proof: Opened, lanes: La
 
 
 @dataclass(frozen=True)
+class SealedTable:
+    """A table, and what every opened enterprise of it is held against."""
+
+    message: lending_pb2.LendingTable
+    layout: Layout
+    lanes: Lanes
+    root: Node
+
+    @classmethod
+    def of(cls, table: lending_pb2.LendingTable) -> SealedTable:
+        """Raises ProofInvalid for more lanes than there can be, Invalid where a sum is out of range."""
+        layout = Layout.of(table)
+        if layout.lanes > MOST_LANES:
+            raise ProofInvalid("the table has more cells than a leaf can name", basis="sums.page")
+        return cls(table, layout, Lanes(layout.lanes), sealed_root(table))
+
+
+@dataclass(frozen=True)
 class VerifiedFirm:
     """One enterprise's rows, proven under a table's root."""
 
     index: int
     firm: lending_pb2.FirmLending
-    #: Its first row's number in the table, from 0; it holds as many as it has.
-    first_row: int
-    #: What lies before it, by lane, for units other than rows.
+    #: What lies before it, by lane: of lane 0, its first row's number in the table, from 0.
     before: list[int]
     sums: dict[int, int]
 
 
-def verify_firm(table: lending_pb2.LendingTable, opened: lending_pb2.OpenedFirm) -> VerifiedFirm:
+def verify_firm(sealed: SealedTable, opened: lending_pb2.OpenedFirm) -> VerifiedFirm:
     """
     1. the record is what its commitment commits to, and valid, 2. it adds what the page says, 3. the page is where it
     says, under the table's root and in its sums.
 
     Raises DigestMismatch, ProofInvalid, EncodingInvalid or Invalid: what is shown is not what was sealed.
     """
-    layout = Layout.of(table)
-    if layout.lanes > MOST_LANES:
-        raise ProofInvalid("the table has more cells than a leaf can name", basis="sums.page")
-    lanes = Lanes(layout.lanes)
+    table, lanes = sealed.message, sealed.lanes
     page_number, place = divmod(opened.index, PAGE)
     pages = -(-table.firms // PAGE)
     full = PAGE if page_number < pages - 1 else table.firms - (pages - 1) * PAGE
     if not opened.index < table.firms or len(opened.page) != full:
         raise ProofInvalid("the page is not one of the table's", basis="sums.page")
-    page = [_page_entry(told, layout.lanes) for told in opened.page]
+    page = [_page_entry(told, lanes.count) for told in opened.page]
     if any(before >= after for (before, _), (after, _) in pairwise(page)):
         raise ProofInvalid("the leaves are not in ascending order", basis="sums.page")
     # 1
@@ -210,7 +222,7 @@ def verify_firm(table: lending_pb2.LendingTable, opened: lending_pb2.OpenedFirm)
     if any(row.loan.currency != table.currency for row in firm.rows):
         raise ProofInvalid("a row is in another currency than the table", basis="sums.currency")
     # 2
-    sums = layout.sums(firm)
+    sums = sealed.layout.sums(firm)
     if sums != page[place][1]:
         raise ProofInvalid("the rows add something else than what was counted for them", basis="sums.leaf")
     # 3
@@ -220,12 +232,12 @@ def verify_firm(table: lending_pb2.LendingTable, opened: lending_pb2.OpenedFirm)
             total[lane] = total.get(lane, 0) + value
     path = [Node(node.hash, _packed(node.sums, lanes)) for node in opened.path]
     digest = page_digest(entry(made, told) for made, told in page)
-    check_path(lanes, digest, lanes.pack(total.items()), page_number, pages, path, sealed_root(table))
+    check_path(lanes, digest, lanes.pack(total.items()), page_number, pages, path, sealed.root)
     before = _before(lanes, page_number, pages, path)
     for _, told in page[:place]:
         for lane, value in told.items():
             before[lane] += value
-    return VerifiedFirm(opened.index, firm, before[0], before, sums)
+    return VerifiedFirm(opened.index, firm, before, sums)
 
 
 def _page_entry(told: lending_pb2.PageEntry, lanes: int) -> tuple[bytes, dict[int, int]]:
@@ -253,9 +265,3 @@ def _before(lanes: Lanes, page: int, pages: int, path: Sequence[Node]) -> list[i
             next(rest)
         place, last = place >> 1, last >> 1
     return lanes.unpack(total)
-
-
-def holders(totals: Iterable[int], units: Iterable[int]) -> Iterator[int]:
-    """The leaf that holds each unit. Args: totals — of a lane, running, after each leaf; units — from 0, ascending."""
-    running = list(totals)
-    return (bisect_right(running, unit) for unit in units)

@@ -73,6 +73,11 @@ def inclusion_proof(node: NodeReader, index: int, size: int) -> list[bytes]:
     return path(index, 0, size)
 
 
+def path_over(hashes: Sequence[bytes], index: int) -> list[bytes]:
+    """Audit path of one of these leaf hashes, or roots of equal, complete subtrees and a last smaller one."""
+    return inclusion_proof(lambda level, i: root(hashes[i << level : (i + 1) << level]), index, len(hashes))
+
+
 def consistency_proof(node: NodeReader, old: int, new: int) -> list[bytes]:
     """RFC 6962 §2.1.2 proof that the tree of `old` leaves begins the tree of `new`; empty for old = 0."""
     if not 0 <= old <= new:

@@ -20,7 +20,6 @@ from audit.records import CHUNK_RECORDS, MAX_CHUNK_BYTES, SALT_BYTES
 from xinyi.errors import DigestMismatch, EncodingInvalid, ProofInvalid
 from xinyi.v1 import lending_pb2, records_pb2
 
-LEAF_VERSION = b"\1"
 _DOMAIN = b"xinyi-outcome-v1\0"
 _sha256 = hashlib.sha256
 
@@ -28,10 +27,6 @@ _sha256 = hashlib.sha256
 def commitment(salt: bytes, record: bytes) -> bytes:
     """Args: record — exact bytes of a LendingOutcome."""
     return _sha256(_DOMAIN + salt + record).digest()
-
-
-def leaf(outcome_commitment: bytes) -> bytes:
-    return LEAF_VERSION + outcome_commitment
 
 
 def leaf_hashes(commitments: Iterable[bytes]) -> list[bytes]:
@@ -123,12 +118,18 @@ def kept_commitments(salted: Iterable[records_pb2.SaltedRecord]) -> list[bytes]:
     return [commitment(entry.salt, entry.record) if entry.record else entry.salt for entry in salted]
 
 
-def check_kept(batch: lending_pb2.OutcomeBatch, number: int, salted: Sequence[records_pb2.SaltedRecord]) -> None:
-    """Rows of one chunk, withheld ones among them, are those that a batch seals there. Raises DigestMismatch."""
+def check_kept(
+    batch: lending_pb2.OutcomeBatch, number: int, salted: Sequence[records_pb2.SaltedRecord]
+) -> list[bytes]:
+    """Leaf hashes of the rows of one chunk, withheld ones among them, which are those that a batch seals there.
+
+    Raises DigestMismatch.
+    """
     hashes = leaf_hashes(kept_commitments(salted))
     known = number < len(batch.chunk_roots) and len(hashes) == chunk_size(batch, number)
     if not known or merkle.root(hashes) != batch.chunk_roots[number]:
         raise DigestMismatch("these are not the rows that the batch seals")
+    return hashes
 
 
 def verify_kept(
@@ -161,10 +162,9 @@ def prove(batch: lending_pb2.OutcomeBatch, chunk: bytes, place: int) -> tuple[re
     """
     number, at = divmod(place, CHUNK_RECORDS)
     salted = records_pb2.Chunk.FromString(chunk).records
-    check_kept(batch, number, salted)
-    hashes = leaf_hashes(kept_commitments(salted))
-    path = [*_path(hashes, at), *_path(batch.chunk_roots, number)]
-    return salted[at], path
+    hashes = check_kept(batch, number, salted)
+    # A chunk's path goes on over the chunk roots: nodes of the tree.
+    return salted[at], [*merkle.path_over(hashes, at), *merkle.path_over(batch.chunk_roots, number)]
 
 
 def check_outcome(
@@ -180,11 +180,3 @@ def check_outcome(
     sealed = leaf_hashes([commitment(salted.salt, salted.record)])[0]
     merkle.check_inclusion(sealed, index, batch.count, path, batch.root)
     return parse_strict(salted.record, lending_pb2.LendingOutcome)
-
-
-def _path(hashes: Sequence[bytes], index: int) -> list[bytes]:
-    """Inclusion path over hashes. A chunk's path goes on over the chunk roots: nodes of the tree."""
-    row = list(hashes)
-    return merkle.inclusion_proof(
-        lambda level, i: merkle.root(row[i << level : (i + 1) << level]), index, len(row)
-    )

@@ -182,7 +182,8 @@ def make_all(
         left -= len(places)
         records = records_pb2.Chunk.FromString(data).records if places else []
         for place in places:
-            path = [*_path(chunk.leaf_hashes, place), *_path(sealed.chunk_roots, number)]
+            # A chunk's path goes on over the chunk roots: nodes of the tree.
+            path = [*merkle.path_over(chunk.leaf_hashes, place), *merkle.path_over(sealed.chunk_roots, number)]
             yield RecordProof(
                 manifest,
                 approval,
@@ -192,14 +193,6 @@ def make_all(
                 number * CHUNK_RECORDS + place,
                 tuple(path),
             )
-
-
-def _path(hashes: Iterable[bytes], index: int) -> list[bytes]:
-    """Inclusion path over hashes. A chunk's path goes on over the chunk roots: nodes of the tree."""
-    row = list(hashes)
-    return merkle.inclusion_proof(
-        lambda level, i: merkle.root(row[i << level : (i + 1) << level]), index, len(row)
-    )
 
 
 def check_approved(

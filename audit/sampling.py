@@ -61,17 +61,3 @@ def fewest_found(confidence: float, count: int, size: int) -> int:
         else:
             low = middle + 1
     return low
-
-
-def rows_needed(confidence: float, wrong: int, size: int) -> int:
-    """How many rows to draw, so that `wrong` rows would show with this confidence."""
-    if not 0 < confidence < 1 or not 0 < wrong <= size:
-        raise Invalid("a confidence between 0 and 1, and at least one wrong row", basis="sample.confidence")
-    low, high = 1, size
-    while low < high:
-        middle = (low + high) // 2
-        if chance_of_finding(wrong, middle, size) >= confidence:
-            high = middle
-        else:
-            low = middle + 1
-    return low

@@ -49,21 +49,21 @@ class Lanes:
         self.bytes = count * LANE_BITS // 8
         self._form = struct.Struct(f"<{count}Q")
         #: The highest bit of each lane.
-        self._full = sum(1 << LANE_BITS * lane + LANE_BITS - 1 for lane in range(count))
+        self._full = int.from_bytes((b"\0" * 7 + b"\x80") * count, "little")
 
     def pack(self, values: Iterable[tuple[int, int]]) -> int:
         """Args: values — lane and what it holds; a lane may come more than once.
 
         Raises Invalid for what no lane can hold.
         """
-        sums = 0
+        held = [0] * self.count
         for lane, value in values:
             if not 0 <= lane < self.count or not 0 <= value <= LANE_MAX:
                 raise Invalid(f"lane {lane} of {self.count} cannot hold {value}", basis="sums.range")
-            sums += value << LANE_BITS * lane
-            if sums & self._full:
+            held[lane] += value
+            if held[lane] > LANE_MAX:
                 raise Invalid(f"the sum in lane {lane} is out of range", basis="sums.range")
-        return sums
+        return int.from_bytes(self._form.pack(*held), "little")
 
     def join(self, packed: Mapping[int, int]) -> int:
         """Args: packed — first lane → what that and the next ones hold. Raises Invalid for what no lane can hold."""

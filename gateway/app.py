@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -38,6 +38,8 @@ from gateway.services.statistics import Statistics
 from gateway.services.subjects import Subjects
 from gateway.store import parties
 from gateway.store.db import Database, check_apart
+from xinyi.checks import CLOCKS_MS
+from xinyi.days import day_of
 from xinyi.errors import ExchangeError, Unavailable
 from xinyi.processes import Processes
 from xinyi.server import Health, listening, serve
@@ -151,6 +153,8 @@ class Service:
         )
         self._collector = Collector(gateway.reception, keep_days=settings.delivery.keep_days)
         self._workflows: Workflows | None = None
+        #: The day in China whose overdue challenges are all logged.
+        self._looked_on: date | None = None
         self._health = Health()
         self.port = 0
 
@@ -260,8 +264,14 @@ class Service:
             log.warning("refusals.not_counted", error=type(error).__name__)
 
     async def _log_unanswered(self) -> None:
+        """Behind midnight in China, not for the rest of a day: no challenge that comes in is overdue already."""
+        now_ms = self._gateway.clock()
+        if self._looked_on == day_of(now_ms):
+            return
         try:
             await log_unanswered(self._gateway.reception)
+            # By the clock of another gateway it may be yesterday still, and a challenge due on that day come in.
+            self._looked_on = day_of(now_ms - CLOCKS_MS)
         except (SQLAlchemyError, ExchangeError) as error:  # it is found again
             log.warning("challenges.not_looked_at", error=type(error).__name__)
 

@@ -109,7 +109,7 @@ def withdraw(target: str, delivery_id: str) -> bool:
     if not there and not complete.exists():
         return False
     complete.unlink(missing_ok=True)
-    files.sync_directory(outgoing)
+    files.sync(outgoing)
     for path in there:
         shutil.rmtree(path)
     return True

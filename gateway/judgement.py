@@ -28,6 +28,7 @@ from gateway.store import judgements, lending, tables
 from gateway.store import limits as table_limits
 from gateway.store import outcomes as store
 from gateway.store.db import Database
+from xinyi.lending import MAX_NAMED
 from xinyi.margins import ALL, TOTAL, value_of
 from xinyi.v1 import envelope_pb2, lending_pb2, lending_service_pb2, records_pb2
 from xinyi.v1.lending_pb2 import (
@@ -38,8 +39,6 @@ from xinyi.v1.lending_pb2 import (
 
 #: Rows whose copies are looked for, and written, at a time: other writers never wait long.
 PAGE = 16 * CHUNK_RECORDS
-#: Findings that a receipt names.
-MOST_FINDINGS = 10_000
 
 
 @dataclass(frozen=True)
@@ -126,7 +125,7 @@ class Judge:
             )
 
     def _findings(self, conn: Connection) -> list[lending_pb2.OutcomeFinding]:
-        found = judgements.findings(conn, self.document, self.identity, MOST_FINDINGS)
+        found = judgements.findings(conn, self.document, self.identity, MAX_NAMED)
         return [_finding(*one) for one in found]
 
     def drop(self) -> None:
@@ -162,32 +161,24 @@ class Judge:
     def _recheck_editions(self) -> set[str]:
         """Rows that waited for an edition: what is in question now. Their loans are judged anew."""
         editions, loans = Editions(), set()
+        terms: dict[bytes, lending_service_pb2.ReportingTerms] = {}
         with self.database.reading() as conn:
             waited = judgements.editions_waited_for(conn, self.bank, self.document, self.identity)
             come = [digest for digest in waited if editions.find(conn, digest) is not None]
             for page in judgements.rows_waiting(conn, self.bank, self.document, self.identity, come):
-                for row, outcome in self._outcomes(page):
-                    relied = Relied.of(outcome)
-                    assert relied is not None  # or it would not wait
-                    with self.database.reading() as other:
+                with self.database.reading() as other:
+                    for row, outcome in _outcomes(other, page):
+                        relied = Relied.of(outcome)
+                        assert relied is not None  # or it would not wait
+                        if row.document not in terms:
+                            terms[row.document] = _terms(other, row.document)
                         fault = find_fault(
                             other, editions, relied, outcome.loan.reliance.commitment, outcome.event_date
                         )
-                        own = fault or rules.find_implausible(outcome, _terms(other, row.document))
-                    self._own[row.document, row.place] = own
-                    loans.add(row.loan)
+                        own = fault or rules.find_implausible(outcome, terms[row.document])
+                        self._own[row.document, row.place] = own
+                        loans.add(row.loan)
         return loans
-
-    def _outcomes(self, rows: Sequence[Any]) -> Iterator[tuple[Any, lending_pb2.LendingOutcome]]:
-        """Rows in the order of their chunks, with their content: each chunk is read once."""
-        for (document, number), of_chunk in groupby(rows, lambda row: (row.document, row.place // CHUNK_RECORDS)):
-            with self.database.reading() as conn:
-                data = store.find_chunk(conn, document, number)
-            assert data is not None  # staged before its rows were judged
-            records = records_pb2.Chunk.FromString(data).records
-            for row in of_chunk:
-                record = records[row.place % CHUNK_RECORDS].record
-                yield row, lending_pb2.LendingOutcome.FromString(record)
 
     # ── loans ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -358,6 +349,16 @@ def _is_copy(row: Any, verdicts: Sequence[Verdict]) -> bool:
     """Whether another row stands for its id, or none."""
     state = verdicts[-1][0] if verdicts else row.state
     return state not in rules.STANDING
+
+
+def _outcomes(conn: Connection, page: Sequence[Any]) -> Iterator[tuple[Any, lending_pb2.LendingOutcome]]:
+    """Rows of a page with their content, in the order of their chunks: each chunk is read once for the page."""
+    for (document, number), of_chunk in groupby(page, lambda row: (row.document, row.place // CHUNK_RECORDS)):
+        data = store.find_chunk(conn, document, number)
+        assert data is not None  # staged before its rows were judged
+        records = records_pb2.Chunk.FromString(data).records
+        for row in of_chunk:
+            yield row, lending_pb2.LendingOutcome.FromString(records[row.place % CHUNK_RECORDS].record)
 
 
 def _terms(conn: Connection, document: bytes) -> lending_service_pb2.ReportingTerms:

@@ -25,7 +25,6 @@ from audit.bulk import insert_rows, insert_values
 from audit.records import CHUNK_RECORDS, blinder
 from gateway.reliances import Editions, Relied, find_fault
 from gateway.rules import outcomes as rules
-from gateway.rules.reporting import terms_of
 from gateway.store import editions, lending, tables
 from gateway.store import outcomes as store
 from gateway.store.db import Database
@@ -173,8 +172,7 @@ class Intake:
             batch = lending_pb2.OutcomeBatch.FromString(_find_begun(conn, digest).payload)  # verified when it began
             if batch.bank != party:
                 raise NotEntitled("a bank reports what it lent itself", basis="batch.bank")
-            row = lending.find_terms(conn, batch.agreement_id)
-            terms = rules.check_terms(terms_of(row) if row is not None else None)
+            terms = rules.check_terms(lending.find_terms(conn, batch.agreement_id))
             keys = editions.blinding_keys(conn)
             return cls(database, digest, batch, terms, store.staged(conn, digest), keys, crew)
 

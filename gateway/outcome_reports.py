@@ -16,7 +16,6 @@ from gateway.reception import Received, Reception
 from gateway.rules import outcomes as rules
 from gateway.rules.entitlement import check_in_force
 from gateway.rules.partners import check_right
-from gateway.rules.reporting import terms_of
 from gateway.store import editions, judgements, lending, parties, tables
 from gateway.store import outcomes as store
 from xinyi.days import day_of
@@ -116,8 +115,7 @@ def _check_place(conn: Connection, batch: lending_pb2.OutcomeBatch, now_ms: int)
     check_issue(batch, now_ms)
     check_right(parties.find_party(conn, batch.bank), "report")
     check_in_force(parties.find_agreement(conn, batch.agreement_id), batch.bank, day_of(now_ms))
-    row = lending.find_terms(conn, batch.agreement_id)
-    rules.check_terms(terms_of(row) if row is not None else None)
+    rules.check_terms(lending.find_terms(conn, batch.agreement_id))
     rules.check_place(batch, store.find_number(conn, batch.bank, batch.number))
 
 

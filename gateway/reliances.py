@@ -107,6 +107,8 @@ class Editions:
     def __init__(self) -> None:
         self._known: dict[bytes, Known] = {}
         self._chunks: OrderedDict[tuple[bytes, int], _Records] = OrderedDict()
+        #: (edition, moment) → corrections: what was published until a moment that is over stays what it was.
+        self._behind: dict[tuple[bytes, int], list[Known]] = {}
 
     def find(self, conn: Connection, manifest_digest: bytes) -> Known | None:
         """None where no such edition was published. That one was published never changes; that none was, may."""
@@ -136,6 +138,19 @@ class Editions:
         else:
             self._chunks.move_to_end(place)
         return held.find(key)
+
+    def corrections(self, conn: Connection, edition: Known, until_ms: int) -> list[Known]:
+        """Those of an edition that were published until a moment and not stopped; the oldest first."""
+        place = (edition.digest, until_ms)
+        if place not in self._behind:
+            found = []
+            for row in editions.corrections_of(conn, edition.row, (*DELIVERABLE, "STOPPED")):
+                stopped = row["state"] == "STOPPED" and row["changed_at_ms"] <= until_ms
+                correction = self.find(conn, row["manifest_digest"])
+                if correction is not None and correction.published_at_ms <= until_ms and not stopped:
+                    found.append(correction)
+            self._behind[place] = found
+        return self._behind[place]
 
 
 def find_fault(
@@ -178,30 +193,16 @@ def true_grades(
     """
     known = known or Editions()
     found: dict[tuple[bytes, bytes], Truth] = {}
-    behind: dict[bytes, list[Known]] = {}
     for one in relied:
         edition = known.find(conn, one.manifest_digest)
         if edition is None:
             continue
-        if one.manifest_digest not in behind:
-            behind[one.manifest_digest] = _corrections(conn, known, edition, until_ms)
         told = []
-        for correction in behind[one.manifest_digest]:
+        for correction in known.corrections(conn, edition, until_ms):
             same = correction.row["blinding_key"] == edition.row["blinding_key"]
             key = one.blinded_key if same else correction.blind(one.taxpayer_id.encode())
             if (record := known.record(conn, correction, key)) is not None:
                 told.append(record[1:])
         grade = true_grade(one.grade, one.evaluation_year, told)
         found[one.manifest_digest, one.blinded_key] = Truth(grade != one.grade, grade)
-    return found
-
-
-def _corrections(conn: Connection, known: Editions, edition: Known, until_ms: int) -> list[Known]:
-    """The oldest first."""
-    found = []
-    for row in editions.corrections_of(conn, edition.row, (*DELIVERABLE, "STOPPED")):
-        stopped = row["state"] == "STOPPED" and row["changed_at_ms"] <= until_ms
-        correction = known.find(conn, row["manifest_digest"])
-        if correction is not None and correction.published_at_ms <= until_ms and not stopped:
-            found.append(correction)
     return found

@@ -18,7 +18,7 @@ from gateway.judgement import Judge, Judgement, Limits
 from gateway.reception import Received, Reception
 from gateway.rules import lending as rules
 from gateway.rules.partners import check_right
-from gateway.rules.reporting import check_covers, terms_of
+from gateway.rules.reporting import check_covers
 from gateway.store import editions, parties, tables
 from gateway.store import lending as store
 from gateway.store import limits as table_limits
@@ -80,10 +80,7 @@ def _look(conn: Connection, table: lending_pb2.LendingTable, now_ms: int) -> _Lo
     today = day_of(now_ms)
     check_right(parties.find_party(conn, table.bank), "report")
     check_covers(parties.find_agreement(conn, table.agreement_id), table.bank, table.period, today)
-    terms_row = store.find_terms(conn, table.agreement_id)
-    terms = terms_of(terms_row) if terms_row is not None else None
-    rules.check_terms(table, terms, today)
-    assert terms is not None  # check_terms refused otherwise
+    terms = rules.check_terms(table, store.find_terms(conn, table.agreement_id), today)
     standing = store.standing(conn, table.bank, table.period, table.currency)
     named = store.find_table(conn, table.corrects) if table.corrects else None
     rules.check_place(table, named, standing)

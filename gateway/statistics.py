@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -28,7 +28,7 @@ from gateway.store.rows import Row
 from xinyi.errors import Conflict, DigestMismatch, Invalid, Unknown
 from xinyi.grade_columns import GradeColumns
 from xinyi.margins import ALL, NO_GRADE, SUMS, TOTAL, WITHDRAWN, grade_name, is_empty
-from xinyi.suppression import DEFINITIONS, Figures, Sums, publish
+from xinyi.suppression import CONSENTED, DEFINITIONS, Figures, Sums, content, publish
 from xinyi.v1 import edition_pb2, lending_pb2
 
 #: Stage → "grade", "true-grade", "grade-pair" → cells.
@@ -297,7 +297,7 @@ def _draft(
     old = open_statistics(conn, before)
     if until_ms < old.counted_until_ms:
         raise Conflict(f"version {old.version} counts until a later moment", basis="statistics.until")
-    if _says(old) == _says(draft):
+    if content(old) == content(draft):
         return None
     were = {
         row["bank"]: row["document"]
@@ -310,22 +310,8 @@ def _draft(
     return draft
 
 
-_OF_THE_VERSION: tuple[Literal["version", "counted_until_ms", "predecessor", "restatement"], ...] = (
-    "version", "counted_until_ms", "predecessor", "restatement",
-)  # fmt: skip
-
-
-def _says(version: lending_pb2.Statistics) -> bytes:
-    """All but what makes it this version."""
-    left = lending_pb2.Statistics()
-    left.CopyFrom(version)
-    for name in _OF_THE_VERSION:
-        left.ClearField(name)
-    return left.SerializeToString(deterministic=True)
-
-
 def _consented_margins(version: lending_pb2.Statistics) -> list[lending_pb2.PublishedMargin]:
-    return [margin for margin in version.margins if margin.dimension.startswith("consented/")]
+    return [margin for margin in version.margins if margin.dimension.startswith(CONSENTED)]
 
 
 def rerun(conn: Connection, document: bytes) -> lending_pb2.Statistics:

@@ -203,19 +203,20 @@ class Inquiry:
             entries=self._prove(list(self._acknowledged({digest: documents[digest]}).values())),
         )
         changed = judgements.verdicts(self._then, [(digest, row.place) for row in rows], b"")
-        for row in rows:
-            place = row.place
-            chunk = outcomes.find_chunk(self._then, digest, place // CHUNK_RECORDS)
+        for number, of_chunk in groupby(rows, lambda row: row.place // CHUNK_RECORDS):
+            chunk = outcomes.find_chunk(self._then, digest, number)
             if chunk is None:
                 raise Unavailable("rows of a batch are missing at the gateway", basis="batch.chunks")
-            salted, path = prove_outcome(sealed, chunk, place)
-            state, rule = changed.get((digest, place), (row.state, row.rule))
-            finding = None
-            if state != lending_pb2.REPORT_STATE_COUNTED:
-                finding = lending_pb2.OutcomeFinding(
-                    outcome_id=row.outcome_id, state=state, question=question(rule)
-                )
-            told.outcomes.append(pb.ProvenOutcome(outcome=salted, index=place, path=path, finding=finding))
+            for row in of_chunk:
+                place = row.place
+                salted, path = prove_outcome(sealed, chunk, place)
+                state, rule = changed.get((digest, place), (row.state, row.rule))
+                finding = None
+                if state != lending_pb2.REPORT_STATE_COUNTED:
+                    finding = lending_pb2.OutcomeFinding(
+                        outcome_id=row.outcome_id, state=state, question=question(rule)
+                    )
+                told.outcomes.append(pb.ProvenOutcome(outcome=salted, index=place, path=path, finding=finding))
         return told
 
     # ── documents and entries ──────────────────────────────────────────────────────────────────────────

@@ -32,7 +32,7 @@ def made_whole(folder: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
-    files.sync_directory(folder.parent)
+    files.sync(folder.parent)
 
 
 def write_export(folder: Path, pieces: Iterable[tuple[str, bytes]]) -> Iterator[int]:

@@ -164,7 +164,7 @@ class FolderReceipts:
         part = self._incoming / f"{name}.part"
         part.write_bytes(receipt)
         part.replace(self._incoming / name)
-        files.sync_directory(self._incoming)
+        files.sync(self._incoming)
 
 
 def _is_of(answer: exchange_pb2.Answer, receipt: envelope_pb2.Envelope) -> bool:

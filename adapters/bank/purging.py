@@ -80,5 +80,5 @@ def _touched_at(part: Path) -> float:
 def _drop(directory: Path) -> int:
     size = sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
     shutil.rmtree(directory)
-    files.sync_directory(directory.parent)
+    files.sync(directory.parent)
     return size

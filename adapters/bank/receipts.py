@@ -149,8 +149,8 @@ class Receipts:
 
     def mark_sent(self, path: Path) -> None:
         path.replace(self.sent / path.name)
-        files.sync_directory(self.sent)
-        files.sync_directory(self.outbox)
+        files.sync(self.sent)
+        files.sync(self.outbox)
 
 
 def repost(spool: Spool, receipts: Receipts) -> None:

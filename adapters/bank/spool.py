@@ -181,7 +181,7 @@ class Intake(Generic[E]):
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-        files.sync_directory(self._chunks)
+        files.sync(self._chunks)
 
 
 class Spool:
@@ -288,8 +288,8 @@ class Spool:
     def _move(self, edition: SpooledEdition, state: str) -> SpooledEdition:
         target = self.path / state / edition.delivery_id
         edition.path.rename(target)
-        files.sync_directory(target.parent)
-        files.sync_directory(edition.path.parent)
+        files.sync(target.parent)
+        files.sync(edition.path.parent)
         return SpooledEdition(target)
 
     # What is held

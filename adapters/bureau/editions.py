@@ -158,8 +158,8 @@ class Editions:
         for path in workplace.iterdir():
             with path.open("rb") as file:
                 os.fsync(file.fileno())
-        files.sync_directory(workplace)
+        files.sync(workplace)
         place = self.path / envelope.digest(sealed).hex()
         workplace.rename(place)
-        files.sync_directory(self.path)
+        files.sync(self.path)
         return Edition(place)

@@ -18,6 +18,7 @@ from xinyi.days import moment
 from xinyi.figures import GROUP_OF, GROUPS, Lent, SmallMicro, margins_of, share, shown, small_micro
 from xinyi.lending import period_name
 from xinyi.margins import ALL, SIZES, TOTAL
+from xinyi.suppression import CONSENTED
 from xinyi.v1 import lending_pb2
 
 Cell = lending_pb2.PublishedCell
@@ -138,7 +139,7 @@ def sheet_of(fetched: Fetched) -> Sheet:
 
 
 def _is_detail(margin: lending_pb2.PublishedMargin) -> bool:
-    return margin.dimension.startswith("consented/")
+    return margin.dimension.startswith(CONSENTED)
 
 
 def _facts(fetched: Fetched) -> list[tuple[Words, Words]]:

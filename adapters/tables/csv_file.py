@@ -144,7 +144,7 @@ class CsvTarget:
     def publish(self, landed: Landed, disputes: Mapping[str, str] | None) -> None:
         """A crash behind the rename leaves the new file and the old state: the next run writes it again."""
         self._reading.replace(self._path)
-        files.sync_directory(self._path.parent)
+        files.sync(self._path.parent)
         self._reading = self._path
         if disputes is not None:
             self._keep(self._disputes, ("taxpayer_id", "disputed_since"), disputes.items())

@@ -244,12 +244,12 @@ class LoadFolder:
         load = Load(number, kind, after, landed, counts)
         with files.named(self._part):
             self._format.finish(self._part, load)
-        files.sync_directory(self._part)
+        files.sync(self._part)
         place, mark = self._path / load.folder, self._path / f"{load.folder}.done"
         # A run that crashed here may have left this number, perhaps as another kind.
         self._remove(f"{number:06d}-*")
         self._part.rename(place)
-        files.sync_directory(self._path)
+        files.sync(self._path)
         files.create(mark, b"")
         self._keep_recalled(recalled)
         state.last = number

@@ -359,16 +359,7 @@ class _Account:
             day = days.day_of(sealed.issued_at_ms)
             found = tuple(self._outcome(sealed, proven, day) for proven in message.outcomes)
             findings: Findings = {proven.finding.outcome_id: proven.finding for proven in message.outcomes}
-            if message.HasField("receipt"):  # in accounts of old
-                findings = self._findings(message.receipt, batch.digest, recorded)
             return Reported(batch, recorded, found, findings)
-
-    def _findings(self, envelope: envelope_pb2.Envelope, batch: bytes, recorded: Logged) -> Findings:
-        receipt = open_sealed(envelope, lending_pb2.OutcomeReceipt, self._keyring)
-        signer_of_party(receipt.signers, self._policy.gateway)
-        if receipt.message.batch != batch or recorded.entry.documents[1] != receipt.digest:
-            raise ProofInvalid("the receipt is for another batch", basis="evidence.document")
-        return {finding.outcome_id: finding for finding in receipt.message.findings}
 
     def _outcome(
         self, batch: lending_pb2.OutcomeBatch, proven: pb.ProvenOutcome, day: date

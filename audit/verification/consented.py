@@ -13,10 +13,9 @@ from itertools import pairwise
 from xinyi.errors import Invalid
 from xinyi.figures import FEWEST_FIRMS
 from xinyi.margins import ALL, TOTAL, check_value
-from xinyi.suppression import GRADE, GRADE_PAIR, TRUE_GRADE, pair
+from xinyi.suppression import CONSENTED, GRADE, GRADE_PAIR, TRUE_GRADE, pair
 from xinyi.v1 import lending_pb2
 
-PREFIX = "consented/"
 #: The only sums that they have, all of one group.
 _SUMS = ("loans", "firms", "granted")
 _GROUPS: tuple[list[int], list[int]] = ([], [lending_pb2.SUM_GROUP_GRANTED])
@@ -39,14 +38,14 @@ def check(margins: Iterable[lending_pb2.PublishedMargin]) -> list[str]:
     known = {margin.dimension: margin for margin in margins}
     families: dict[str, dict[str, Cells]] = {}
     for dimension, margin in known.items():
-        if dimension.startswith(PREFIX):
-            stage, _, kind = dimension.removeprefix(PREFIX).partition("/")
+        if dimension.startswith(CONSENTED):
+            stage, _, kind = dimension.removeprefix(CONSENTED).partition("/")
             _require(stage in _STAGES and kind in _KINDS, dimension, "is no margin over rows with consent")
             families.setdefault(stage, {})[kind] = _read(margin, kind)
     above: list[str] = []
     for stage, family in families.items():
-        _require(len(family) == len(_KINDS), PREFIX + stage, "stands without the two margins beside it")
-        _check_family(PREFIX + stage, family)
+        _require(len(family) == len(_KINDS), CONSENTED + stage, "stands without the two margins beside it")
+        _check_family(CONSENTED + stage, family)
         above += _find_above(stage, family, known)
     return above
 
@@ -123,7 +122,7 @@ def _find_above(
             cell = city.get(value, total)
             shown = sums is not None and group not in cell.suppressed
             if shown and getattr(sums, name) > getattr(cell.sums, city_name):
-                yield f"{PREFIX}{stage}/{kind} {value}"
+                yield f"{CONSENTED}{stage}/{kind} {value}"
 
 
 def _require(holds: bool, dimension: str, otherwise: str) -> None:

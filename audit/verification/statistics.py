@@ -18,7 +18,7 @@ from audit.verification.ledger import TableNote
 from xinyi.errors import Invalid
 from xinyi.lending import check_currency, check_lending_period, period_name
 from xinyi.margins import ALL, SUMS, TOTAL, is_empty
-from xinyi.suppression import DEFINITIONS, Figures, Sums, publish
+from xinyi.suppression import CONSENTED, DEFINITIONS, Figures, Sums, content, publish
 from xinyi.v1 import lending_pb2
 
 _BUREAU = lending_pb2.AUDIENCE_BUREAU
@@ -67,17 +67,8 @@ def _check_succession(entry: Entry, message: lending_pb2.Statistics, before: byt
         raise Invalid("its number is not the one behind its predecessor's", basis="statistics.version")
     if message.counted_until_ms < predecessor.counted_until_ms:
         raise Invalid("it counts less far than its predecessor", basis="statistics.counted_until")
-    if _told(message) == _told(predecessor):
+    if content(message) == content(predecessor):
         raise Invalid("it says nothing that the version before did not say", basis="statistics.restatement")
-
-
-def _told(message: lending_pb2.Statistics) -> lending_pb2.Statistics:
-    """What it says, without what makes each version another."""
-    told = lending_pb2.Statistics()
-    told.CopyFrom(message)
-    for name in ("version", "counted_until_ms", "predecessor", "restatement"):
-        told.ClearField(name)
-    return told
 
 
 def _check_tables(entry: Entry, message: lending_pb2.Statistics, counted: list[TableNote]) -> None:
@@ -100,7 +91,7 @@ def _check_margins(entry: Entry, message: lending_pb2.Statistics, counted: list[
     if message.definitions != DEFINITIONS:
         raise EvidenceMissing(f"made by definitions that are not known here: {message.definitions!r:.60}")
     tables = (entry.dossier.open(note.document, lending_pb2.LendingTable).message for note in counted)
-    told = {margin.dimension: margin for margin in message.margins if not margin.dimension.startswith(consented.PREFIX)}
+    told = {margin.dimension: margin for margin in message.margins if not margin.dimension.startswith(CONSENTED)}
     expected = {margin.dimension: margin for margin in publish(add_up(tables), message.audience)}
     for dimension in sorted(told.keys() | expected.keys()):
         if told.get(dimension) != expected.get(dimension):
@@ -111,7 +102,7 @@ def _check_margins(entry: Entry, message: lending_pb2.Statistics, counted: list[
 
 
 def _check_consented(entry: Entry, document: bytes, message: lending_pb2.Statistics) -> None:
-    if not any(margin.dimension.startswith(consented.PREFIX) for margin in message.margins):
+    if not any(margin.dimension.startswith(CONSENTED) for margin in message.margins):
         return
     above = consented.check(message.margins)
     told = entry.run.report.notes.setdefault("consented", {"versions": 0, "above_tables": []})

@@ -99,7 +99,7 @@ def found(home: Path, plan: Plan, signing: str = "") -> Settings:
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
-    files.sync_directory(home.parent)
+    files.sync(home.parent)
     return Settings.load(home)
 
 

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
+from gateway.rules.reporting import terms_of
 from xinyi.errors import Conflict, Invalid, NotEntitled, Unknown
 from xinyi.lending import find_shortfalls, last_day, period_name
 from xinyi.margins import is_empty
@@ -32,16 +33,20 @@ _SMALLER = {10_000: "万元 in a 元 field", 100: "元 in a field of fen", 1_000
 _LARGER = {10_000: "元 in a 万元 field", 100: "fen in a 元 field", 1_000_000: "fen in a 万元 field"}
 
 
-def check_terms(table: lending_pb2.LendingTable, terms: ReportingTerms | None, day: date) -> None:
-    """Raises Invalid unless the table is such as the agreement wants; NotEntitled where it wants none.
+def check_terms(table: lending_pb2.LendingTable, row: Row | None, day: date) -> ReportingTerms:
+    """The agreement's reporting terms.
 
     Args:
+        row: of these terms; None where it has none.
         day: of intake, in China.
+
+    Raises Invalid unless the table is such as the agreement wants; NotEntitled where it wants none.
     """
-    if terms is None:
+    if row is None:
         raise NotEntitled(
             "nothing is to be reported under this agreement: its reporting terms are not set", basis="lending.terms"
         )
+    terms = terms_of(row)
     if table.period.months != terms.months or day <= last_day(table.period):
         raise Invalid(
             f"{period_name(table.period)} is no period of {terms.months} months that is over", basis="lending.period"
@@ -59,6 +64,7 @@ def check_terms(table: lending_pb2.LendingTable, terms: ReportingTerms | None, d
             f"missing {', '.join(missing) or 'none'}; not wanted {', '.join(foreign) or 'none'}",
             basis="lending.dimensions",
         )
+    return terms
 
 
 def check_place(table: lending_pb2.LendingTable, named: Row | None, standing: Iterable[Row]) -> None:

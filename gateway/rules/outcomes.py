@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, NamedTuple
 
+from gateway.rules.reporting import terms_of
 from xinyi.errors import Conflict, Contradiction, Invalid, NotEntitled
 from xinyi.lending import check_authorisation
 from xinyi.v1 import lending_pb2, lending_service_pb2
@@ -135,8 +136,9 @@ def check_place(batch: lending_pb2.OutcomeBatch, other: Mapping[str, Any] | None
         raise Contradiction(f"number {batch.number} is here with another batch", basis="batch.number")
 
 
-def check_terms(terms: lending_service_pb2.ReportingTerms | None) -> lending_service_pb2.ReportingTerms:
-    """Raises NotEntitled where the agreement takes no single loans."""
+def check_terms(row: Mapping[str, Any] | None) -> lending_service_pb2.ReportingTerms:
+    """The agreement's reporting terms. Raises NotEntitled where it takes no single loans."""
+    terms = terms_of(row) if row is not None else None
     if terms is None or not terms.outcomes:
         raise NotEntitled(
             "the agreement does not say that single loans are reported under it", basis="agreement.outcomes"

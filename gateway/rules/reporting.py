@@ -13,7 +13,7 @@ from typing import Any
 
 from audit.entries import canonical_json
 from gateway.rules.entitlement import check_in_force
-from xinyi.errors import Conflict, Invalid
+from xinyi.errors import Conflict, Invalid, NotEntitled
 from xinyi.lending import CURRENCIES, MAX_SUM, first_day, last_day
 from xinyi.margins import TOTAL, check_dimension
 from xinyi.v1 import lending_pb2, lending_service_pb2
@@ -129,8 +129,11 @@ def wants(agreement: Row, terms: lending_service_pb2.ReportingTerms, period: len
 
 def in_force(agreement: Row, day: date) -> bool:
     """Whether the agreement is in force on a day, in China."""
-    first, last = date.fromisoformat(agreement["valid_from"]), date.fromisoformat(agreement["valid_until"])
-    return bool(agreement["state"] == "IN_FORCE") and first <= day <= last
+    try:
+        check_in_force(agreement, agreement["party"], day)
+    except NotEntitled:
+        return False
+    return True
 
 
 def reportable(told: Sequence[tuple[Row, Row]], day: date) -> list[Row]:

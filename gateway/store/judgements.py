@@ -92,7 +92,7 @@ def _real(bank: str, document: bytes) -> ColumnElement[bool]:
 
 def _told(judgement: bytes) -> Select[Any]:
     """Changes by acts in their order, those of a judgement that is being made behind them."""
-    columns = _c.document, _c.place, _c.state, _c.rule, _c.first
+    columns = _c.document, _c.place, _c.state, _c.rule
     return (
         select(*columns)
         .join(outcome_acts, _a.judgement == _c.judgement, isouter=True)
@@ -104,7 +104,7 @@ def _told(judgement: bytes) -> Select[Any]:
 def read_rows(
     conn: Connection, bank: str, document: bytes, judgement: bytes, where: ColumnElement[bool]
 ) -> tuple[Sequence[Any], Sequence[Any]]:
-    """Rows, and what changed them in order: (document, place, state, rule, first).
+    """Rows, and what changed them in order: (document, place, state, rule).
 
     Args:
         document: of the batch that is being judged, b"" where none is; its rows count as well.
@@ -375,7 +375,7 @@ def verdicts(
     some = list(keys)
     for start in range(0, len(some), MOST_VALUES):
         changed = _told(judgement).where(tuple_(_c.document, _c.place).in_(some[start : start + MOST_VALUES]))
-        found.update({(batch, place): (state, rule) for batch, place, state, rule, _ in conn.execute(changed)})
+        found.update({(batch, place): (state, rule) for batch, place, state, rule in conn.execute(changed)})
     return found
 
 

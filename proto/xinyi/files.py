@@ -31,13 +31,13 @@ def write_atomically(path: Path, data: bytes, *, mode: int = 0o600) -> None:
     temporary.unlink(missing_ok=True)
     _write_new(temporary, data, mode)
     temporary.replace(path)
-    sync_directory(path.parent)
+    sync(path.parent)
 
 
 def create(path: Path, data: bytes, *, mode: int = 0o600) -> None:
     """Raises FileExistsError rather than overwrite."""
     _write_new(path, data, mode)
-    sync_directory(path.parent)
+    sync(path.parent)
 
 
 def make_directory(path: Path) -> None:
@@ -45,17 +45,8 @@ def make_directory(path: Path) -> None:
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-def sync_file(path: Path) -> None:
-    """Makes what was written to it survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def sync_directory(path: Path) -> None:
-    """Makes a rename in this directory survive a power cut."""
+def sync(path: Path) -> None:
+    """Makes what was written to this file, or a rename in this directory, survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
+from typing import Literal
 
 from xinyi.figures import FEWEST_FIRMS, GROUPS
 from xinyi.margins import ALL, TOTAL
@@ -24,6 +25,8 @@ from xinyi.v1 import lending_pb2
 
 DEFINITIONS = "lending-statistics/1"
 BANK, GRADE, TRUE_GRADE, GRADE_PAIR = "bank", "grade", "true-grade", "grade-pair"
+#: How dimensions over rows with consent begin; stage and kind follow.
+CONSENTED = "consented/"
 
 Sums = lending_pb2.LendingSums
 #: Value → what its cell comes to.
@@ -62,7 +65,7 @@ def publish(figures: Figures, audience: lending_pb2.Audience) -> list[lending_pb
         _hide_group(margins, group, hidden)
     for stage, family in figures.consented.items():
         for kind in (GRADE, TRUE_GRADE, GRADE_PAIR):
-            margins[f"consented/{stage}/{kind}"] = family[kind]
+            margins[f"{CONSENTED}{stage}/{kind}"] = family[kind]
         by_bank = figures.customers.get(stage, family)
         _hide_consented(stage, family, by_bank, figures.margins, hidden)
     return [
@@ -75,6 +78,20 @@ def publish(figures: Figures, audience: lending_pb2.Audience) -> list[lending_pb
         )
         for dimension in sorted(margins, key=lambda name: (name != TOTAL, name))
     ]
+
+
+def content(version: lending_pb2.Statistics) -> lending_pb2.Statistics:
+    """What a version says, without what makes it this version: a later one says something else."""
+    told = lending_pb2.Statistics()
+    told.CopyFrom(version)
+    for name in _OF_THE_VERSION:
+        told.ClearField(name)
+    return told
+
+
+_OF_THE_VERSION: tuple[Literal["version", "counted_until_ms", "predecessor", "restatement"], ...] = (
+    "version", "counted_until_ms", "predecessor", "restatement",
+)  # fmt: skip
 
 
 def _cell(value: str, sums: Sums, groups: Set[lending_pb2.SumGroup]) -> lending_pb2.PublishedCell:
@@ -254,7 +271,7 @@ def _hide_consented(
         (TRUE_GRADE, true_out & family[TRUE_GRADE].keys()),
     ):
         for value in values:
-            hidden.setdefault((f"consented/{stage}/{kind}", value), set()).add(_GRANTED)
+            hidden.setdefault((f"{CONSENTED}{stage}/{kind}", value), set()).add(_GRANTED)
 
 
 def _true(name: str) -> str:

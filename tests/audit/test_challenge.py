@@ -16,7 +16,7 @@ from adapters.auditor.books import Booked, compare
 from audit import checkpoint
 from audit.challenge import Drawn, opened_leaves, population, seed, units_in, verify_opening
 from audit.envelope import seal
-from audit.lending_tree import verify_firm
+from audit.lending_tree import SealedTable, verify_firm
 from audit.sampling import chance_of_finding, draw
 from audit.sum_tree import Node
 from audit.verification.findings import EvidenceMissing
@@ -321,7 +321,7 @@ def found(stage: Stage, table: Table, size: int, unit: int) -> int:
 
 def holds(table: Table, shown: lending_pb2.OpenedFirm) -> bool:
     try:
-        verify_firm(table.message, shown)
+        verify_firm(SealedTable.of(table.message), shown)
     except (VerificationError, Invalid):
         return False
     return True

@@ -7,10 +7,10 @@ from itertools import accumulate
 
 import pytest
 
-from audit.lending_tree import LendingTree, commitment, holders, opened_firm, verify_firm
+from audit.lending_tree import LendingTree, SealedTable, commitment, opened_firm, verify_firm
 from audit.sum_tree import Lanes
 from proto.vectors.make import uscc
-from xinyi.errors import ExchangeError
+from xinyi.errors import Invalid, VerificationError
 from xinyi.lending import check_lending_table, find_shortfalls
 from xinyi.margins import ADDITIVE, Layout, amounts, value_of
 from xinyi.v1 import lending_pb2, records_pb2
@@ -111,13 +111,12 @@ def test_every_enterprise_proves_that_it_is_counted_and_where(
     sealed: tuple[lending_pb2.LendingTable, list[Firm], LendingTree],
 ) -> None:
     table, leaves, tree = sealed
+    sealed_table = SealedTable.of(table)
     running = list(accumulate(len(firm.rows) for _, _, firm in leaves))
     for index, leaf in enumerate(leaves):
-        verified = verify_firm(table, shown(index, leaf, tree))
+        verified = verify_firm(sealed_table, shown(index, leaf, tree))
         assert verified.firm == leaf[2]
-        assert verified.first_row == running[index] - len(leaf[2].rows)
-    rows = [index for index, (_, _, firm) in enumerate(leaves) for _ in firm.rows]
-    assert list(holders(running, range(table.rows))) == rows
+        assert verified.before[0] == running[index] - len(leaf[2].rows)
 
 
 def test_whatever_is_changed_is_found(
@@ -128,8 +127,8 @@ def test_whatever_is_changed_is_found(
     whole = shown(index, leaves[index], tree)
 
     def refused(table: lending_pb2.LendingTable, firm: lending_pb2.OpenedFirm) -> None:
-        with pytest.raises(ExchangeError):
-            verify_firm(table, firm)
+        with pytest.raises((VerificationError, Invalid)):
+            verify_firm(SealedTable.of(table), firm)
 
     changed = lending_pb2.OpenedFirm.FromString(whole.SerializeToString())
     record = lending_pb2.FirmLending.FromString(changed.record)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit.sampling import chance_of_finding, draw, fewest_found, rows_needed
+from audit.sampling import chance_of_finding, draw, fewest_found
 from xinyi.errors import Invalid
 
 
@@ -68,10 +68,9 @@ def test_a_thousand_seeds_find_as_often_as_is_stated(wrong: int, count: int) -> 
 @given(st.integers(1, 300), st.integers(1, 300), st.sampled_from([0.5, 0.9, 0.95, 0.99]))
 def test_how_many_rows_and_how_small_an_error_answer_each_other(size: int, wrong: int, confidence: float) -> None:
     wrong = min(wrong, size)
-    needed = rows_needed(confidence, wrong, size)
-    assert chance_of_finding(wrong, needed, size) >= confidence
-    assert needed == 1 or chance_of_finding(wrong, needed - 1, size) < confidence
+    needed = next(count for count in range(1, size + 1) if chance_of_finding(wrong, count, size) >= confidence)
     assert fewest_found(confidence, needed, size) <= wrong
+    assert needed == 1 or fewest_found(confidence, needed - 1, size) > wrong
 
 
 def test_what_cannot_be_drawn_is_refused() -> None:
@@ -82,5 +81,3 @@ def test_what_cannot_be_drawn_is_refused() -> None:
         chance_of_finding(3, 1, 2)
     with pytest.raises(Invalid):
         fewest_found(1.0, 1, 2)
-    with pytest.raises(Invalid):
-        rows_needed(0.95, 0, 2)

@@ -13,7 +13,7 @@ from adapters.party.home import Home
 from audit import checkpoint
 from audit.challenge import Drawn
 from audit.envelope import digest, seal
-from audit.lending_tree import verify_firm
+from audit.lending_tree import SealedTable, verify_firm
 from tests.audit.story import make_signer
 from tests.bank.reports import Given, loan_lines
 from tests.bank.test_reporting import Q1, TERMS
@@ -57,8 +57,9 @@ def peak(path: Path, rows: int) -> int:
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert sum(seen) == 2 * (kept.message.firms // 10_000 * 10_000)
+    table = SealedTable.of(kept.message)
     for firm in made.opening.firms:
-        verify_firm(kept.message, firm)
+        verify_firm(table, firm)
     assert 1 <= len(made.opening.firms) <= 20
     return most
 

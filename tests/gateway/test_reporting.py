@@ -70,7 +70,8 @@ def test_a_key_that_is_wrong_is_named(changes: dict[str, Any], key: str) -> None
 
 
 def test_figures_without_small_and_micro_need_no_size() -> None:
-    terms_row("abc", values(dimensions=["grade"], small_micro=False))
+    row = terms_row("abc", values(dimensions=["grade"], small_micro=False))
+    assert list(terms_of(row).dimensions) == ["grade"]
 
 
 def test_a_missing_key_is_named() -> None:

@@ -126,7 +126,7 @@ class KeptBatches:
         files.write_atomically(place / BATCH, sealed.SerializeToString(deterministic=True))
         path = self.path / batch.number
         place.rename(path)
-        files.sync_directory(self.path)
+        files.sync(self.path)
         return KeptBatch(path, sealed, batch)
 
 
@@ -224,7 +224,7 @@ def _chunks(
             rows.file.leave_out(line, "outcome.repeated")
         named = json.dumps(sorted(repeated))
         scratch.execute("DELETE FROM events WHERE line IN (SELECT value FROM json_each(?))", (named,))
-    files.sync_file(place)
+    files.sync(place)
     with closing(sqlite3.connect(place)) as chunks:
         roots = [root for (root,) in chunks.execute("SELECT root FROM roots ORDER BY number")]
     stages = scratch.execute("SELECT stage, COUNT(*), SUM(amount) FROM events GROUP BY stage ORDER BY stage")

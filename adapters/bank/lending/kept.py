@@ -69,7 +69,7 @@ class KeptTables:
         files.write_atomically(place / TABLE, sealed.SerializeToString(deterministic=True))
         path = self.path / digest(sealed).hex()
         place.rename(path)
-        files.sync_directory(self.path)
+        files.sync(self.path)
         return KeptTable(path, sealed, table)
 
     def all(self) -> list[KeptTable]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from audit import challenge, envelope
-from audit.lending_tree import opened_firm, verify_firm
+from audit.lending_tree import SealedTable, opened_firm, verify_firm
 from audit.sampling import draw
 from audit.verification.procedure import verify as verify_export
 from proto.vectors.evidence.bundles import in_folder, shown
@@ -23,10 +23,11 @@ def _opened(index: int) -> lending_pb2.OpenedFirm:
 
 def opened_firms() -> Case:
     """Single leaves of bank-1's table, before the table."""
+    table = SealedTable.of(FIRST.table)
 
     def one(title: str, expected: str, opened: lending_pb2.OpenedFirm) -> Case:
         data = opened.SerializeToString(deterministic=True)
-        return case(title, expected, lambda: verify_firm(FIRST.table, opened), opened=data.hex())
+        return case(title, expected, lambda: verify_firm(table, opened), opened=data.hex())
 
     def other(**changes: Any) -> lending_pb2.OpenedFirm:
         opened = _opened(2)

@@ -87,16 +87,14 @@ class SubjectObjection(_message.Message):
     def __init__(self, objection: _Optional[_Union[_envelope_pb2.Envelope, _Mapping]] = ..., decision: _Optional[_Union[_envelope_pb2.Envelope, _Mapping]] = ..., entries: _Optional[_Iterable[_Union[ProvenEntry, _Mapping]]] = ...) -> None: ...
 
 class SubjectOutcomes(_message.Message):
-    __slots__ = ("batch", "receipt", "outcomes", "entries")
+    __slots__ = ("batch", "outcomes", "entries")
     BATCH_FIELD_NUMBER: _ClassVar[int]
-    RECEIPT_FIELD_NUMBER: _ClassVar[int]
     OUTCOMES_FIELD_NUMBER: _ClassVar[int]
     ENTRIES_FIELD_NUMBER: _ClassVar[int]
     batch: _envelope_pb2.Envelope
-    receipt: _envelope_pb2.Envelope
     outcomes: _containers.RepeatedCompositeFieldContainer[ProvenOutcome]
     entries: _containers.RepeatedCompositeFieldContainer[ProvenEntry]
-    def __init__(self, batch: _Optional[_Union[_envelope_pb2.Envelope, _Mapping]] = ..., receipt: _Optional[_Union[_envelope_pb2.Envelope, _Mapping]] = ..., outcomes: _Optional[_Iterable[_Union[ProvenOutcome, _Mapping]]] = ..., entries: _Optional[_Iterable[_Union[ProvenEntry, _Mapping]]] = ...) -> None: ...
+    def __init__(self, batch: _Optional[_Union[_envelope_pb2.Envelope, _Mapping]] = ..., outcomes: _Optional[_Iterable[_Union[ProvenOutcome, _Mapping]]] = ..., entries: _Optional[_Iterable[_Union[ProvenEntry, _Mapping]]] = ...) -> None: ...
 
 class ProvenOutcome(_message.Message):
     __slots__ = ("outcome", "index", "path", "finding")
